@@ -1,0 +1,227 @@
+//! Kafka record batches, version 2: the same bytes on the wire, on disk and in a fetch.
+//!
+//! Format: the Kafka protocol guide, "Record Batch". All integers are big-endian; those inside a record are zigzag varints.
+//! The base offset and the leader epoch lie outside the CRC, so a log may set them without touching the records.
+
+mod builder;
+mod varint;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::{Bytes, BytesMut};
+
+pub use builder::BatchBuilder;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::position::{Offset, OffsetRange};
+use crate::record::{Record, RecordView};
+
+/// Bytes before the first record.
+pub const HEADER_LEN: usize = 61;
+/// Bytes before `batchLength` starts to count: the base offset and the length itself.
+pub const LENGTH_PREFIX_LEN: usize = 12;
+/// Where the CRC's coverage starts.
+const CRC_FROM: usize = 21;
+const COMPRESSION_MASK: i16 = 0b0111;
+const CONTROL_BIT: i16 = 0b10_0000;
+const NO_PRODUCER: i64 = -1;
+
+/// A producer's identity and the sequence number of a batch's first record, for idempotent appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerSequence {
+    /// The producer's id, assigned by the log's owner.
+    pub id: i64,
+    /// The producer's epoch; a lower one is fenced.
+    pub epoch: i16,
+    /// The first record's sequence number; wraps after 2^31 - 1.
+    pub first: i32,
+}
+
+/// One record batch, checked: its length, version, CRC and counts agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    bytes: Bytes,
+}
+
+impl Batch {
+    /// A batch of `records`, all stamped `at`. `records` must not be empty.
+    pub fn of(records: &[Record], at: Timestamp) -> Result<Batch> {
+        let mut builder = BatchBuilder::new(at);
+        for record in records {
+            builder.push_record(record);
+        }
+        builder.build()
+    }
+
+    /// Takes one whole batch and checks it.
+    ///
+    /// # Errors
+    /// `Corrupt` when the bytes are not one whole batch of version 2 or the CRC does not hold.
+    pub fn parse(bytes: Bytes) -> Result<Batch> {
+        let batch = Batch { bytes };
+        if batch.bytes.len() < HEADER_LEN {
+            return Err(Error::corrupt(format!("a record batch takes {HEADER_LEN} bytes at least, {} are there", batch.bytes.len())));
+        }
+        if batch.bytes[16] != 2 {
+            return Err(Error::corrupt(format!("record batch version {} is not 2", batch.bytes[16])));
+        }
+        let length = i64::from(batch.i32_at(8)) + LENGTH_PREFIX_LEN as i64;
+        if length != batch.bytes.len() as i64 {
+            return Err(Error::corrupt(format!("record batch says {length} bytes, {} are there", batch.bytes.len())));
+        }
+        let (stated, found) = (batch.u32_at(17), crc32c::crc32c(&batch.bytes[CRC_FROM..]));
+        if stated != found {
+            return Err(Error::corrupt(format!("record batch CRC is {found:#010x}, its header says {stated:#010x}")));
+        }
+        if batch.i32_at(57) < 1 || batch.i32_at(23) < 0 || batch.base_offset().0 < 0 {
+            return Err(Error::corrupt("record batch counts are out of range"));
+        }
+        Ok(batch)
+    }
+
+    /// The length in bytes that the batch starting with `prefix` claims for itself, once [`LENGTH_PREFIX_LEN`] bytes are
+    /// there; `None` for a length no batch can have.
+    pub fn claimed_len(prefix: &[u8]) -> Option<usize> {
+        let length = i32::from_be_bytes(prefix.get(8..LENGTH_PREFIX_LEN)?.try_into().ok()?);
+        let total = usize::try_from(length).ok()?.checked_add(LENGTH_PREFIX_LEN)?;
+        (total >= HEADER_LEN).then_some(total)
+    }
+
+    /// The whole batch as bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The first record's offset, as the log assigned it.
+    pub fn base_offset(&self) -> Offset {
+        Offset(self.i64_at(0))
+    }
+
+    /// The offsets of its records: base up to the last delta, which compaction may leave with holes.
+    pub fn offsets(&self) -> OffsetRange {
+        let start = self.base_offset();
+        OffsetRange { start, end: start.plus(u64::from(self.offset_span())) }
+    }
+
+    /// How many offsets it takes in its partition.
+    pub fn offset_span(&self) -> u32 {
+        self.i32_at(23).cast_unsigned() + 1
+    }
+
+    /// How many records it holds.
+    pub fn record_count(&self) -> u32 {
+        self.i32_at(57).cast_unsigned()
+    }
+
+    /// The largest timestamp among its records.
+    pub fn max_timestamp(&self) -> Timestamp {
+        Timestamp(self.i64_at(35))
+    }
+
+    /// Who produced it, if an idempotent producer did.
+    pub fn producer(&self) -> Option<ProducerSequence> {
+        let id = self.i64_at(43);
+        (id != NO_PRODUCER).then(|| ProducerSequence {
+            id,
+            epoch: i16::from_be_bytes([self.bytes[51], self.bytes[52]]),
+            first: self.i32_at(53),
+        })
+    }
+
+    /// Whether it is a control batch (a transaction's marker), which holds no user records.
+    pub fn is_control(&self) -> bool {
+        self.attributes() & CONTROL_BIT != 0
+    }
+
+    /// The same batch at `base` in its partition. Copies only if the bytes are shared.
+    #[must_use]
+    pub fn at(self, base: Offset) -> Batch {
+        let mut bytes = self.bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        bytes[0..8].copy_from_slice(&base.0.to_be_bytes());
+        bytes[12..16].copy_from_slice(&0_i32.to_be_bytes());
+        Batch { bytes: bytes.freeze() }
+    }
+
+    /// Its records in order.
+    ///
+    /// # Errors
+    /// The iterator ends with one `Corrupt` error if the records do not fill the batch exactly, or are compressed.
+    pub fn records(&self) -> Records<'_> {
+        let compressed = self.attributes() & COMPRESSION_MASK != 0;
+        Records {
+            rest: if compressed { None } else { Some(&self.bytes[HEADER_LEN..]) },
+            left: self.record_count(),
+            base_offset: self.base_offset(),
+            base_timestamp: self.i64_at(27),
+        }
+    }
+
+    fn attributes(&self) -> i16 {
+        i16::from_be_bytes([self.bytes[21], self.bytes[22]])
+    }
+
+    fn i32_at(&self, at: usize) -> i32 {
+        i32::from_be_bytes(self.bytes[at..at + 4].try_into().expect("the header is there"))
+    }
+
+    fn u32_at(&self, at: usize) -> u32 {
+        self.i32_at(at).cast_unsigned()
+    }
+
+    fn i64_at(&self, at: usize) -> i64 {
+        i64::from_be_bytes(self.bytes[at..at + 8].try_into().expect("the header is there"))
+    }
+}
+
+/// The records of a batch, in order; see [`Batch::records`].
+#[derive(Debug)]
+pub struct Records<'a> {
+    rest: Option<&'a [u8]>,
+    left: u32,
+    base_offset: Offset,
+    base_timestamp: i64,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<RecordView<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let Some(mut rest) = self.rest else {
+            self.left = 0;
+            return Some(Err(Error::invalid("compressed record batches are not read yet")));
+        };
+        let record = self.decode(&mut rest);
+        let whole = self.left > 0 || rest.is_empty();
+        self.rest = Some(rest);
+        let Some(record) = record.filter(|_| whole) else {
+            self.left = 0;
+            return Some(Err(Error::corrupt("record batch does not decode into its records")));
+        };
+        Some(Ok(record))
+    }
+}
+
+impl<'a> Records<'a> {
+    fn decode(&self, rest: &mut &'a [u8]) -> Option<RecordView<'a>> {
+        let mut body = varint::take_bytes(rest)??;
+        let (_attributes, after) = body.split_first()?;
+        body = after;
+        let timestamp_delta = varint::take(&mut body)?;
+        let offset_delta = varint::take(&mut body)?;
+        let key = varint::take_bytes(&mut body)?;
+        let value = varint::take_bytes(&mut body)?;
+        Some(RecordView {
+            offset: Offset(self.base_offset.0.checked_add(offset_delta)?),
+            timestamp: Timestamp(self.base_timestamp.checked_add(timestamp_delta)?),
+            key,
+            value,
+            headers: body,
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Round trips, hostile bytes, and one batch that another implementation encoded.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_record() -> impl Strategy<Value = Record> {
+    let blob = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from));
+    let headers = proptest::collection::vec(("[a-z]{0,8}", blob.clone()), 0..3);
+    (blob.clone(), blob, headers).prop_map(|(key, value, headers)| Record { key, value, headers })
+}
+
+proptest! {
+    #[test]
+    fn records_come_back_as_they_went_in(records in proptest::collection::vec(any_record(), 1..40), base in 0..i64::MAX / 2, at in 0..i64::MAX / 4) {
+        let batch = Batch::of(&records, Timestamp(at)).unwrap().at(Offset(base));
+        let batch = Batch::parse(batch.bytes().clone()).unwrap();
+        let found: Vec<RecordView<'_>> = batch.records().collect::<Result<_>>().unwrap();
+        prop_assert_eq!(found.len(), records.len());
+        for (delta, (found, put)) in found.iter().zip(&records).enumerate() {
+            prop_assert_eq!(found.offset, Offset(base).plus(delta as u64));
+            prop_assert_eq!(found.timestamp, Timestamp(at));
+            prop_assert_eq!(found.key, put.key.as_deref());
+            prop_assert_eq!(found.value, put.value.as_deref());
+        }
+    }
+
+    #[test]
+    fn one_flipped_bit_is_found(records in proptest::collection::vec(any_record(), 1..5), at in any::<prop::sample::Index>(), bit in 0..8) {
+        let mut bytes = Batch::of(&records, Timestamp(1)).unwrap().bytes().to_vec();
+        // The base offset and the leader epoch are outside the CRC by design.
+        let covered: Vec<usize> = (8..12).chain(16..bytes.len()).collect();
+        bytes[covered[at.index(covered.len())]] ^= 1u8 << bit;
+        prop_assert!(Batch::parse(Bytes::from(bytes)).is_err());
+    }
+
+    #[test]
+    fn any_bytes_parse_or_fail_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = Batch::claimed_len(&bytes);
+        if let Ok(batch) = Batch::parse(Bytes::from(bytes)) {
+            let _ = batch.records().count();
+        }
+    }
+}
+
+/// A batch with a good CRC around bad records, as a hostile producer may send it.
+#[test]
+fn records_that_do_not_fill_the_batch_are_corrupt() {
+    let mut bytes = Batch::of(&[Record::of_value("value")], Timestamp(1)).unwrap().bytes().to_vec();
+    bytes[57..61].copy_from_slice(&2_i32.to_be_bytes());
+    let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    let batch = Batch::parse(Bytes::from(bytes)).unwrap();
+    assert!(batch.records().last().unwrap().is_err());
+}
+
+#[test]
+fn an_empty_batch_is_refused() {
+    assert!(BatchBuilder::new(Timestamp(0)).build().is_err());
+}
+
+/// Encoded by hand from the Kafka protocol guide: one record, key `k`, value `v`, at offset 7, timestamp 1000.
+#[test]
+fn the_format_is_kafkas() {
+    let record = [0x10, 0x00, 0x00, 0x00, 0x02, b'k', 0x02, b'v', 0x00];
+    let mut expected = Vec::new();
+    expected.extend(7_i64.to_be_bytes());
+    expected.extend((49_i32 + 9).to_be_bytes());
+    expected.extend(0_i32.to_be_bytes());
+    expected.push(2);
+    expected.extend([0; 4]);
+    expected.extend(0_i16.to_be_bytes());
+    expected.extend(0_i32.to_be_bytes());
+    expected.extend(1000_i64.to_be_bytes());
+    expected.extend(1000_i64.to_be_bytes());
+    expected.extend((-1_i64).to_be_bytes());
+    expected.extend((-1_i16).to_be_bytes());
+    expected.extend((-1_i32).to_be_bytes());
+    expected.extend(1_i32.to_be_bytes());
+    expected.extend(record);
+    let crc = crc32c::crc32c(&expected[21..]);
+    expected[17..21].copy_from_slice(&crc.to_be_bytes());
+    let batch = Batch::of(&[Record::of_key_value("k", "v")], Timestamp(1000)).unwrap().at(Offset(7));
+    assert_eq!(batch.bytes(), &expected[..]);
+    assert_eq!(batch.offsets(), OffsetRange { start: Offset(7), end: Offset(8) });
+    assert_eq!(batch.producer(), None);
+}

@@ -1,0 +1,117 @@
+//! The log as everyone but its owner sees it. The contract, each line a test in `testing::log_contract`:
+//!
+//! - durable once acknowledged; - offsets are dense and increasing; - readers never see what is not durable; - the same
+//!   producer sequence gives the same offsets; - recovery yields a prefix that holds everything acknowledged;
+//! - concurrent appends linearise.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::batch::Batch;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::position::{Offset, OffsetRange, TopicName, TopicPartition};
+
+/// The most partitions a topic may have.
+pub const PARTITIONS_MAX: u32 = 10_000;
+
+/// What a topic is created with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopicSpec {
+    /// Number of partitions, 1 to [`PARTITIONS_MAX`].
+    pub partitions: u32,
+    /// Records older than this may go, milliseconds; `None` keeps them for ever.
+    pub retention_ms: Option<u64>,
+    /// The oldest records of a partition may go once it is larger than this; `None` is no limit.
+    pub retention_bytes: Option<u64>,
+    /// The largest record batch that may be appended, bytes.
+    pub batch_bytes_max: u32,
+}
+
+impl Default for TopicSpec {
+    /// One partition, seven days, no limit by size, batches up to 12 MiB (a record of 10 MiB and its envelope).
+    fn default() -> Self {
+        Self { partitions: 1, retention_ms: Some(7 * 24 * 3600 * 1000), retention_bytes: None, batch_bytes_max: 12 << 20 }
+    }
+}
+
+impl TopicSpec {
+    /// The default with so many partitions.
+    pub fn with_partitions(partitions: u32) -> Self {
+        Self { partitions, ..Self::default() }
+    }
+
+    /// Refuses what no log can keep.
+    pub fn validate(&self) -> Result<()> {
+        if (1..=PARTITIONS_MAX).contains(&self.partitions) {
+            Ok(())
+        } else {
+            Err(Error::invalid(format!("a topic takes 1 to {PARTITIONS_MAX} partitions, not {}", self.partitions)))
+        }
+    }
+}
+
+/// A topic and what it was created with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TopicDescription {
+    /// The topic's name.
+    pub name: TopicName,
+    /// Its settings.
+    #[serde(flatten)]
+    pub spec: TopicSpec,
+}
+
+/// How much one read may answer. A read answers one batch at least if one is there, however large.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadLimit {
+    /// Stop before the answer passes this many bytes.
+    pub bytes: usize,
+}
+
+impl Default for ReadLimit {
+    fn default() -> Self {
+        Self { bytes: 1 << 20 }
+    }
+}
+
+/// A partitioned, durable log of record batches. All calls are safe to drop: an append whose caller went away is either
+/// wholly in the log or not at all.
+#[async_trait]
+pub trait Log: Send + Sync + 'static {
+    /// Creates a topic. `Conflict` if it exists, `Invalid` for a spec no log can keep.
+    async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()>;
+
+    /// All topics, sorted by name.
+    async fn topics(&self) -> Result<Vec<TopicDescription>>;
+
+    /// One topic, or `NotFound`. Must be cheap: doors ask it for every request.
+    async fn topic(&self, topic: &TopicName) -> Result<TopicDescription>;
+
+    /// Deletes a topic and its records. `NotFound` if it does not exist.
+    async fn delete_topic(&self, topic: &TopicName) -> Result<()>;
+
+    /// Appends a batch; durable when it returns. The base offset of `batch` is ignored and replaced. A batch whose producer
+    /// sequence is already there answers with its first offsets and appends nothing.
+    ///
+    /// # Errors
+    /// `NotFound` (no such partition), `Invalid` (too large, a gap in the producer's sequence), `Retry` (disk full,
+    /// overload), `Internal` (the partition stopped after a failed sync).
+    async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange>;
+
+    /// The batches from the one that holds `at`, in order: the first may begin before `at`. Waits up to `wait` for the
+    /// first batch when `at` is the end; an empty answer means that nothing came.
+    ///
+    /// # Errors
+    /// `NotFound` when the partition does not exist or `at` lies before the first kept offset; `Invalid` when it lies
+    /// after the end.
+    async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>>;
+
+    /// The offsets that can be read now: first kept up to durable end.
+    async fn range(&self, of: &TopicPartition) -> Result<OffsetRange>;
+
+    /// The first offset whose batch has a timestamp at or after `time`; the end if there is none.
+    async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset>;
+}

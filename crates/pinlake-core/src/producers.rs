@@ -1,0 +1,99 @@
+//! Which batches of idempotent producers a partition already holds: the last five of each producer, as in Kafka.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::batch::{Batch, ProducerSequence};
+use crate::error::{Error, Result};
+use crate::position::{Offset, OffsetRange};
+
+/// How many batches of a producer may be repeated; also how many it may have in flight.
+pub const BATCHES_REMEMBERED: usize = 5;
+/// How many producers a partition remembers; the one that has been silent longest is forgotten first.
+pub const PRODUCERS_MAX: usize = 10_000;
+
+/// What an append of a batch has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is new: append it.
+    Append,
+    /// It is there already, at these offsets.
+    Duplicate(OffsetRange),
+}
+
+/// The producers of one partition. Pure: it is told what was appended and says what may be.
+#[derive(Debug, Clone, Default)]
+pub struct Producers {
+    known: HashMap<i64, Producer>,
+}
+
+#[derive(Debug, Clone)]
+struct Producer {
+    epoch: i16,
+    recent: VecDeque<(i32, OffsetRange)>,
+}
+
+impl Producers {
+    /// Checks a batch against what its producer appended before.
+    ///
+    /// # Errors
+    /// `Invalid` for a gap in the sequence, `Conflict` for an epoch that was fenced.
+    pub fn check(&self, batch: &Batch) -> Result<Verdict> {
+        let Some(sequence) = batch.producer() else { return Ok(Verdict::Append) };
+        let Some(producer) = self.known.get(&sequence.id) else { return Ok(Verdict::Append) };
+        if sequence.epoch < producer.epoch {
+            return Err(Error::conflict(format!("producer {} epoch {} is fenced by epoch {}", sequence.id, sequence.epoch, producer.epoch)));
+        }
+        if sequence.epoch > producer.epoch {
+            return first_of_epoch(sequence);
+        }
+        let count = u64::from(batch.offset_span());
+        if let Some((_, offsets)) = producer.recent.iter().find(|(first, offsets)| *first == sequence.first && offsets.len() == count) {
+            return Ok(Verdict::Duplicate(*offsets));
+        }
+        let Some((last_first, last_offsets)) = producer.recent.back() else { return Ok(Verdict::Append) };
+        let expected = wrap(*last_first, last_offsets.len());
+        if sequence.first == expected {
+            return Ok(Verdict::Append);
+        }
+        Err(Error::invalid(format!("producer {} sent sequence {}, expected {expected}", sequence.id, sequence.first)))
+    }
+
+    /// Takes note of an appended batch.
+    pub fn record(&mut self, batch: &Batch, base: Offset) {
+        let Some(sequence) = batch.producer() else { return };
+        if self.known.len() >= PRODUCERS_MAX && !self.known.contains_key(&sequence.id) {
+            self.forget_oldest();
+        }
+        let producer =
+            self.known.entry(sequence.id).or_insert_with(|| Producer { epoch: sequence.epoch, recent: VecDeque::new() });
+        if producer.epoch != sequence.epoch {
+            producer.epoch = sequence.epoch;
+            producer.recent.clear();
+        }
+        if producer.recent.len() == BATCHES_REMEMBERED {
+            producer.recent.pop_front();
+        }
+        producer.recent.push_back((sequence.first, OffsetRange { start: base, end: base.plus(u64::from(batch.offset_span())) }));
+    }
+
+    fn forget_oldest(&mut self) {
+        let last_end = |producer: &Producer| producer.recent.back().map(|(_, offsets)| offsets.end);
+        let oldest = self.known.iter().min_by_key(|(_, producer)| last_end(producer)).map(|(id, _)| *id);
+        if let Some(id) = oldest {
+            self.known.remove(&id);
+        }
+    }
+}
+
+fn first_of_epoch(sequence: ProducerSequence) -> Result<Verdict> {
+    if sequence.first == 0 {
+        return Ok(Verdict::Append);
+    }
+    Err(Error::invalid(format!("producer {} starts epoch {} at sequence {}, not 0", sequence.id, sequence.epoch, sequence.first)))
+}
+
+/// The sequence number `count` records after `first`: it wraps after 2^31 - 1.
+fn wrap(first: i32, count: u64) -> i32 {
+    let next = (u64::from(first.cast_unsigned()) + count) % (1 << 31);
+    i32::try_from(next).expect("it is below 2^31")
+}

@@ -1,0 +1,213 @@
+//! The contract of [`Log`]: each function is one line of it. An implementation's tests call [`run`] with a way to open a log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::batch::{Batch, BatchBuilder, ProducerSequence};
+use crate::clock::Timestamp;
+use crate::error::ErrorKind;
+use crate::log::{Log, ReadLimit, TopicSpec};
+use crate::position::{Offset, OffsetRange, TopicName, TopicPartition};
+use crate::record::Record;
+
+const NO_WAIT: Duration = Duration::ZERO;
+
+/// Runs the whole contract; `open` gives a new, empty log each time.
+pub async fn run<L: Log, F: Future<Output = L>>(open: impl Fn() -> F) {
+    topics_are_created_listed_and_deleted(open().await).await;
+    offsets_are_dense_and_reads_answer_from_any_offset(open().await).await;
+    a_read_at_the_end_waits_for_the_next_batch(open().await).await;
+    reads_outside_the_range_are_refused(open().await).await;
+    a_read_answers_one_batch_however_large(open().await).await;
+    concurrent_appends_linearise(Arc::new(open().await)).await;
+    a_repeated_producer_sequence_answers_its_first_offsets(open().await).await;
+    a_gap_in_a_producers_sequence_is_refused(open().await).await;
+    time_finds_its_offset(open().await).await;
+    what_is_too_large_is_refused(open().await).await;
+    partitions_are_independent(open().await).await;
+}
+
+/// A topic of `log` with so many partitions.
+pub async fn topic(log: &impl Log, name: &str, partitions: u32) -> TopicName {
+    let name = TopicName::new(name).unwrap();
+    log.create_topic(&name, TopicSpec::with_partitions(partitions)).await.unwrap();
+    name
+}
+
+/// A batch with these values, stamped `at`.
+pub fn batch(values: &[&str], at: i64) -> Batch {
+    let records: Vec<Record> = values.iter().map(|value| Record::of_value(value.to_string())).collect();
+    Batch::of(&records, Timestamp(at)).unwrap()
+}
+
+/// Offset and value of every record from `at` on.
+pub async fn read_all(log: &impl Log, from: &TopicPartition, mut at: Offset) -> Vec<(i64, String)> {
+    let mut found = Vec::new();
+    let end = log.range(from).await.unwrap().end;
+    while at < end {
+        let batches = log.read(from, at, ReadLimit::default(), NO_WAIT).await.unwrap();
+        assert!(!batches.is_empty(), "a read before the end answers something");
+        for batch in &batches {
+            for record in batch.records().map(Result::unwrap).filter(|record| record.offset >= at) {
+                found.push((record.offset.0, String::from_utf8(record.value.unwrap().to_vec()).unwrap()));
+            }
+        }
+        at = batches.last().unwrap().offsets().end;
+    }
+    found
+}
+
+fn range(start: i64, end: i64) -> OffsetRange {
+    OffsetRange { start: Offset(start), end: Offset(end) }
+}
+
+async fn topics_are_created_listed_and_deleted(log: impl Log) {
+    let a = topic(&log, "a", 2).await;
+    let b = topic(&log, "b.pin", 1).await;
+    let again = log.create_topic(&a, TopicSpec::default()).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Conflict);
+    let none = log.create_topic(&TopicName::new("c").unwrap(), TopicSpec::with_partitions(0)).await.unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::Invalid);
+    let names: Vec<TopicName> = log.topics().await.unwrap().into_iter().map(|topic| topic.name).collect();
+    assert_eq!(names, [a.clone(), b.clone()]);
+    assert_eq!(log.topic(&a).await.unwrap().spec.partitions, 2);
+    log.append(&a.partition(1), batch(&["gone"], 1)).await.unwrap();
+    log.delete_topic(&a).await.unwrap();
+    assert_eq!(log.topic(&a).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(log.delete_topic(&a).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(log.append(&a.partition(1), batch(&["x"], 1)).await.unwrap_err().kind(), ErrorKind::NotFound);
+    log.create_topic(&a, TopicSpec::with_partitions(2)).await.unwrap();
+    assert_eq!(log.range(&a.partition(1)).await.unwrap(), range(0, 0), "a topic made again starts empty");
+}
+
+async fn offsets_are_dense_and_reads_answer_from_any_offset(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    assert_eq!(log.append(&to, batch(&["0", "1", "2"], 1)).await.unwrap(), range(0, 3));
+    assert_eq!(log.append(&to, batch(&["3"], 1)).await.unwrap(), range(3, 4));
+    assert_eq!(log.append(&to, batch(&["4", "5"], 1)).await.unwrap(), range(4, 6));
+    assert_eq!(log.range(&to).await.unwrap(), range(0, 6));
+    for at in 0..6 {
+        let expected: Vec<(i64, String)> = (at..6).map(|offset| (offset, offset.to_string())).collect();
+        assert_eq!(read_all(&log, &to, Offset(at)).await, expected);
+        let first = log.read(&to, Offset(at), ReadLimit { bytes: 1 }, NO_WAIT).await.unwrap();
+        assert_eq!(first.len(), 1, "a limit of one byte answers one batch");
+        assert!(first[0].offsets().contains(Offset(at)));
+    }
+}
+
+async fn a_read_at_the_end_waits_for_the_next_batch(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    assert!(log.read(&to, Offset(0), ReadLimit::default(), NO_WAIT).await.unwrap().is_empty());
+    let waiting = log.read(&to, Offset(0), ReadLimit::default(), Duration::from_secs(60));
+    let append = async {
+        tokio::task::yield_now().await;
+        log.append(&to, batch(&["late"], 1)).await.unwrap();
+    };
+    let (found, ()) = tokio::join!(waiting, append);
+    assert_eq!(found.unwrap()[0].offsets(), range(0, 1));
+}
+
+async fn reads_outside_the_range_are_refused(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    log.append(&to, batch(&["0"], 1)).await.unwrap();
+    let past = log.read(&to, Offset(2), ReadLimit::default(), NO_WAIT).await.unwrap_err();
+    assert_eq!(past.kind(), ErrorKind::Invalid);
+    let other = TopicName::new("t").unwrap().partition(1);
+    assert_eq!(log.read(&other, Offset(0), ReadLimit::default(), NO_WAIT).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(log.range(&other).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+async fn a_read_answers_one_batch_however_large(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    let large = "x".repeat(3 << 20);
+    log.append(&to, batch(&[&large], 1)).await.unwrap();
+    log.append(&to, batch(&["small"], 1)).await.unwrap();
+    let found = log.read(&to, Offset(0), ReadLimit { bytes: 100 }, NO_WAIT).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].records().next().unwrap().unwrap().value.unwrap().len(), large.len());
+}
+
+async fn concurrent_appends_linearise(log: Arc<impl Log>) {
+    let to = topic(&*log, "t", 1).await.partition(0);
+    let mut tasks = Vec::new();
+    for writer in 0..8 {
+        let (log, to) = (log.clone(), to.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut placed = Vec::new();
+            for turn in 0..20 {
+                let value = format!("{writer}-{turn}");
+                let offsets = log.append(&to, batch(&[&value], 1)).await.unwrap();
+                assert!(log.range(&to).await.unwrap().end >= offsets.end, "what is acknowledged can be read");
+                placed.push((offsets.start.0, value));
+            }
+            placed
+        }));
+    }
+    let mut placed = Vec::new();
+    for task in tasks {
+        let own = task.await.unwrap();
+        assert!(own.is_sorted(), "one writer's appends keep their order");
+        placed.extend(own);
+    }
+    placed.sort();
+    assert_eq!(read_all(&*log, &to, Offset(0)).await, placed);
+}
+
+fn produced(id: i64, epoch: i16, first: i32, value: &str) -> Batch {
+    let mut builder = BatchBuilder::new(Timestamp(1));
+    builder.set_producer(ProducerSequence { id, epoch, first });
+    builder.push(None, Some(value.as_bytes()));
+    builder.build().unwrap()
+}
+
+async fn a_repeated_producer_sequence_answers_its_first_offsets(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    for sequence in 0..4 {
+        log.append(&to, produced(7, 0, sequence, "once")).await.unwrap();
+        log.append(&to, batch(&["other"], 1)).await.unwrap();
+    }
+    for sequence in 0..4 {
+        let again = log.append(&to, produced(7, 0, sequence, "once")).await.unwrap();
+        assert_eq!(again.start, Offset(i64::from(sequence) * 2));
+    }
+    assert_eq!(log.range(&to).await.unwrap(), range(0, 8));
+    assert_eq!(log.append(&to, produced(8, 0, 0, "another producer")).await.unwrap(), range(8, 9));
+}
+
+async fn a_gap_in_a_producers_sequence_is_refused(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    log.append(&to, produced(7, 1, 0, "a")).await.unwrap();
+    assert_eq!(log.append(&to, produced(7, 1, 2, "gap")).await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(log.append(&to, produced(7, 0, 1, "old epoch")).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(log.append(&to, produced(7, 2, 0, "new epoch")).await.unwrap(), range(1, 2));
+}
+
+async fn time_finds_its_offset(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    for (value, at) in [("0", 100), ("1", 200), ("2", 300)] {
+        log.append(&to, batch(&[value], at)).await.unwrap();
+    }
+    for (time, offset) in [(0, 0), (100, 0), (101, 1), (200, 1), (300, 2), (301, 3)] {
+        assert_eq!(log.offset_at(&to, Timestamp(time)).await.unwrap(), Offset(offset), "at {time}");
+    }
+}
+
+async fn what_is_too_large_is_refused(log: impl Log) {
+    let name = TopicName::new("t").unwrap();
+    log.create_topic(&name, TopicSpec { batch_bytes_max: 1000, ..TopicSpec::default() }).await.unwrap();
+    let large = batch(&[&"x".repeat(1000)], 1);
+    assert_eq!(log.append(&name.partition(0), large).await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(log.append(&name.partition(0), batch(&["fits"], 1)).await.unwrap(), range(0, 1));
+}
+
+async fn partitions_are_independent(log: impl Log) {
+    let name = topic(&log, "t", 3).await;
+    for partition in [0, 2, 2] {
+        log.append(&name.partition(partition), batch(&["x"], 1)).await.unwrap();
+    }
+    let mut ends = Vec::new();
+    for partition in 0..3 {
+        ends.push(log.range(&name.partition(partition)).await.unwrap().end.0);
+    }
+    assert_eq!(ends, [1, 0, 2]);
+}
