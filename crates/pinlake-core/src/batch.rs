@@ -62,7 +62,10 @@ impl Batch {
     pub fn parse(bytes: Bytes) -> Result<Batch> {
         let batch = Batch { bytes };
         if batch.bytes.len() < HEADER_LEN {
-            return Err(Error::corrupt(format!("a record batch takes {HEADER_LEN} bytes at least, {} are there", batch.bytes.len())));
+            return Err(Error::corrupt(format!(
+                "a record batch takes {HEADER_LEN} bytes at least, {} are there",
+                batch.bytes.len()
+            )));
         }
         if batch.bytes[16] != 2 {
             return Err(Error::corrupt(format!("record batch version {} is not 2", batch.bytes[16])));

@@ -103,7 +103,10 @@ impl Log for MemoryLog {
         let limit = self.topic(&to.topic).await?.spec.batch_bytes_max as usize;
         let partition = self.partition(to)?;
         if batch.bytes().len() > limit {
-            return Err(Error::invalid(format!("record batch of {} bytes is over the topic's limit of {limit}", batch.bytes().len())));
+            return Err(Error::invalid(format!(
+                "record batch of {} bytes is over the topic's limit of {limit}",
+                batch.bytes().len()
+            )));
         }
         let mut kept = lock(&partition.kept);
         if let Verdict::Duplicate(offsets) = kept.producers.check(&batch)? {

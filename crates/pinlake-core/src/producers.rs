@@ -41,13 +41,18 @@ impl Producers {
         let Some(sequence) = batch.producer() else { return Ok(Verdict::Append) };
         let Some(producer) = self.known.get(&sequence.id) else { return Ok(Verdict::Append) };
         if sequence.epoch < producer.epoch {
-            return Err(Error::conflict(format!("producer {} epoch {} is fenced by epoch {}", sequence.id, sequence.epoch, producer.epoch)));
+            return Err(Error::conflict(format!(
+                "producer {} epoch {} is fenced by epoch {}",
+                sequence.id, sequence.epoch, producer.epoch
+            )));
         }
         if sequence.epoch > producer.epoch {
             return first_of_epoch(sequence);
         }
         let count = u64::from(batch.offset_span());
-        if let Some((_, offsets)) = producer.recent.iter().find(|(first, offsets)| *first == sequence.first && offsets.len() == count) {
+        if let Some((_, offsets)) =
+            producer.recent.iter().find(|(first, offsets)| *first == sequence.first && offsets.len() == count)
+        {
             return Ok(Verdict::Duplicate(*offsets));
         }
         let Some((last_first, last_offsets)) = producer.recent.back() else { return Ok(Verdict::Append) };

@@ -8,7 +8,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::units::{Bytes, Span};
-use super::{ArchiveSpec, Files, Flush, PIPELINE_FILE, Pattern, Pipeline, Problem, Question, RawColumn, RawType, TableSpec, TopicRule};
+use super::{
+    ArchiveSpec, Files, Flush, PIPELINE_FILE, Pattern, Pipeline, Problem, Question, RawColumn, RawType, TableSpec, TopicRule,
+};
 
 /// Table columns that Pinlake adds; a cleaning must not use their names.
 const RESERVED_PREFIX: char = '_';
@@ -100,11 +102,7 @@ pub fn parse(files: &Files) -> Result<Pipeline, Vec<Problem>> {
     let archive = ArchiveSpec { flush: flush_of(flush, 0, &mut problems) };
     let tables = tables(&raw, files, &mut problems);
     let questions = questions(raw.questions.as_ref(), files, &mut problems);
-    if problems.found.is_empty() {
-        Ok(Pipeline { name: raw.pipeline, archive, tables, questions })
-    } else {
-        Err(problems.found)
-    }
+    if problems.found.is_empty() { Ok(Pipeline { name: raw.pipeline, archive, tables, questions }) } else { Err(problems.found) }
 }
 
 fn tables(raw: &RawPipeline, files: &Files, problems: &mut Problems) -> Vec<TableSpec> {
@@ -119,7 +117,13 @@ fn tables(raw: &RawPipeline, files: &Files, problems: &mut Problems) -> Vec<Tabl
     raw.tables.0.iter().filter_map(|(name, table)| one_table(name, table, raw, files, problems)).collect()
 }
 
-fn one_table(name: &str, raw: &Spanned<RawTable>, whole: &RawPipeline, files: &Files, problems: &mut Problems) -> Option<TableSpec> {
+fn one_table(
+    name: &str,
+    raw: &Spanned<RawTable>,
+    whole: &RawPipeline,
+    files: &Files,
+    problems: &mut Problems,
+) -> Option<TableSpec> {
     let line = line_of(raw);
     if !is_identifier(name) {
         problems.add(line, &format!("table name '{name}' is not legal: lower-case letters, digits and '_', a letter first"));
@@ -196,17 +200,18 @@ fn flush_of(raw: &RawFlush, line: u64, problems: &mut Problems) -> Flush {
 fn questions(pattern: Option<&Spanned<String>>, files: &Files, problems: &mut Problems) -> Vec<Question> {
     let Some(pattern) = pattern else { return Vec::new() };
     let matcher = Pattern::new(&pattern.value);
-    let mut questions: Vec<(u32, Question)> = files
-        .iter()
-        .filter(|(path, _)| matcher.matches(path))
-        .map(|(path, sql)| (order_of(sql), question(path, sql)))
-        .collect();
+    let mut questions: Vec<(u32, Question)> =
+        files.iter().filter(|(path, _)| matcher.matches(path)).map(|(path, sql)| (order_of(sql), question(path, sql))).collect();
     if questions.is_empty() {
         problems.add(line_of(pattern), &format!("no file matches '{}'", pattern.value));
     }
     for (_, question) in &questions {
         if !is_identifier(&question.name) {
-            let found = Problem { file: question.path.clone(), line: 0, message: format!("question name '{}' is not legal", question.name) };
+            let found = Problem {
+                file: question.path.clone(),
+                line: 0,
+                message: format!("question name '{}' is not legal", question.name),
+            };
             problems.found.push(found);
         }
     }
