@@ -1,0 +1,96 @@
+//! The steps of the check, each a command that a person may also run alone. They stop at the first one that fails.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::tidy;
+
+/// Everything that a change must pass, the quickest first.
+pub(crate) fn ci(root: &Path) -> Result<()> {
+    let start = Instant::now();
+    tidy(root)?;
+    fmt(root)?;
+    deny(root)?;
+    clippy(root, &[])?;
+    test(root, &[])?;
+    println!("ci: all steps passed in {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+/// The project's own rules; see `tidy`.
+pub(crate) fn tidy(root: &Path) -> Result<()> {
+    println!("== tidy");
+    let report = tidy::check(root)?;
+    for problem in &report.problems {
+        println!("{problem}");
+    }
+    let errors = report.errors();
+    println!("tidy: {} files, {errors} errors, {} warnings", report.files, report.problems.len() - errors);
+    if errors > 0 {
+        bail!("tidy found {errors} errors");
+    }
+    Ok(())
+}
+
+/// Formatting, without changing anything.
+pub(crate) fn fmt(root: &Path) -> Result<()> {
+    run(root, &["fmt", "--all", "--check"]).context("run 'cargo fmt --all' and look at what it changed")
+}
+
+/// Licences, bans and sources. The tool takes minutes to install, so without it the step is skipped and says so.
+pub(crate) fn deny(root: &Path) -> Result<()> {
+    if !is_installed("deny") {
+        println!("== cargo deny: skipped, cargo-deny is not installed ('cargo install --locked cargo-deny')");
+        return Ok(());
+    }
+    // Advisories need a database from the network; they are not a property of the change.
+    run(root, &["deny", "check", "bans", "licenses", "sources"])
+}
+
+/// Lints with warnings as errors, over the workspace unless `args` narrow it.
+pub(crate) fn clippy(root: &Path, args: &[String]) -> Result<()> {
+    let mut command = vec!["clippy", "--all-targets"];
+    extend(&mut command, args);
+    command.extend(["--", "-D", "warnings"]);
+    run(root, &command)
+}
+
+/// The tests, over the workspace unless `args` narrow it.
+pub(crate) fn test(root: &Path, args: &[String]) -> Result<()> {
+    let mut command = match is_installed("nextest") {
+        true => vec!["nextest", "run", "--profile", "ci"],
+        false => vec!["test", "--no-fail-fast"],
+    };
+    extend(&mut command, args);
+    run(root, &command)
+}
+
+fn extend<'a>(command: &mut Vec<&'a str>, args: &'a [String]) {
+    if args.is_empty() {
+        command.push("--workspace");
+    }
+    command.extend(args.iter().map(String::as_str));
+}
+
+fn is_installed(subcommand: &str) -> bool {
+    let quiet = cargo().args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+fn run(root: &Path, args: &[&str]) -> Result<()> {
+    let line = format!("cargo {}", args.join(" "));
+    println!("== {line}");
+    let status = cargo().args(args).current_dir(root).status().with_context(|| format!("can't start '{line}'"))?;
+    if !status.success() {
+        bail!("'{line}' failed");
+    }
+    Ok(())
+}
+
+/// The cargo that runs this task, so that a toolchain chosen with `cargo +name` stays chosen.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
