@@ -1,1 +1,19 @@
-//! Placeholder.
+//! From the log to answers: decode, clean, de-duplicate, commit to Delta tables, archive, rebuild, query, prove.
+//!
+//! The only crate that names Arrow, Parquet, DataFusion or Delta. It knows the log as a trait and never speaks HTTP.
+
+pub mod answers;
+pub mod batch;
+pub mod clean;
+pub mod decode;
+mod error;
+pub mod keys;
+pub mod live;
+pub mod parquet_file;
+pub mod quarantine;
+pub mod raw;
+pub mod rows;
+pub mod schema;
+pub mod sql;
+pub mod store;
+pub mod table;

@@ -1,1 +1,38 @@
-fn main() {}
+//! The `pinlake` binary: parses the command line and runs one command. Exit status: 0 done, 1 the work failed, 2 wrong usage.
+
+mod cli;
+mod commands;
+mod pipeline_files;
+mod terminal;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Stack of a worker thread: the query planner recurses deeply in unoptimised builds.
+const STACK_BYTES: usize = 8 << 20;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: cli::Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .context("starting the runtime")?;
+    // On a worker thread, which has the large stack.
+    runtime.block_on(async { tokio::spawn(commands::run(cli)).await.context("the command stopped")? })
+}

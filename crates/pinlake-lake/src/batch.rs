@@ -1,0 +1,174 @@
+//! The batch path: raw objects through the same decoding, cleaning and key rule as the stream, into one commit a table.
+//!
+//! Chunks are decoded, cleaned and encoded on all cores; only the key rule runs in the order of the lake, so that the first
+//! row of a key wins whatever the number of cores.
+
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use datafusion::prelude::SessionContext;
+use futures::{StreamExt, pin_mut};
+use object_store::path::Path;
+use object_store::{ObjectStoreExt, PutPayload};
+use pinlake_core::pipeline::{Pipeline, TableSpec};
+use pinlake_core::{Clock, Error, Result};
+
+use crate::answers::{self, Answer};
+use crate::clean::problem_error;
+use crate::error;
+use crate::keys::KeyIndex;
+use crate::live::{TableView, register_store};
+use crate::parquet_file::DataFile;
+use crate::raw::{self, RawObject};
+use crate::rows::{Counts, Recipe};
+use crate::sql;
+use crate::store::Store;
+use crate::table::{Change, Table};
+
+/// The answers' file in the output.
+pub const ANSWERS_FILE: &str = "answers.json";
+/// Folder of the quarantine tables.
+pub const QUARANTINE_DIR: &str = "quarantine";
+
+/// How far a batch has come; shared with whoever shows it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Raw bytes to read in all.
+    pub bytes_total: AtomicU64,
+    /// Raw bytes whose rows are written.
+    pub bytes_done: AtomicU64,
+}
+
+/// What a batch made of one table.
+#[derive(Debug, Clone)]
+pub struct TableSummary {
+    /// The table.
+    pub name: String,
+    /// What became of the records.
+    pub counts: Counts,
+}
+
+/// What a batch made.
+#[derive(Debug)]
+pub struct Summary {
+    /// Table by table.
+    pub tables: Vec<TableSummary>,
+    /// The questions' answers.
+    pub answers: Vec<Answer>,
+}
+
+/// Cleans the raw lake at `raw` into Delta tables under `out` and answers the questions from them.
+///
+/// # Errors
+/// What is wrong with the pipeline, the lake or the output; nothing is committed to a table that was not cleaned whole.
+pub async fn run(raw: &Store, out: &Store, pipeline: &Pipeline, clock: &Clock, progress: &Arc<Progress>) -> Result<Summary> {
+    let objects = raw::list(raw).await?;
+    let fed: u64 = objects.iter().filter(|object| pipeline.follows(&object.of.topic)).map(|object| object.size).sum();
+    progress.bytes_total.store(fed, Ordering::Relaxed);
+    let mut tables = Vec::new();
+    let context = SessionContext::new_with_config(sql::config());
+    sql::register_functions(&context);
+    register_store(&context, out);
+    for (index, spec) in pipeline.tables.iter().enumerate() {
+        let objects = objects.iter().filter(|object| pipeline.route(index, &object.of.topic).is_some()).cloned().collect();
+        let (table, counts) = clean_table(raw, objects, out, spec, clock, progress).await?;
+        let view = Arc::new(TableView::new(&table, Vec::new())?);
+        context.register_table(spec.name.as_str(), view).map_err(|e| error::query("naming a table", e))?;
+        tables.push(TableSummary { name: spec.name.clone(), counts });
+    }
+    let mut answers = Vec::new();
+    for question in &pipeline.questions {
+        answers.push(answers::ask(&context, question).await?);
+    }
+    let document = PutPayload::from(answers::document(&answers));
+    out.objects().put(&Path::from(ANSWERS_FILE), document).await.map_err(|e| error::store("writing the answers", e))?;
+    Ok(Summary { tables, answers })
+}
+
+async fn clean_table(
+    raw: &Store,
+    objects: Vec<RawObject>,
+    out: &Store,
+    spec: &TableSpec,
+    clock: &Clock,
+    progress: &Arc<Progress>,
+) -> Result<(Table, Counts)> {
+    let recipe = Arc::new(Recipe::compile(spec).await.map_err(|problem| problem_error(&problem))?);
+    let mut table = Table::open(out.folder(&spec.name), &spec.name, recipe.schema().clone(), clock.clone()).await?;
+    let quarantine = out.folder(QUARANTINE_DIR).folder(&spec.name);
+    let built = build(raw, objects, &recipe, table.store(), &quarantine, clock, progress).await?;
+    if !built.quarantined.is_empty() {
+        let name = format!("{QUARANTINE_DIR}.{}", spec.name);
+        let mut set_aside = Table::open(quarantine, &name, crate::quarantine::schema(), clock.clone()).await?;
+        replace(&mut set_aside, built.quarantined).await?;
+    }
+    replace(&mut table, built.rows).await?;
+    Ok((table, built.counts))
+}
+
+/// Replaces all rows of a table by `files`, in one commit.
+async fn replace(table: &mut Table, files: Vec<DataFile>) -> Result<u64> {
+    let remove = table.files()?;
+    let add = files.into_iter().map(|file| file.add).collect();
+    table.commit(Change { add, remove, data_change: true, replace: true, ..Change::default() }).await
+}
+
+/// What was made of raw objects: files in the store that no commit names yet.
+#[derive(Debug)]
+pub struct Built {
+    /// Files of clean rows.
+    pub rows: Vec<DataFile>,
+    /// Files of quarantined records.
+    pub quarantined: Vec<DataFile>,
+    /// What became of the records.
+    pub counts: Counts,
+    /// The keys of the rows.
+    pub index: KeyIndex,
+}
+
+/// Runs `objects` through the recipe into files of `into` and `quarantine`.
+pub async fn build(
+    raw: &Store,
+    objects: Vec<RawObject>,
+    recipe: &Arc<Recipe>,
+    into: &Store,
+    quarantine: &Store,
+    clock: &Clock,
+    progress: &Arc<Progress>,
+) -> Result<Built> {
+    let (crew, sender) = workers::Crew::start(recipe, into, quarantine, progress);
+    let chunks = raw::chunks(raw, objects);
+    pin_mut!(chunks);
+    let mut read = Ok(());
+    while let Some(chunk) = chunks.next().await {
+        match chunk {
+            Ok(chunk) => {
+                // The crew is gone when a worker failed; its error comes with finish().
+                if sender.send(chunk).await.is_err() {
+                    break;
+                }
+            }
+            Err(error) => {
+                read = Err(error);
+                break;
+            }
+        }
+    }
+    drop(sender);
+    let built = crew.finish(recipe, clock).await;
+    read.and(built)
+}
+
+/// How many workers run.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn joined<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T> {
+    joined.map_err(|e| Error::internal("a batch worker stopped").with_source(e))
+}

@@ -1,0 +1,204 @@
+//! The cleaning SQL, compiled once to expressions over a raw batch. Row-local by construction: a join, aggregate, window,
+//! filter, subquery or a function of time or chance is refused when the pipeline is loaded, because then streaming and batch
+//! could not agree.
+
+mod check;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::execution::context::ExecutionProps;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion::prelude::SessionContext;
+use pinlake_core::pipeline::{Problem, TableSpec};
+use pinlake_core::{Error, Result};
+
+use crate::schema::storable;
+use crate::{error, sql};
+
+/// The column by which a cleaning says why a row goes to quarantine; null for good rows.
+pub const QUARANTINE_COLUMN: &str = "_quarantine";
+/// The name of the raw records in a cleaning.
+pub const RAW_TABLE: &str = "raw";
+
+/// A compiled cleaning.
+#[derive(Debug, Clone)]
+pub struct Cleaning {
+    steps: Vec<Step>,
+    schema: SchemaRef,
+    key: Vec<usize>,
+    reason: Option<usize>,
+}
+
+/// One projection: its expressions over the step before.
+#[derive(Debug, Clone)]
+struct Step {
+    schema: SchemaRef,
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+/// Clean rows and, beside each, why it goes to quarantine.
+#[derive(Debug)]
+pub struct Cleaned {
+    /// The clean columns, one row a raw row.
+    pub rows: RecordBatch,
+    /// Index and reason of each row that must not go into the table, ascending.
+    pub rejected: Vec<(u32, String)>,
+}
+
+impl Cleaning {
+    /// Compiles the cleaning of `table` over raw rows of `raw`.
+    ///
+    /// # Errors
+    /// One problem with the SQL's own file: it does not parse, is not row-local, or does not yield the key.
+    pub async fn compile(table: &TableSpec, raw: &SchemaRef) -> Result<Cleaning, Problem> {
+        let problem = |message: String| Problem { file: table.clean_path.clone(), line: 0, message };
+        let context = sql::cleaning_context(raw).map_err(|error| problem(error.to_string()))?;
+        let plan = plan(&context, &table.clean_sql).await.map_err(problem)?;
+        check::row_local(&plan).map_err(problem)?;
+        let plan = context.state().optimize(&plan).map_err(|error| problem(first_line(&error.to_string())))?;
+        let mut steps = Vec::new();
+        collect_steps(&plan, &mut steps).map_err(problem)?;
+        let output = steps.last().map_or_else(|| raw.clone(), |step| step.schema.clone());
+        let reason = output.index_of(QUARANTINE_COLUMN).ok();
+        let fields: Vec<_> = output.fields().iter().enumerate().filter(|(at, _)| Some(*at) != reason).map(|(_, field)| storable(field)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        check_columns(&schema, table).map_err(problem)?;
+        let key = table.key.iter().map(|column| schema.index_of(column).map_err(|_| column)).collect::<Result<_, _>>();
+        let key = key.map_err(|column| problem(format!("the cleaning yields no column '{column}', which is the table's key")))?;
+        Ok(Cleaning { steps, schema, key, reason })
+    }
+
+    /// The clean columns, in the SQL's order and in types that a Delta table stores.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Which clean columns are the key.
+    pub fn key(&self) -> &[usize] {
+        &self.key
+    }
+
+    /// Cleans raw rows.
+    ///
+    /// # Errors
+    /// `Internal` when an expression fails on the data: a cleaning uses `try_cast` where data may be wrong.
+    pub fn apply(&self, raw: &RecordBatch) -> Result<Cleaned> {
+        let mut rows = raw.clone();
+        for step in &self.steps {
+            rows = step.apply(&rows).map_err(|e| error::query("cleaning", e))?;
+        }
+        let mut rejected = self.reason.map_or_else(Vec::new, |at| reasons(rows.column(at)));
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        for (at, column) in rows.columns().iter().enumerate().filter(|(at, _)| Some(*at) != self.reason) {
+            let field = self.schema.field(columns.len());
+            let column = if column.data_type() == field.data_type() { Ok(column.clone()) } else { cast(column, field.data_type()) };
+            columns.push(column.map_err(|e| error::arrow(&format!("storing clean column {at}"), e))?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|e| error::arrow("cleaning", e))?;
+        self.reject_null_keys(&rows, &mut rejected);
+        Ok(Cleaned { rows, rejected })
+    }
+
+    fn reject_null_keys(&self, rows: &RecordBatch, rejected: &mut Vec<(u32, String)>) {
+        let sorted_before = rejected.len();
+        for &at in &self.key {
+            let column = rows.column(at);
+            if column.null_count() == 0 {
+                continue;
+            }
+            let name = self.schema.field(at).name();
+            let nulls = (0..rows.num_rows()).filter(|row| column.is_null(*row));
+            rejected.extend(nulls.map(|row| (u32::try_from(row).expect("a chunk is small"), format!("key column {name} is missing"))));
+        }
+        if rejected.len() > sorted_before {
+            rejected.sort_by_key(|(row, _)| *row);
+            rejected.dedup_by_key(|(row, _)| *row);
+        }
+    }
+}
+
+impl Step {
+    fn apply(&self, input: &RecordBatch) -> datafusion::error::Result<RecordBatch> {
+        let rows = input.num_rows();
+        let columns = self.exprs.iter().map(|expr| expr.evaluate(input)?.into_array(rows)).collect::<Result<Vec<ArrayRef>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
+}
+
+async fn plan(context: &SessionContext, sql: &str) -> Result<LogicalPlan, String> {
+    let plan = context.state().create_logical_plan(sql).await.map_err(|error| first_line(&error.strip_backtrace()))?;
+    sql::read_only().verify_plan(&plan).map_err(|error| first_line(&error.strip_backtrace()))?;
+    Ok(plan)
+}
+
+/// The projections of a checked plan, innermost first.
+fn collect_steps(plan: &LogicalPlan, steps: &mut Vec<Step>) -> Result<(), String> {
+    match plan {
+        LogicalPlan::TableScan(scan) => {
+            let Some(projection) = &scan.projection else { return Ok(()) };
+            let columns: Vec<Expr> = projection.iter().map(|&at| Expr::Column(scan.source.schema().field(at).name().into())).collect();
+            let raw = DFSchema::try_from(scan.source.schema().as_ref().clone()).map_err(|error| error.to_string())?;
+            steps.push(step(&columns, &raw, scan.projected_schema.inner())?);
+        }
+        LogicalPlan::SubqueryAlias(alias) => collect_steps(&alias.input, steps)?,
+        LogicalPlan::Projection(projection) => {
+            collect_steps(&projection.input, steps)?;
+            steps.push(step(&projection.expr, projection.input.schema(), projection.schema.inner())?);
+        }
+        other => return Err(check::not_row_local(other)),
+    }
+    Ok(())
+}
+
+fn step(exprs: &[Expr], input: &DFSchema, output: &SchemaRef) -> Result<Step, String> {
+    let properties = ExecutionProps::new();
+    let context = PhysicalPlanningContext::default();
+    let create = |expr: &Expr| create_physical_expr(expr, input, &properties, &context).map_err(|error| first_line(&error.strip_backtrace()));
+    let exprs: Vec<Arc<dyn PhysicalExpr>> = exprs.iter().map(create).collect::<Result<_, _>>()?;
+    // The planner's own nullability may be narrower than what expressions yield on strange data.
+    let fields: Vec<_> = output.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    Ok(Step { schema: Arc::new(Schema::new(fields)), exprs })
+}
+
+fn check_columns(schema: &Schema, table: &TableSpec) -> Result<(), String> {
+    for field in schema.fields() {
+        if field.name().starts_with('_') {
+            let name = field.name();
+            return Err(format!("column '{name}' of table '{}': names that begin with '_' are Pinlake's, except {QUARANTINE_COLUMN}", table.name));
+        }
+        if matches!(field.data_type(), DataType::Null) {
+            return Err(format!("column '{}' has no type: cast the null", field.name()));
+        }
+    }
+    Ok(())
+}
+
+fn reasons(column: &ArrayRef) -> Vec<(u32, String)> {
+    if column.null_count() == column.len() {
+        return Vec::new();
+    }
+    let Ok(text) = cast(column, &DataType::Utf8View) else { return Vec::new() };
+    let rows = text.as_string_view().iter().enumerate();
+    rows.filter_map(|(row, reason)| Some((u32::try_from(row).ok()?, reason?.to_owned()))).collect()
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The error of a table whose cleaning has a problem.
+pub fn problem_error(problem: &Problem) -> Error {
+    Error::invalid(problem.to_string())
+}

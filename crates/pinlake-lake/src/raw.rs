@@ -1,0 +1,245 @@
+//! A raw lake: JSON lines in objects named as the S3 sink names them, read in order as chunks of bounded size.
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use pinlake_core::{Error, Offset, Result, TopicName, TopicPartition};
+
+use crate::error;
+use crate::store::Store;
+
+/// Bytes of records in a chunk: enough to keep a vectorised engine busy, little enough to have several in flight.
+const CHUNK_BYTES: usize = 4 << 20;
+/// Bytes asked of the store in one request.
+const READ_BYTES: u64 = 8 << 20;
+/// Requests to the store under way at once.
+const READS_AT_ONCE: usize = 4;
+/// The largest content of a compressed object.
+const GUNZIPPED_BYTES_MAX: u64 = 2 << 30;
+/// The folder that holds the topics.
+pub const TOPICS_DIR: &str = "topics";
+
+/// One object of a raw lake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawObject {
+    /// Where it lies within the lake.
+    pub path: Path,
+    /// Its bytes.
+    pub size: u64,
+    /// The partition its records come from.
+    pub of: TopicPartition,
+    /// The offset of its first record, as its name says; zero where the name does not.
+    pub start: Offset,
+}
+
+/// A run of whole lines of one object.
+#[derive(Debug, Clone)]
+pub struct RawPiece {
+    /// The lines, or with `gzip` the compressed whole object.
+    pub bytes: Bytes,
+    /// The partition they come from.
+    pub of: Arc<TopicPartition>,
+    /// The offset of the first line.
+    pub start: Offset,
+    /// Whether `bytes` are compressed.
+    pub gzip: bool,
+}
+
+/// Pieces that are worked on together.
+#[derive(Debug)]
+pub struct RawChunk {
+    /// Its place in the order, from 0.
+    pub number: u64,
+    /// Its pieces, in order.
+    pub pieces: Vec<RawPiece>,
+    /// Bytes read from the store for it.
+    pub bytes: u64,
+}
+
+/// Finds the objects of a raw lake, sorted by topic, partition and offset.
+///
+/// # Errors
+/// `NotFound` when there are none; errors of the store.
+pub async fn list(lake: &Store) -> Result<Vec<RawObject>> {
+    let objects = lake.objects();
+    let found: Vec<_> = objects.list(Some(&Path::from(TOPICS_DIR))).try_collect().await.map_err(|e| error::store("listing the raw lake", e))?;
+    let mut found: Vec<RawObject> = found.into_iter().filter_map(|meta| parse(&meta.location, meta.size)).collect();
+    if found.is_empty() {
+        return Err(Error::not_found(format!(
+            "no raw records under '{}': expected {TOPICS_DIR}/<topic>/partition=<n>/<topic>+<n>+<offset>.json[.gz]",
+            lake.url()
+        )));
+    }
+    found.sort_by(|a, b| (&a.of, a.start, &a.path).cmp(&(&b.of, b.start, &b.path)));
+    Ok(found)
+}
+
+/// `topics/<topic>/partition=<n>/<name>.json[.gz]`; anything else is not ours.
+fn parse(path: &Path, size: u64) -> Option<RawObject> {
+    let parts: Vec<_> = path.parts().collect();
+    let [_, topic, partition, name] = &parts[..] else { return None };
+    let topic = TopicName::new(topic.as_ref()).ok()?;
+    let partition: u32 = partition.as_ref().strip_prefix("partition=")?.parse().ok()?;
+    let name = name.as_ref();
+    let stem = name.strip_suffix(".json").or_else(|| name.strip_suffix(".json.gz"))?;
+    if stem.ends_with(".keys") || stem.ends_with(".headers") {
+        return None;
+    }
+    let start = stem.rsplit('+').next().and_then(|offset| offset.parse().ok()).unwrap_or(0);
+    Some(RawObject { path: path.clone(), size, of: topic.partition(partition), start: Offset(start) })
+}
+
+/// The name of the object that starts at `start`, as the S3 sink gives it.
+pub fn object_path(of: &TopicPartition, start: Offset) -> Path {
+    let (topic, partition) = (&of.topic, of.partition);
+    Path::from(format!("{TOPICS_DIR}/{topic}/partition={partition}/{topic}+{partition}+{:010}.json", start.0))
+}
+
+/// Reads `objects` in order as chunks.
+pub fn chunks(lake: &Store, objects: Vec<RawObject>) -> impl Stream<Item = Result<RawChunk>> + Send + 'static {
+    let store = lake.objects();
+    let reads = stream::iter(objects).flat_map(|object| stream::iter(read_ranges(object)));
+    let reads = reads.map(move |(object, range)| read(store.clone(), object, range)).buffered(READS_AT_ONCE);
+    let chunker = Chunker::default();
+    // The stream of pieces, then the last chunk.
+    stream::unfold((Box::pin(reads), chunker, false), |(mut reads, mut chunker, ended)| async move {
+        if ended {
+            return None;
+        }
+        loop {
+            match reads.next().await {
+                Some(Ok(part)) => {
+                    if let Some(chunk) = chunker.take(part) {
+                        return Some((Ok(chunk), (reads, chunker, false)));
+                    }
+                }
+                Some(Err(error)) => return Some((Err(error), (reads, chunker, true))),
+                None => {
+                    let last = chunker.finish()?;
+                    return Some((Ok(last), (reads, chunker, true)));
+                }
+            }
+        }
+    })
+}
+
+fn read_ranges(object: RawObject) -> Vec<(Arc<RawObject>, Range<u64>)> {
+    let object = Arc::new(object);
+    if is_gzip(&object) {
+        return vec![(object.clone(), 0..object.size)];
+    }
+    let starts = (0..object.size).step_by(usize::try_from(READ_BYTES).expect("it is small"));
+    starts.map(|start| (object.clone(), start..object.size.min(start + READ_BYTES))).collect()
+}
+
+fn is_gzip(object: &RawObject) -> bool {
+    object.path.as_ref().ends_with(".gz")
+}
+
+struct ReadPart {
+    object: Arc<RawObject>,
+    bytes: Bytes,
+    last: bool,
+}
+
+async fn read(store: Arc<dyn ObjectStore>, object: Arc<RawObject>, range: Range<u64>) -> Result<ReadPart> {
+    let last = range.end == object.size;
+    let whole = range.start == 0 && last;
+    let failed = |e| error::store(&format!("reading '{}'", object.path), e);
+    let bytes = if whole {
+        store.get(&object.path).await.map_err(failed)?.bytes().await.map_err(failed)?
+    } else {
+        store.get_range(&object.path, range).await.map_err(failed)?
+    };
+    Ok(ReadPart { object, bytes, last })
+}
+
+/// Cuts what is read into pieces of whole lines, and gathers pieces into chunks.
+#[derive(Default)]
+struct Chunker {
+    number: u64,
+    pieces: Vec<RawPiece>,
+    bytes: usize,
+    /// The broken last line of the part before, of the same object.
+    carry: BytesMut,
+    /// Lines of the current object that went into pieces.
+    lines: u64,
+}
+
+impl Chunker {
+    fn take(&mut self, part: ReadPart) -> Option<RawChunk> {
+        let gzip = is_gzip(&part.object);
+        let lines = if gzip { part.bytes } else { self.whole_lines(part.bytes, part.last) };
+        if !lines.is_empty() {
+            let start = part.object.start.plus(self.lines);
+            self.bytes += lines.len();
+            // Counting lines is only needed where the object goes on.
+            self.lines += if part.last || gzip { 0 } else { count_lines(&lines) };
+            self.pieces.push(RawPiece { bytes: lines, of: Arc::new(part.object.of.clone()), start, gzip });
+        }
+        if part.last {
+            self.lines = 0;
+        }
+        if self.bytes >= CHUNK_BYTES { self.finish() } else { None }
+    }
+
+    fn whole_lines(&mut self, bytes: Bytes, last: bool) -> Bytes {
+        let joined = if self.carry.is_empty() {
+            bytes
+        } else {
+            let mut joined = std::mem::take(&mut self.carry);
+            joined.extend_from_slice(&bytes);
+            joined.freeze()
+        };
+        if last {
+            return joined;
+        }
+        let end = joined.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.carry = BytesMut::from(&joined[end..]);
+        joined.slice(..end)
+    }
+
+    fn finish(&mut self) -> Option<RawChunk> {
+        if self.pieces.is_empty() {
+            return None;
+        }
+        let chunk = RawChunk { number: self.number, pieces: std::mem::take(&mut self.pieces), bytes: self.bytes as u64 };
+        self.number += 1;
+        self.bytes = 0;
+        Some(chunk)
+    }
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    lines(bytes).count() as u64
+}
+
+/// The lines of a piece that hold anything; a raw lake may have blank ones, which are no records.
+pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+}
+
+impl RawPiece {
+    /// The lines as they were written.
+    ///
+    /// # Errors
+    /// `Corrupt` when a compressed object does not decompress.
+    pub fn content(&self) -> Result<Bytes> {
+        if !self.gzip {
+            return Ok(self.bytes.clone());
+        }
+        let mut content = Vec::new();
+        let mut decoder = MultiGzDecoder::new(&self.bytes[..]).take(GUNZIPPED_BYTES_MAX);
+        decoder.read_to_end(&mut content).map_err(|e| Error::corrupt(format!("decompressing an object of {}", self.of)).with_source(e))?;
+        if content.len() as u64 == GUNZIPPED_BYTES_MAX {
+            return Err(Error::invalid(format!("an object of {} holds over {GUNZIPPED_BYTES_MAX} bytes", self.of)));
+        }
+        Ok(Bytes::from(content))
+    }
+}

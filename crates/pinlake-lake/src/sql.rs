@@ -1,0 +1,40 @@
+//! The query engine's sessions: one for cleanings, one for questions over tables. All are read-only.
+
+mod functions;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::execution::context::SQLOptions;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use pinlake_core::Result;
+
+use crate::clean::RAW_TABLE;
+use crate::error;
+
+/// What SQL may do: read.
+pub(crate) fn read_only() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
+/// The configuration of every session.
+pub(crate) fn config() -> SessionConfig {
+    let mut config = SessionConfig::new().with_information_schema(true);
+    // Times without a zone mean UTC, here as in the tables.
+    config.options_mut().execution.time_zone = Some("UTC".to_owned());
+    config
+}
+
+/// A session that knows the raw records' columns and our functions.
+pub(crate) fn cleaning_context(raw: &SchemaRef) -> Result<SessionContext> {
+    let context = SessionContext::new_with_config(config());
+    functions::register(&context);
+    context.register_table(RAW_TABLE, Arc::new(EmptyTable::new(raw.clone()))).map_err(|e| error::query("naming the raw records", e))?;
+    Ok(context)
+}
+
+/// Makes our functions known to a session.
+pub(crate) fn register_functions(context: &SessionContext) {
+    functions::register(context);
+}

@@ -1,0 +1,103 @@
+//! Object stores by URL: `file://`, `s3://`, `gs://`, `az://`, `memory://` or a plain path, and Delta's view of a folder in one.
+
+use std::path::Path as FsPath;
+use std::sync::Arc;
+
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, parse_url_opts};
+use pinlake_core::{Error, Result};
+use url::Url;
+
+use crate::error;
+
+/// A place in an object store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The whole store.
+    root: Arc<dyn ObjectStore>,
+    /// The place within it.
+    path: Path,
+    /// The same as people see it.
+    url: Url,
+}
+
+impl Store {
+    /// Opens the place that a URL or a local path names; a local folder is created. Options of cloud stores come from the
+    /// environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
+    ///
+    /// # Errors
+    /// `Invalid` for a URL that no store understands.
+    pub fn open(location: &str) -> Result<Store> {
+        match Url::parse(location) {
+            Ok(url) if url.scheme() == "memory" => Ok(Self::over(Arc::new(InMemory::new()), url)),
+            Ok(url) if url.scheme() == "file" => {
+                let path = url.to_file_path().map_err(|()| Error::invalid(format!("'{location}' names no local folder")))?;
+                Self::local(&path)
+            }
+            // A single letter is a drive, not a scheme.
+            Ok(url) if url.scheme().len() > 1 => Self::cloud(&url),
+            _ => Self::local(FsPath::new(location)),
+        }
+    }
+
+    /// A place over any object store: for tests that inject faults.
+    pub fn over(root: Arc<dyn ObjectStore>, url: Url) -> Store {
+        Store { root, path: Path::default(), url }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that makes the store's own folder")]
+    fn local(path: &FsPath) -> Result<Store> {
+        let failed = |error: std::io::Error| Error::invalid(format!("opening folder '{}'", path.display())).with_source(error);
+        std::fs::create_dir_all(path).map_err(failed)?;
+        let path = path.canonicalize().map_err(failed)?;
+        let objects = LocalFileSystem::new_with_prefix(&path).map_err(|e| error::store("opening a local folder", e))?;
+        let url = Url::from_directory_path(&path).map_err(|()| Error::invalid(format!("'{}' is not an absolute path", path.display())))?;
+        Ok(Self::over(Arc::new(objects), url))
+    }
+
+    fn cloud(url: &Url) -> Result<Store> {
+        let is_option = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
+        let options = std::env::vars().filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
+        let (root, path) = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{url}'")).with_source(e))?;
+        Ok(Store { root: Arc::from(root), path, url: url.clone() })
+    }
+
+    /// The objects, with paths relative to the place.
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        if self.path.as_ref().is_empty() { self.root.clone() } else { Arc::new(PrefixStore::new(self.root.clone(), self.path.clone())) }
+    }
+
+    /// The whole store, of which the place is [`Store::path`].
+    pub(crate) fn root(&self) -> &Arc<dyn ObjectStore> {
+        &self.root
+    }
+
+    /// The place within the whole store.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the place is.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// A folder within the place.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> Store {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/{name}/", self.url.path().trim_end_matches('/')));
+        let path = name.split('/').fold(self.path.clone(), |path, part| path.join(part));
+        Store { root: self.root.clone(), path, url }
+    }
+
+    /// Delta's view of this folder. Its URL is a name within the store: all access goes through our objects.
+    pub(crate) fn delta(&self) -> LogStoreRef {
+        let url = Url::parse(&format!("memory:///{}/", self.path)).expect("a path within a store makes a URL");
+        default_logstore(self.objects(), self.root.clone(), &url, &StorageConfig::default())
+    }
+}

@@ -1,0 +1,178 @@
+//! A Delta table as its one owner sees it: files, positions and counts in a snapshot, and commits that carry all three.
+//!
+//! Every position is a `txn` action, so it survives compaction, vacuum and checkpoints, and is committed with the rows it
+//! stands for. After a commit whose outcome is unknown the table is read again and the positions tell what happened.
+
+use std::collections::HashMap;
+
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use pinlake_core::{Clock, Error, ErrorKind, Result};
+use serde_json::Value;
+
+use crate::error;
+use crate::schema::delta_columns;
+use crate::store::Store;
+
+/// Commits between two checkpoints.
+const CHECKPOINT_INTERVAL: &str = "20";
+/// How long old log entries and removed files stay for readers of older snapshots.
+const LOG_RETENTION: &str = "interval 1 days";
+
+/// A Delta table and the snapshot its owner holds.
+#[derive(Debug)]
+pub struct Table {
+    delta: DeltaTable,
+    store: Store,
+    schema: SchemaRef,
+    clock: Clock,
+}
+
+/// What one commit changes.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// Files to add.
+    pub add: Vec<Add>,
+    /// Files to remove.
+    pub remove: Vec<Add>,
+    /// Whether rows change; false for compaction, which only moves them.
+    pub data_change: bool,
+    /// New values of transaction ids: positions and counts.
+    pub transactions: Vec<(String, i64)>,
+    /// What people may want to know: shown in the table's history.
+    pub info: HashMap<String, Value>,
+    /// Whether the change replaces all rows.
+    pub replace: bool,
+}
+
+impl Table {
+    /// Opens the table in `store`, or creates it with these columns.
+    ///
+    /// # Errors
+    /// `Conflict` when it exists with other columns.
+    pub async fn open(store: Store, name: &str, schema: SchemaRef, clock: Clock) -> Result<Table> {
+        let mut delta = DeltaTable::new(store.delta());
+        match delta.load().await {
+            Ok(()) => check_schema(&delta, &schema, name)?,
+            Err(DeltaTableError::NotATable(_)) => delta = create(&store, name, &schema).await?,
+            Err(error) => return Err(error::delta(&format!("opening table '{name}'"), error)),
+        }
+        Ok(Table { delta, store, schema, clock })
+    }
+
+    /// The version of the snapshot.
+    pub fn version(&self) -> u64 {
+        self.delta.version().unwrap_or_default()
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Where it lies.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The files of the snapshot.
+    pub fn files(&self) -> Result<Vec<Add>> {
+        let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
+        Ok(state.log_data().iter().map(|file| file.add_action()).collect())
+    }
+
+    /// The value of a transaction id in the snapshot. Reads the table's log: ask once and remember.
+    pub async fn transaction(&self, id: &str) -> Result<Option<i64>> {
+        let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
+        let found = state.transaction_version(self.delta.log_store().as_ref(), id).await;
+        found.map_err(|e| error::delta("reading a position", e))
+    }
+
+    /// Reads the newest snapshot.
+    pub async fn reload(&mut self) -> Result<()> {
+        self.delta.update_state().await.map_err(|e| error::delta("reading the newest snapshot", e))
+    }
+
+    /// Commits a change on the snapshot that the owner holds. Returns the new version.
+    ///
+    /// # Errors
+    /// `Conflict` when another writer moved a position or removed a file of ours; any error leaves the outcome unknown: the
+    /// owner reloads and looks at its positions.
+    pub async fn commit(&mut self, change: Change) -> Result<u64> {
+        let now = self.clock.now().0;
+        let data_change = change.data_change;
+        let removed = change.remove.into_iter().map(|file| Action::Remove(remove_of(file, data_change, now)));
+        let added = change.add.into_iter().map(|file| Action::Add(Add { data_change, ..file }));
+        let transactions = change.transactions.into_iter();
+        let transactions = transactions.map(|(id, version)| Transaction::new_with_last_update(id, version, Some(now))).collect();
+        let properties = CommitProperties::default().with_application_transactions(transactions).with_metadata(change.info);
+        let builder: CommitBuilder = properties.into();
+        let operation = if data_change {
+            let mode = if change.replace { SaveMode::Overwrite } else { SaveMode::Append };
+            DeltaOperation::Write { mode, partition_by: None, predicate: None }
+        } else {
+            DeltaOperation::Optimize { predicate: None, target_size: 0 }
+        };
+        let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
+        let snapshot: &dyn TableReference = state.snapshot();
+        let commit = builder.with_actions(removed.chain(added).collect()).build(Some(snapshot), self.delta.log_store(), operation);
+        let done = commit.await.map_err(|e| error::delta("committing", e))?;
+        self.delta.state = Some(done.snapshot());
+        Ok(done.version())
+    }
+}
+
+async fn create(store: &Store, name: &str, schema: &Schema) -> Result<DeltaTable> {
+    let created = CreateBuilder::new()
+        .with_log_store(store.delta())
+        .with_table_name(name)
+        .with_columns(delta_columns(schema)?)
+        .with_configuration([
+            ("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL)),
+            ("delta.logRetentionDuration", Some(LOG_RETENTION)),
+            ("delta.deletedFileRetentionDuration", Some(LOG_RETENTION)),
+        ])
+        .await;
+    match created {
+        Ok(table) => Ok(table),
+        // Another process, or our own earlier try, was first.
+        Err(_) => {
+            let mut table = DeltaTable::new(store.delta());
+            table.load().await.map_err(|e| error::delta(&format!("creating table '{name}'"), e))?;
+            Ok(table)
+        }
+    }
+}
+
+fn check_schema(delta: &DeltaTable, schema: &Schema, name: &str) -> Result<()> {
+    let state = delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
+    let found: Vec<(String, String)> = state.schema().fields().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+    let wanted: Vec<(String, String)> = delta_columns(schema)?.iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        format!("table '{name}' exists with other columns ({}) than its cleaning yields ({}): give it another folder, or change the cleaning back", list(&found), list(&wanted)),
+    ))
+}
+
+fn list(columns: &[(String, String)]) -> String {
+    columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect::<Vec<_>>().join(", ")
+}
+
+fn remove_of(file: Add, data_change: bool, now: i64) -> Remove {
+    Remove {
+        path: file.path,
+        data_change,
+        deletion_timestamp: Some(now),
+        extended_file_metadata: Some(true),
+        partition_values: Some(file.partition_values),
+        size: Some(file.size),
+        ..Remove::default()
+    }
+}

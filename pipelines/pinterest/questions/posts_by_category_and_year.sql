@@ -1,0 +1,7 @@
+-- order: 2
+-- How many posts each category had in each year from 2018 to 2022.
+SELECT CAST(date_part('year', geo."timestamp") AS BIGINT) AS post_year, pin.category, count(*) AS category_count
+FROM pin JOIN geo ON pin.ind = geo.ind
+WHERE pin.category IS NOT NULL AND geo."timestamp" >= '2018-01-01T00:00:00Z' AND geo."timestamp" < '2023-01-01T00:00:00Z'
+GROUP BY 1, 2
+ORDER BY post_year, category
