@@ -1,1 +1,40 @@
-//! Placeholder.
+//! Pinlake's own API, `/api/v1`, with health, readiness, metrics and a plain page for a browser: one axum router over one
+//! trait, [`Console`], which states exactly what these pages need.
+//!
+//! It must not know the log on disk, the query engine or the doors: the binary implements [`Console`] over them.
+
+pub mod answers;
+pub mod console;
+mod extract;
+mod failure;
+mod home;
+mod query;
+mod routes;
+mod state;
+mod tables;
+mod topics;
+
+use std::sync::Arc;
+
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+pub use console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
+
+/// The largest request body, bytes.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Everything that this crate serves, ready to be merged with the doors' router.
+///
+/// It sets no fallback: unknown paths below `/api/v1` are answered here, all others are left to the router that it is merged
+/// with. `/` is served for GET alone.
+pub fn router(console: Arc<dyn Console>, metrics: PrometheusHandle) -> Router {
+    routes::router(Shared { console, metrics })
+}
+
+/// What every endpoint is handed.
+#[derive(Clone)]
+struct Shared {
+    console: Arc<dyn Console>,
+    metrics: PrometheusHandle,
+}

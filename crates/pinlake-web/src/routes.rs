@@ -1,0 +1,96 @@
+//! Every path that is served, in one table, and the rules that hold for all of them.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get, post};
+use pinlake_core::Error;
+
+use crate::failure::Failure;
+use crate::{BODY_BYTES_MAX, Shared, home, query, state, tables, topics};
+
+/// The document that describes the API; a test compares it with the table below and with real answers.
+const OPENAPI: &str = include_str!("../openapi.json");
+
+/// Pinlake's own API.
+fn api() -> Vec<(&'static str, MethodRouter<Shared>)> {
+    vec![
+        ("/api/v1/sql", post(query::sql)),
+        ("/api/v1/questions", get(query::questions)),
+        ("/api/v1/questions/{name}", get(query::question)),
+        ("/api/v1/topics", get(topics::list)),
+        ("/api/v1/topics/{name}", get(topics::describe).post(topics::create).delete(topics::delete)),
+        ("/api/v1/topics/{name}/records", get(topics::records)),
+        ("/api/v1/tables", get(tables::list)),
+        ("/api/v1/tables/{name}", get(tables::describe)),
+        ("/api/v1/tables/{name}/rebuild", post(tables::rebuild)),
+        ("/api/v1/flush", post(tables::flush)),
+        ("/api/v1/ledger", get(tables::ledger)),
+        ("/api/v1/quarantine/{table}", get(tables::quarantine)),
+        ("/api/v1/trace/{topic}/{partition}/{offset}", get(tables::trace)),
+        ("/api/v1/openapi.json", get(openapi)),
+    ]
+}
+
+/// What stands beside the API at the root.
+fn beside() -> Vec<(&'static str, MethodRouter<Shared>)> {
+    vec![
+        ("/", get(home::home)),
+        ("/healthz", get(state::health)),
+        ("/readyz", get(state::readiness)),
+        ("/metrics", get(state::metrics)),
+    ]
+}
+
+/// All paths with their rules.
+pub(crate) fn router(shared: Shared) -> Router {
+    let mut router = Router::new();
+    for (path, methods) in api() {
+        router = router.route(path, methods.fallback(wrong_method));
+    }
+    for (path, methods) in beside() {
+        router = router.route(path, methods);
+    }
+    for path in ["/api/v1", "/api/v1/", "/api/v1/{*path}"] {
+        router = router.route(path, any(unknown_path));
+    }
+    let rules = middleware::from_fn(rules);
+    router.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(rules).with_state(shared)
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+async fn unknown_path(uri: Uri) -> Failure {
+    Error::not_found(format!("no such path '{}': /api/v1/openapi.json lists them", uri.path())).into()
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Failure {
+    let message = format!("{method} is not for '{}': /api/v1/openapi.json lists what is", uri.path());
+    Failure::refused(StatusCode::METHOD_NOT_ALLOWED, message)
+}
+
+/// Another site's page must not change anything through its reader's browser, and no browser guesses a content type.
+async fn rules(request: Request, next: Next) -> Response {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let mut response = match !reads && is_cross_site(request.headers()) {
+        true => Failure::refused(StatusCode::FORBIDDEN, "the request comes from another site's page").into_response(),
+        false => next.run(request).await,
+    };
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Whether a browser says that another site's page sends the request. Other clients say neither of the two.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "cross-site";
+    }
+    let Some(origin) = headers.get(header::ORIGIN).map(text) else { return false };
+    let host = headers.get(header::HOST).map(text).unwrap_or_default();
+    origin.split_once("://").map(|(_, authority)| authority) != Some(host.as_str())
+}
