@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The doors: how records come in over HTTP and how they reach the log.
+//!
+//!     door (Kafka REST, Kinesis gateway, plain pin) -> records -> produce -> lane -> Log::append
+//!
+//! Every door speaks its own protocol and shares everything behind `produce`. This crate knows the log by its trait alone: it
+//! must not know how records are stored, cleaned or queried.
+
+mod body;
+mod door_metrics;
+mod doors;
+pub mod http_server;
+mod json;
+pub mod kinesis;
+mod lane;
+mod limits;
+pub mod partitioner;
+mod path;
+mod pin_door;
+pub mod produce;
+pub mod records;
+mod rest_proxy;
+mod settings;
+
+pub use doors::{AutoCreate, Doors};
+pub use produce::{OpenTopic, Placed, Producer};
+pub use records::Records;
+pub use settings::{DoorSettings, KinesisSettings, ProducerSettings};

@@ -1,0 +1,126 @@
+//! All doors behind one router: finds the door of a path, times it, and hands the request on. What a request means is the
+//! doors' own business.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::http::request::Parts;
+use axum::response::Response;
+use bytes::Bytes;
+use pinlake_core::{Clock, Log};
+use tokio::time::Instant;
+
+use crate::door_metrics::{self, DoorMetrics};
+use crate::limits::{Inflight, Permit, Refusal};
+use crate::path::{self, Door, Segments};
+pub use crate::produce::AutoCreate;
+use crate::produce::Producer;
+use crate::records::BYTES_MAX;
+use crate::settings::DoorSettings;
+use crate::{body, kinesis, pin_door, rest_proxy};
+
+/// The doors onto one log. Cheap to clone; clones share their limits and batches.
+#[derive(Clone)]
+pub struct Doors {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Shared,
+    rest_proxy: DoorMetrics,
+    kinesis: DoorMetrics,
+    pin: DoorMetrics,
+}
+
+/// What every door works with.
+pub(crate) struct Shared {
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) settings: DoorSettings,
+    inflight: Inflight,
+}
+
+impl Shared {
+    /// Reads a request's body under the limits.
+    pub(crate) async fn read(&self, parts: &Parts, body: Body) -> Result<(Bytes, Permit), Refusal> {
+        body::read(&self.inflight, self.settings.body_bytes_max, &parts.headers, body).await
+    }
+}
+
+/// A request at its door.
+pub(crate) struct Call<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) metrics: &'a DoorMetrics,
+    pub(crate) parts: &'a Parts,
+    /// The path behind the door's own segment.
+    pub(crate) segments: Segments<'a>,
+    /// GET for HEAD, which is the same without the body.
+    pub(crate) method: &'a Method,
+}
+
+impl Doors {
+    /// Doors onto `log`. `auto_create` says which topics their first record creates. Metrics go to the recorder that is installed now.
+    pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate) -> Self {
+        let mut settings = settings;
+        settings.body_bytes_max = settings.body_bytes_max.min(BYTES_MAX);
+        door_metrics::describe();
+        let inner = Inner {
+            shared: Shared {
+                producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
+                inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
+                settings,
+            },
+            rest_proxy: DoorMetrics::new("kafka_rest"),
+            kinesis: DoorMetrics::new("kinesis_gateway"),
+            pin: DoorMetrics::new("pin"),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A router whose fallback is the doors: merge it with routers that have none. A path that is nobody's is answered 404.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(answer).with_state(self.clone())
+    }
+
+    /// Whether a path leads to one of the doors.
+    pub fn claims(path: &str) -> bool {
+        path::door_of(path).is_some()
+    }
+
+    /// The producer that all doors share.
+    pub fn producer(&self) -> &Arc<Producer> {
+        &self.inner.shared.producer
+    }
+
+    /// Answers a request, whatever its path.
+    pub async fn answer(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let inner = &*self.inner;
+        let Some((door, segments)) = path::door_of(parts.uri.path()) else {
+            return rest_proxy::no_such_path(&parts);
+        };
+        let metrics = match door {
+            Door::Topics | Door::Brokers | Door::Consumers => &inner.rest_proxy,
+            Door::Streams => &inner.kinesis,
+            Door::Pin => &inner.pin,
+        };
+        let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
+        let call = Call { shared: &inner.shared, metrics, parts: &parts, segments, method };
+        let response = match door {
+            Door::Topics => rest_proxy::topics(&call, body).await,
+            Door::Brokers => rest_proxy::brokers(&call),
+            Door::Consumers => rest_proxy::consumers(&call),
+            Door::Streams => kinesis::gateway(&call, body).await,
+            Door::Pin => pin_door::answer(&call, body).await,
+        };
+        metrics.answered(response.status(), started.elapsed());
+        response
+    }
+}
+
+async fn answer(State(doors): State<Doors>, request: Request) -> Response {
+    doors.answer(request).await
+}

@@ -1,0 +1,164 @@
+//! Serves a router over HTTP/1.1 with everything bounded: connections, the time for heads and bodies, the time a client may let
+//! an answer wait. Knows nothing of what is served.
+
+mod stall;
+mod timed_body;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pinlake_core::{Error, Result};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::Service;
+
+pub use timed_body::BodyTimedOut;
+
+use stall::StallGuard;
+use timed_body::TimedBody;
+
+/// Limits of one listener.
+#[derive(Debug, Clone)]
+pub struct HttpLimits {
+    /// Connections at once; one more is answered 503 and closed. Default 1,024.
+    pub connections_max: usize,
+    /// The time for a request's head, and how long a connection may stay idle between requests. Default 60 s.
+    pub header_read_timeout: Duration,
+    /// The longest pause within a body. Default 20 s.
+    pub body_idle_timeout: Duration,
+    /// The time for a whole body. Default 5 min.
+    pub body_read_timeout: Duration,
+    /// How long a client may take nothing of an answer. Default 30 s.
+    pub write_stall_timeout: Duration,
+    /// How long requests under way may go on after the shutdown began. Default 20 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            header_read_timeout: Duration::from_secs(60),
+            body_idle_timeout: Duration::from_secs(20),
+            body_read_timeout: Duration::from_secs(300),
+            write_stall_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+const OVER_THE_CAP: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n\
+content-length: 78\r\n\r\n{\"error_code\":503,\"message\":\"as many connections as may be are open, try later\"}";
+
+/// How long to wait after an accept failed for want of file handles or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `router` on `listener` until `shutdown` is there; then takes no more connections, lets requests under way finish
+/// within the drain timeout and cuts off the rest. Answers how many connections were cut off.
+///
+/// # Errors
+/// `Internal` if the listener itself fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: HttpLimits,
+    shutdown: impl Future<Output = ()>,
+) -> Result<usize> {
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let (closing, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) if is_passing(&error) => {
+                tracing::warn!("no connection can be taken now: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+            Err(error) => return Err(Error::internal("the listener failed").with_source(error)),
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            // If the few bytes don't fit an empty send buffer, the client is told by the close alone.
+            let _ = stream.try_write(OVER_THE_CAP);
+            continue;
+        };
+        let connection = connection(stream, router.clone(), limits.clone(), closing.subscribe());
+        connections.spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    closing.send_replace(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    let in_time = tokio::time::timeout(limits.drain_timeout, drained).await.is_ok();
+    let cut_off = if in_time { 0 } else { connections.len() };
+    connections.shutdown().await;
+    Ok(cut_off)
+}
+
+async fn connection(stream: TcpStream, router: Router, limits: HttpLimits, mut closing: watch::Receiver<bool>) {
+    // Answers are small and wait for nothing else.
+    let _ = stream.set_nodelay(true);
+    let io = TokioIo::new(StallGuard::new(stream, limits.write_stall_timeout));
+    let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let body = |body| Body::new(TimedBody::new(body, limits.body_idle_timeout, limits.body_read_timeout));
+        let request: Request = request.map(body);
+        // A router is always ready, so it can be called at once.
+        router.clone().call(request)
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout);
+    let mut serving = std::pin::pin!(http.serve_connection(io, answer));
+    let served = tokio::select! {
+        served = &mut serving => Some(served),
+        () = closed(&mut closing) => None,
+    };
+    let served = match served {
+        Some(served) => served,
+        None => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!("connection ended: {error}");
+    }
+}
+
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// Whether an accept failed by the connection that was taken, which concerns no other.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Whether an accept failed for want of something that comes back: file handles, memory.
+fn is_passing(error: &std::io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+}

@@ -1,0 +1,10 @@
+//! Kinesis: a stream is a topic, a shard a partition, a sequence number an offset; mapped here only. The gateway form is the one
+//! that classic scripts use; it must not know how records are batched.
+
+mod admin;
+mod entry;
+mod error;
+mod gateway;
+pub mod sequence;
+
+pub(crate) use gateway::answer as gateway;

@@ -1,0 +1,347 @@
+//! PutRecord and PutRecords in the API-Gateway form: `PUT /streams/STREAM/record[s]`. The path says which stream; what the body
+//! says of it is ignored.
+
+use std::fmt;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use pinlake_core::{ErrorKind, Timestamp};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::admin;
+use super::entry::{self, Entry, Place, StringData};
+use super::error::{self, DoorError, Gateway};
+use super::sequence::{SequenceNumber, push_shard_id};
+use crate::doors::Call;
+use crate::json::{self, FieldName};
+use crate::limits::Permit;
+use crate::partitioner::{Partitioning, shard_of_hash};
+use crate::path::{decode, query_value};
+use crate::produce::{OpenTopic, Placed};
+use crate::records::Records;
+
+/// Records of one PutRecords, as in Kinesis.
+const RECORDS_MAX: usize = 500;
+/// Characters of a stream's name, as in Kinesis.
+const STREAM_NAME_LEN_MAX: usize = 128;
+
+/// Answers `/streams...`.
+pub(crate) async fn answer(call: &Call<'_>, body: Body) -> Response {
+    match route(call, body).await {
+        Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+        Err(error) => error.response(&call.shared.settings.kinesis),
+    }
+}
+
+async fn route(call: &Call<'_>, body: Body) -> Result<String, DoorError> {
+    let segments = call.segments.as_slice();
+    let named = || query_value(call.parts.uri.query(), "stream-name");
+    match (call.method, segments) {
+        (&Method::PUT, [what @ ("record" | "records")]) => put(call, named(), what, body).await,
+        (&Method::POST, [what @ ("record" | "records")]) if named().is_some() => put(call, named(), what, body).await,
+        (&Method::PUT | &Method::POST, [stream, what @ ("record" | "records")]) => {
+            put(call, Some(decode(stream).into_owned()), what, body).await
+        }
+        (&Method::GET, []) => admin::list(call, &read(call, body).await?.0).await,
+        (&Method::GET, [stream]) => admin::describe(call, stream_name(&decode(stream))?, &read(call, body).await?.0).await,
+        (&Method::POST, [stream]) => admin::create(call, stream_name(&decode(stream))?, &read(call, body).await?.0).await,
+        (&Method::DELETE, [stream]) => {
+            read(call, body).await?;
+            admin::delete(call, stream_name(&decode(stream))?).await
+        }
+        _ => Err(DoorError::gateway(
+            Gateway::UnknownRoute,
+            format!(
+                "no {} {} here: PUT /streams/STREAM/record or /records puts, GET /streams lists, GET, POST and DELETE \
+                 /streams/STREAM describe, create and delete",
+                call.parts.method,
+                call.parts.uri.path().chars().take(200).collect::<String>()
+            ),
+        )),
+    }
+}
+
+async fn read(call: &Call<'_>, body: Body) -> Result<(Bytes, Permit), DoorError> {
+    let retry_after = call.shared.settings.retry_after.as_secs();
+    call.shared.read(call.parts, body).await.map_err(|refusal| DoorError::refused(refusal, retry_after))
+}
+
+async fn put(call: &Call<'_>, stream: Option<String>, what: &str, body: Body) -> Result<String, DoorError> {
+    check_media_type(&call.parts.headers)?;
+    let (body, _permit) = read(call, body).await?;
+    let single = what == "record";
+    let bytes_max = call.shared.settings.kinesis.record_bytes_max;
+    let mut parsed = parse(&body, single, bytes_max)?;
+    let stream = match (&stream, &parsed.stream) {
+        (Some(stream), _) => stream_name(stream)?,
+        // Only the form without a stream in its path asks the body.
+        (None, Some(stream)) => stream_name(stream)?,
+        (None, None) => return Err(DoorError::constraint(None, "streamName", "not be null")),
+    };
+    let topic = open(call, stream).await?;
+    for (index, hash) in std::mem::take(&mut parsed.hashes) {
+        parsed.records.set_partition(index, shard_of_hash(hash, topic.partitions()));
+    }
+    let producer = &call.shared.producer;
+    let now = producer.now();
+    let placed = producer.produce(&topic, &parsed.records, Partitioning::Kinesis).await.map_err(|error| DoorError::of(&error))?;
+    let taken = (0..placed.len()).filter(|index| placed[*index].offset.is_ok());
+    let (count, bytes) = taken.fold((0, 0), |(count, bytes), index| (count + 1, bytes + parsed.records.size(index)));
+    call.metrics.received(count, bytes);
+    if single { record_answer(&placed[0], now) } else { Ok(records_answer(&placed, now)) }
+}
+
+async fn open(call: &Call<'_>, stream: &str) -> Result<OpenTopic, DoorError> {
+    call.shared.producer.open(stream).await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => DoorError::no_stream(
+            &call.shared.settings.kinesis,
+            stream,
+            &format!(
+                " No pattern of the pipeline matches it, so its first record does not create it: create it with POST \
+                 /streams/{stream} or 'pinlake topics create {stream}'"
+            ),
+        ),
+        _ => DoorError::of(&error),
+    })
+}
+
+/// Checks a stream's name as Kinesis does.
+pub(super) fn stream_name(name: &str) -> Result<&str, DoorError> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if name.len() > STREAM_NAME_LEN_MAX {
+        return Err(DoorError::constraint(Some(name), "streamName", "have length less than or equal to 128"));
+    }
+    if name.is_empty() || name == "." || name == ".." || !name.bytes().all(legal) {
+        return Err(DoorError::constraint(Some(name), "streamName", "satisfy regular expression pattern: [a-zA-Z0-9_.-]+"));
+    }
+    Ok(name)
+}
+
+/// Clients label JSON in many ways; refused is what can't be JSON.
+fn check_media_type(headers: &HeaderMap) -> Result<(), DoorError> {
+    let Some(stated) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let stated = stated.to_str().unwrap_or_default();
+    if stated == "application/json" {
+        return Ok(());
+    }
+    let essence = stated.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let known = ["", "application/x-amz-json-1.1", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"];
+    if essence.ends_with("json") || known.contains(&essence.as_str()) {
+        return Ok(());
+    }
+    let shown: String = essence.chars().take(100).collect();
+    Err(DoorError::gateway(Gateway::MediaType, format!("a body here is JSON, Content-Type application/json, not '{shown}'")))
+}
+
+fn push_place(out: &mut String, placed: &Placed, offset: pinlake_core::Offset, arrival: Timestamp) {
+    out.push_str("{\"SequenceNumber\":\"");
+    SequenceNumber { shard: placed.partition, offset, arrival }.push_to(out);
+    out.push_str("\",\"ShardId\":\"");
+    push_shard_id(out, placed.partition);
+    out.push_str("\"}");
+}
+
+fn record_answer(placed: &Placed, arrival: Timestamp) -> Result<String, DoorError> {
+    let offset = placed.offset.as_ref().map_err(DoorError::of)?;
+    let mut out = String::with_capacity(128);
+    push_place(&mut out, placed, *offset, arrival);
+    Ok(out)
+}
+
+fn records_answer(placed: &[Placed], arrival: Timestamp) -> String {
+    let mut out = String::with_capacity(64 + placed.len() * 120);
+    out.push_str("{\"FailedRecordCount\":");
+    json::push_number(&mut out, placed.iter().filter(|record| record.offset.is_err()).count());
+    out.push_str(",\"Records\":[");
+    for (at, record) in placed.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        match &record.offset {
+            Ok(offset) => push_place(&mut out, record, *offset, arrival),
+            Err(error) => {
+                out.push_str("{\"ErrorCode\":\"");
+                out.push_str(error::record_code(error));
+                out.push_str("\",\"ErrorMessage\":");
+                json::push_string(&mut out, error.message());
+                out.push('}');
+            }
+        }
+    }
+    out.push_str("]}");
+    out
+}
+
+/// A body taken apart.
+struct Parsed {
+    records: Records,
+    /// Records whose shard the client picks by its hash.
+    hashes: Vec<(usize, u128)>,
+    /// The body's own StreamName.
+    stream: Option<String>,
+}
+
+struct Parsing {
+    parsed: Parsed,
+    bytes_max: usize,
+    /// Whether a list of records was there.
+    list: bool,
+    /// What is wrong, if it is more than the syntax.
+    problem: Option<DoorError>,
+}
+
+fn parse(body: &Bytes, single: bool, bytes_max: usize) -> Result<Parsed, DoorError> {
+    let text = std::str::from_utf8(body).map_err(|error| {
+        DoorError::gateway(Gateway::InvalidBody, format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to()))
+    })?;
+    let parsed = Parsed { records: Records::over(body.clone()), hashes: Vec::new(), stream: None };
+    let mut parsing = Parsing { parsed, bytes_max, list: false, problem: None };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let outer = Outer { parsing: &mut parsing, single }.deserialize(&mut deserializer);
+    let outer = outer.and_then(|outer| deserializer.end().map(|()| outer));
+    let outer = outer.map_err(|error| {
+        let problem = parsing.problem.take();
+        problem.unwrap_or_else(|| DoorError::gateway(Gateway::InvalidBody, format!("the body is not the JSON expected: {error}")))
+    })?;
+    if single {
+        if parsing.list && outer.data.is_none() {
+            return Err(DoorError::kinesis(
+                "ValidationException",
+                "1 validation error detected: Value null at 'data' failed to satisfy constraint: Member must not be null. This body holds \
+                 a list of records: send {\"Data\":{...},\"PartitionKey\":\"...\"} here, Kinesis lists to /streams/STREAM/records, \
+                 and a Kafka REST body {\"records\":[{\"value\":{...}}]} to POST /topics/TOPIC",
+            ));
+        }
+        parsing.add(&outer, StringData::Literal, None)?;
+    } else if !parsing.list {
+        let hint = if outer.data.is_some() { ". This is a body for one record: send it to /streams/STREAM/record" } else { "" };
+        let form = ". Expected {\"StreamName\":\"...\",\"Records\":[{\"Data\":{...},\"PartitionKey\":\"...\"}]}";
+        return Err(DoorError::kinesis(
+            "ValidationException",
+            format!(
+                "1 validation error detected: Value null at 'records' failed to satisfy constraint: Member must not be null{hint}{form}"
+            ),
+        ));
+    } else if parsing.parsed.records.is_empty() {
+        return Err(DoorError::constraint(Some("[]"), "records", "have length greater than or equal to 1"));
+    }
+    Ok(parsing.parsed)
+}
+
+impl Parsing {
+    fn add(&mut self, entry: &Entry<'_>, strings: StringData, member: Option<usize>) -> Result<(), DoorError> {
+        let parsed = &mut self.parsed;
+        let hash = entry::add(entry, &mut parsed.records, strings, self.bytes_max, Place { member })?;
+        parsed.hashes.extend(hash.map(|hash| (parsed.records.len() - 1, hash)));
+        Ok(())
+    }
+}
+
+/// The body: the fields of a record, a list of records, or both by mistake.
+struct Outer<'a> {
+    parsing: &'a mut Parsing,
+    single: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Outer<'_> {
+    type Value = Entry<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Outer<'_> {
+    type Value = Entry<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.single { "an object {\"Data\":...,\"PartitionKey\":...}" } else { "an object {\"Records\":[...]}" })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entry = Entry::default();
+        while let Some(field) = map.next_key_seed(FieldName)? {
+            match &*field {
+                "records" | "Records" => {
+                    self.parsing.list = true;
+                    if self.single {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        map.next_value_seed(List(self.parsing))?;
+                    }
+                }
+                "StreamName" => {
+                    let name = map.next_value::<&RawValue>()?;
+                    self.parsing.parsed.stream = serde_json::from_str(name.get()).ok();
+                }
+                field => {
+                    entry.take(field, map.next_value()?);
+                }
+            }
+        }
+        Ok(entry)
+    }
+}
+
+struct List<'a>(&'a mut Parsing);
+
+impl<'de> DeserializeSeed<'de> for List<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of records [{\"Data\":...,\"PartitionKey\":...}]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        // Of a repeated field the last one counts.
+        self.0.parsed.records.clear();
+        self.0.parsed.hashes.clear();
+        while let Some(entry) = list.next_element_seed(Member)? {
+            let member = self.0.parsed.records.len() + 1;
+            let added = if member > RECORDS_MAX {
+                Err(DoorError::constraint(Some("[...]"), "records", "have length less than or equal to 500"))
+            } else {
+                self.0.add(&entry, StringData::Content, Some(member))
+            };
+            if let Err(problem) = added {
+                self.0.problem = Some(problem);
+                return Err(serde::de::Error::custom("stopped"));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Member;
+
+impl<'de> DeserializeSeed<'de> for Member {
+    type Value = Entry<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member {
+    type Value = Entry<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record {\"Data\":...,\"PartitionKey\":...}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entry = Entry::default();
+        while let Some(field) = map.next_key_seed(FieldName)? {
+            entry.take(&field, map.next_value()?);
+        }
+        Ok(entry)
+    }
+}

@@ -1,0 +1,87 @@
+//! The oldest clients' door: `POST /pin/` takes one plain JSON pin, appends it to a configured topic and echoes it.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pinlake_core::{Error, ErrorKind};
+use serde_json::value::RawValue;
+
+use crate::doors::Call;
+use crate::json;
+use crate::limits::Refusal;
+use crate::partitioner::Partitioning;
+use crate::records::Records;
+
+type Refused = (StatusCode, String);
+
+/// Answers `/pin...`.
+pub(crate) async fn answer(call: &Call<'_>, body: Body) -> Response {
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    match post(call, body).await {
+        Ok(row) => (json, row).into_response(),
+        Err((status, detail)) => {
+            let mut body = "{\"detail\":".to_owned();
+            json::push_string(&mut body, &detail);
+            body.push('}');
+            let mut response = (status, json, body).into_response();
+            if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+                let seconds = call.shared.settings.retry_after.as_secs();
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            response
+        }
+    }
+}
+
+async fn post(call: &Call<'_>, body: Body) -> Result<Vec<u8>, Refused> {
+    if !call.segments.as_slice().is_empty() {
+        return Err((StatusCode::NOT_FOUND, "there is nothing behind /pin/: POST /pin/ takes one pin".to_owned()));
+    }
+    if call.method != Method::POST {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, "POST /pin/ takes one pin as a JSON object".to_owned()));
+    }
+    let (body, _permit) = call.shared.read(call.parts, body).await.map_err(refused)?;
+    let row: &RawValue =
+        serde_json::from_slice(&body).map_err(|error| (StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}")))?;
+    if !row.get().starts_with('{') {
+        return Err((
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "the body is not a JSON object: send one pin as {\"index\":...}".to_owned(),
+        ));
+    }
+    let mut records = Records::over(body.clone());
+    let start = records.scratch().len();
+    let changed = json::compact(row.get(), records.scratch());
+    let value = if changed { records.written(start) } else { records.borrow(row.get().as_bytes()) };
+    records.push(None, Some(value), None);
+    let producer = &call.shared.producer;
+    let topic = producer.open(call.shared.settings.pin_topic.as_str()).await.map_err(|error| of(&error))?;
+    let placed = producer.produce(&topic, &records, Partitioning::Kafka).await.map_err(|error| of(&error))?;
+    placed[0].offset.as_ref().map_err(of)?;
+    call.metrics.received(1, value.len());
+    Ok(records.bytes(value).to_vec())
+}
+
+fn of(error: &Error) -> Refused {
+    let status = match error.kind() {
+        ErrorKind::Retry => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::warn!("a pin could not be stored: {error}");
+    }
+    (status, error.message().to_owned())
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    match refusal {
+        Refusal::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "too many requests are under way".to_owned()),
+        Refusal::TooManyBytes => (StatusCode::SERVICE_UNAVAILABLE, "too many bytes are under way".to_owned()),
+        Refusal::BodyTooLarge(limit) => (StatusCode::PAYLOAD_TOO_LARGE, format!("a body takes at most {limit} bytes")),
+        Refusal::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive".to_owned()),
+        Refusal::BodyCutOff => (StatusCode::BAD_REQUEST, "the body ended early".to_owned()),
+    }
+}
