@@ -85,3 +85,6 @@ impl Chunks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,6 @@ pub(super) enum Purpose {
     Place = 8,
     User = 9,
     Person = 10,
-    Spread = 11,
 }
 
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;

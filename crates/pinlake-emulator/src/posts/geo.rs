@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use super::draw::{Purpose, unit};
+use super::draw::{Purpose, mix, unit};
 use super::json::{push_number, push_text};
-use super::shared::{Axis, Shared};
+use super::shared::Shared;
 use super::{Draw, Rows};
 
 /// 2017-10-20 00:00:00, a day after the last user joined. Spread evenly up to the end, 4 % of the posts fall into 2017, 20 %
@@ -14,6 +14,9 @@ const FIRST_SECOND: u64 = 1_508_457_600;
 
 /// 2022-10-19 00:00:00.
 const END_SECOND: u64 = 1_666_137_600;
+
+/// Parts of 100,000 posts whose place no other has.
+const OWN_PARTS: u64 = 47_000;
 
 /// A row of `geolocation_data` without its key.
 #[derive(Debug, Default)]
@@ -31,11 +34,13 @@ impl GeoRow {
     pub(super) fn fill(&mut self, rows: &Rows, key: u64) {
         let mut draw = Draw::new(rows.seed, key, Purpose::Geo);
         self.timestamp = (FIRST_SECOND + draw.below(END_SECOND - FIRST_SECOND)) as i64;
-        let place = Shared::pick(&mut draw, key, rows.keys);
-        let mut draw = place.draw(rows.seed, Purpose::Place);
+        let (number, share) = rows.words.country(unit(draw.bits()));
+        self.country = rows.words.countries[number].1;
+        // Places are shared within a country, so that the few seen very often do not bend the countries' shares.
+        let place = Shared::pick(&mut draw, key, (rows.keys as f64 * share) as u64, OWN_PARTS);
+        let mut draw = place.draw(rows.seed ^ mix(number as u64), Purpose::Place);
         coordinate(&mut draw, 90, &mut self.latitude);
         coordinate(&mut draw, 180, &mut self.longitude);
-        self.country = rows.words.country(place.spread(rows.seed, Purpose::Place, Axis::First));
     }
 
     pub(super) fn push_json(&self, key: u64, separator: char, out: &mut String) {

@@ -23,6 +23,9 @@ const FOLLOWERS: [(f64, f64); 13] = [
     (1.0, 15_400_000.0),
 ];
 
+/// Parts of 100,000 pins whose poster has no other.
+const OWN_POSTER_PARTS: u64 = 38_000;
+
 /// What kind of pin it is; the breaks depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -92,9 +95,9 @@ impl PinRow {
             self.follower_count.push_str("User Info Error");
             return;
         }
-        let poster = Shared::pick(draw, key, rows.keys);
+        let poster = Shared::pick(draw, key, rows.keys, OWN_POSTER_PARTS);
         rows.words.push_poster(&mut self.poster_name, &mut poster.draw(rows.seed, Purpose::Poster));
-        let followers = quantile(&FOLLOWERS, poster.spread(rows.seed, Purpose::Poster, Axis::First));
+        let followers = quantile(&FOLLOWERS, poster.spread(Axis::Second));
         push_followers(&mut self.follower_count, followers.min(15_000_000.0));
     }
 

@@ -1,9 +1,6 @@
 //! Who or what several posts share: a user with many posts, a poster with many pins, a place seen again. Must be stateless.
 
-use super::draw::{Draw, Purpose, mix, unit};
-
-/// Parts of 100,000 posts whose user (or poster, or place) is their own.
-const OWN_PARTS: u64 = 38_000;
+use super::draw::{Draw, Purpose, unit};
 
 /// The shared ones are a tenth as many as there are keys.
 const KEYS_PER_SHARED: u64 = 10;
@@ -20,10 +17,10 @@ pub(super) enum Axis {
 }
 
 impl Shared {
-    /// Draws whose post the one with `key` of `keys` is.
-    pub(super) fn pick(draw: &mut Draw, key: u64, keys: u64) -> Self {
+    /// Draws whose post the one with `key` of `keys` is. In `own_parts` of 100,000 cases it is nobody else's.
+    pub(super) fn pick(draw: &mut Draw, key: u64, keys: u64, own_parts: u64) -> Self {
         let pool = keys / KEYS_PER_SHARED;
-        if draw.chance(OWN_PARTS) {
+        if draw.chance(own_parts) {
             return Self(pool + key);
         }
         // The fraction to the power of 2.25, by operations that are exact everywhere.
@@ -37,13 +34,14 @@ impl Shared {
     }
 
     /// Where a property of this one lies in its distribution. The numbers are spread evenly (an additive recurrence by the
-    /// plastic number), so that the few with very many posts do not pull a distribution over posts to one side.
-    pub(super) fn spread(self, seed: u64, purpose: Purpose, axis: Axis) -> f64 {
-        let step = match axis {
-            Axis::First => 0xC13F_A9A9_02A6_328F,
-            Axis::Second => 0x91E1_0DA5_C79E_7B1D,
+    /// plastic number), from starts that were chosen so that the few with very many posts pull a distribution over posts
+    /// to neither side by more than a hundredth.
+    pub(super) fn spread(self, axis: Axis) -> f64 {
+        let (start, step) = match axis {
+            Axis::First => (0x353F_7CED_9168_7200, 0xC13F_A9A9_02A6_328F),
+            Axis::Second => (0xA45A_1CAC_0831_2800, 0x91E1_0DA5_C79E_7B1D),
         };
-        let start = mix(seed ^ mix(purpose as u64 ^ ((Purpose::Spread as u64) << 8)));
-        unit(start.wrapping_add(self.0.wrapping_mul(step)))
+        let place: u64 = self.0.wrapping_mul(step);
+        unit(place.wrapping_add(start))
     }
 }

@@ -15,6 +15,9 @@ const AGES: [(f64, f64); 9] =
 const JOINED: [(f64, f64); 5] =
     [(0.0, 1_445_385_600.0), (0.2, 1_446_681_600.0), (0.41, 1_451_606_400.0), (0.84, 1_483_228_800.0), (1.0, 1_508_457_600.0)];
 
+/// Parts of 100,000 posts whose user has no other.
+const OWN_PARTS: u64 = 38_000;
+
 /// A row of `user_data` without its key.
 #[derive(Debug, Default)]
 pub(crate) struct UserRow {
@@ -27,12 +30,12 @@ pub(crate) struct UserRow {
 
 impl UserRow {
     pub(super) fn fill(&mut self, rows: &Rows, key: u64) {
-        let person = Shared::pick(&mut Draw::new(rows.seed, key, Purpose::User), key, rows.keys);
+        let person = Shared::pick(&mut Draw::new(rows.seed, key, Purpose::User), key, rows.keys, OWN_PARTS);
         let mut draw = person.draw(rows.seed, Purpose::Person);
         self.first_name = draw.pick_early(&rows.words.first_names);
         self.last_name = draw.pick_early(&rows.words.last_names);
-        self.age = quantile(&AGES, person.spread(rows.seed, Purpose::Person, Axis::First)) as u64;
-        self.date_joined = quantile(&JOINED, person.spread(rows.seed, Purpose::Person, Axis::Second)) as i64;
+        self.age = quantile(&AGES, person.spread(Axis::First)) as u64;
+        self.date_joined = quantile(&JOINED, person.spread(Axis::Second)) as i64;
     }
 
     pub(super) fn push_json(&self, key: u64, separator: char, out: &mut String) {

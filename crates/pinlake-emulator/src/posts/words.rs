@@ -74,10 +74,11 @@ impl Words {
         }
     }
 
-    /// The country at `fraction` of all draws.
-    pub(super) fn country(&self, fraction: f64) -> &'static str {
-        let after = self.countries.partition_point(|(below, _)| *below <= fraction);
-        self.countries[after - 1].1
+    /// The number of the country at `fraction` of all draws, and its share of them.
+    pub(super) fn country(&self, fraction: f64) -> (usize, f64) {
+        let next = self.countries.partition_point(|(below, _)| *below <= fraction);
+        let end = self.countries.get(next).map_or(1.0, |(below, _)| *below);
+        (next - 1, end - self.countries[next - 1].0)
     }
 }
 
