@@ -1,4 +1,5 @@
 //! The API from outside: requests into the router over a console that a test can see into and break.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
 mod document;
