@@ -6,6 +6,7 @@ use std::path::Path;
 
 use pinlake_core::{Error, Result};
 
+use crate::disk::{cannot, create_file};
 use crate::kind::Kind;
 use crate::posts::json::push_number;
 use crate::posts::push_datetime;
@@ -94,11 +95,8 @@ pub fn write_mysql_dump(out: &Path, options: &DumpOptions, progress: &dyn Fn(u64
     if !(1..=crate::posts::POSTS_MAX).contains(&options.rows) {
         return Err(Error::invalid(format!("cannot write {} rows: ask for 1 to {}", options.rows, crate::posts::POSTS_MAX)));
     }
-    let cannot_write = |error| Error::internal(format!("cannot write '{}'", out.display())).with_source(error);
-    let file = File::create_new(out).map_err(|error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::conflict(format!("'{}' exists already: name a new file", out.display())),
-        _ => cannot_write(error),
-    })?;
+    let cannot_write = |error| cannot("write", out, error);
+    let file = create_file(out)?;
     let mut dump = Dump { out: BufWriter::with_capacity(1 << 18, file), bytes: 0 };
     let mut done = 0;
     let mut tell = |rows: u64| {

@@ -2,8 +2,8 @@
 //!
 //! One thread makes posts, one writes. Must not write into a folder that holds anything already.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -11,6 +11,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use pinlake_core::{Error, Result, TopicName};
 
+use crate::disk::{cannot, claim_folder, create_file, create_folder};
 use crate::kind::Kind;
 use crate::posts::{Datetimes, Post, Posts, PostsOptions};
 
@@ -93,25 +94,6 @@ pub fn write_lake(out: &Path, options: &LakeOptions, progress: &dyn Fn(u64, u64)
     Ok(LakeSummary { posts: options.posts, unique, objects: lake.objects, bytes: lake.bytes })
 }
 
-/// Refuses a folder that holds anything, and creates one that does not exist.
-fn claim_folder(out: &Path) -> Result<()> {
-    match fs::read_dir(out).map(|mut entries| entries.next().is_none()) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Error::conflict(format!(
-            "folder '{}' is not empty: name an empty or a new one, because a raw lake's objects are never overwritten",
-            out.display()
-        ))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(out).map_err(|error| cannot("create folder", out, error))
-        }
-        Err(error) => Err(cannot("read folder", out, error)),
-    }
-}
-
-fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
-    Error::internal(format!("cannot {what} '{}'", path.display())).with_source(error)
-}
-
 /// The generator's thread: ends when all posts are made, or when the writer has gone.
 fn make_blocks(mut posts: Posts, blocks: &SyncSender<Vec<Post>>) {
     loop {
@@ -181,7 +163,7 @@ impl ObjectLog {
     fn create(out: &Path, options: &LakeOptions, kind: Kind, partition: u32) -> Result<Self> {
         let topic = kind.topic(&options.prefix);
         let folder = out.join("topics").join(&topic).join(format!("partition={partition}"));
-        fs::create_dir_all(&folder).map_err(|error| cannot("create folder", &folder, error))?;
+        create_folder(&folder)?;
         let stem = format!("{topic}+{partition}+");
         Ok(Self { folder, stem, flush: options.flush, gzip: options.gzip, next_offset: 0, open: None })
     }
@@ -206,7 +188,7 @@ impl ObjectLog {
     fn begin(&self) -> Result<(PathBuf, Object)> {
         let ending = if self.gzip { "json.gz" } else { "json" };
         let path = self.folder.join(format!("{}{:010}.{ending}", self.stem, self.next_offset));
-        let file = File::create_new(&path).map_err(|error| cannot("create", &path, error))?;
+        let file = create_file(&path)?;
         let file = BufWriter::with_capacity(1 << 18, file);
         let object = if self.gzip { Object::Gzip(GzEncoder::new(file, Compression::fast())) } else { Object::Plain(file) };
         Ok((path, object))

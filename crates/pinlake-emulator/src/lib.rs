@@ -3,6 +3,7 @@
 //!
 //! This crate stands outside the server. It speaks HTTP, MySQL and files, and must know nothing of log or lake.
 
+mod disk;
 pub mod dump;
 pub mod emulate;
 pub mod kind;

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test makes and reads its own files")]
+
 use tempfile::TempDir;
 
 use super::*;

@@ -149,7 +149,7 @@ impl Sender {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Ok(Tried::Again(format!("answered {status}: {}", shown(&body)), wait))
             }
-            status => Err(refusal(&form.method.to_string(), &url, status, &body)),
+            status => Err(refusal(form.method.as_str(), &url, status, &body)),
         }
     }
 }

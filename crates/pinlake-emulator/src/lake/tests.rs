@@ -1,4 +1,7 @@
+#![expect(clippy::disallowed_methods, reason = "a test makes and reads its own files")]
+
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Read;
 
 use flate2::read::GzDecoder;

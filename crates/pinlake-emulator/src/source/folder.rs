@@ -1,23 +1,19 @@
 //! A folder of JSON lines as a source: the n-th post is the n-th line of each kind. Must send lines as they are.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use pinlake_core::{Error, Result};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::{SourcePost, SourceRecord, Wanted};
+use crate::disk::{cannot, find_files, open_lines};
 use crate::kind::Kind;
 
 /// The longest line, as long as Kinesis lets a record be.
 const LINE_LEN_MAX: u64 = 1 << 20;
-
-/// Folders within folders that are looked through; a raw lake has three.
-const DEPTH_MAX: usize = 8;
 
 const ENDINGS: [&str; 4] = [".json", ".jsonl", ".json.gz", ".jsonl.gz"];
 
@@ -36,9 +32,7 @@ impl Folder {
                 path.display()
             )));
         }
-        let mut found = Vec::new();
-        find_files(path, DEPTH_MAX, &mut found)?;
-        found.sort();
+        let found = find_files(path)?;
         let files = Kind::ALL.map(|kind| found.iter().filter(|file| kind_of(file) == Some(kind)).cloned().collect::<Vec<_>>());
         if files.iter().all(Vec::is_empty) {
             return Err(Error::not_found(format!(
@@ -85,21 +79,6 @@ impl Folder {
         }
         Ok(())
     }
-}
-
-fn find_files(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
-    let cannot_read = |error| Error::internal(format!("cannot read folder '{}'", folder.display())).with_source(error);
-    for entry in fs::read_dir(folder).map_err(cannot_read)? {
-        let path = entry.map_err(cannot_read)?.path();
-        if path.is_dir() {
-            if depth > 0 {
-                find_files(&path, depth - 1, found)?;
-            }
-        } else {
-            found.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// The kind that a file's name tells: an object's by its topic's end, another's by a word of it or by what it holds.
@@ -162,11 +141,7 @@ impl Lines {
 
 impl Opened {
     fn new(path: PathBuf) -> Result<Self> {
-        let file =
-            File::open(&path).map_err(|error| Error::internal(format!("cannot open '{}'", path.display())).with_source(error))?;
-        let is_gzip = path.extension().is_some_and(|ending| ending == "gz");
-        let reader: Box<dyn BufRead + Send> =
-            if is_gzip { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(BufReader::new(file)) };
+        let reader = open_lines(&path)?;
         Ok(Self { path, reader, line_number: 0 })
     }
 
@@ -177,7 +152,7 @@ impl Opened {
         match read {
             Ok(0) => return Ok(None),
             Ok(_) => {}
-            Err(error) => return Err(Error::internal(format!("cannot read '{}'", self.path.display())).with_source(error)),
+            Err(error) => return Err(cannot("read", &self.path, error)),
         }
         if line.len() as u64 > LINE_LEN_MAX {
             return Err(self.wrong_line("is longer than 1 MiB"));

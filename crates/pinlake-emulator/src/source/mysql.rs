@@ -56,17 +56,22 @@ impl Tables {
         let end = wanted.count.unwrap_or(u64::MAX);
         let mut number = 0;
         while number < end {
-            let post = match self.next_post().await {
-                Ok(records) if records.is_empty() && wanted.count.is_none() => return,
-                Ok(records) if records.is_empty() => {
-                    self.tables.iter_mut().for_each(Table::rewind);
-                    continue;
+            let records = match self.next_post().await {
+                Ok(records) => records,
+                Err(error) => {
+                    // If nobody listens any more, nobody has to know.
+                    let _ = sender.send(Err(error)).await;
+                    return;
                 }
-                Ok(records) => Ok(SourcePost { number, records }),
-                Err(error) => Err(error),
             };
-            let is_last = post.is_err();
-            if (is_last || number >= wanted.start_at) && (sender.send(post).await.is_err() || is_last) {
+            if records.is_empty() {
+                if wanted.count.is_none() {
+                    return;
+                }
+                self.tables.iter_mut().for_each(Table::rewind);
+                continue;
+            }
+            if number >= wanted.start_at && sender.send(Ok(SourcePost { number, records })).await.is_err() {
                 return;
             }
             number += 1;

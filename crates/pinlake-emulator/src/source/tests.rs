@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test makes and reads its own files")]
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

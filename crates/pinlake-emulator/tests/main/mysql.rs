@@ -1,5 +1,7 @@
 //! The dump loaded into MariaDB by its own client, and posted from there. Skipped, with a message, where MariaDB is missing.
 
+#![expect(clippy::disallowed_methods, reason = "a test makes and reads its own files")]
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::net::TcpListener;
