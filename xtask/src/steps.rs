@@ -44,7 +44,7 @@ pub(crate) fn deny(root: &Path) -> Result<()> {
         return Ok(());
     }
     // Advisories need a database from the network; they are not a property of the change.
-    run(root, &["deny", "check", "bans", "licenses", "sources"])
+    run(root, &["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])
 }
 
 /// Lints with warnings as errors, over the workspace unless `args` narrow it.
