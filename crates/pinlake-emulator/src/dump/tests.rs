@@ -1,3 +1,5 @@
+//! The dump as text; the integration tests load it.
+
 #![expect(clippy::disallowed_methods, reason = "a test makes and reads its own files")]
 
 use tempfile::TempDir;

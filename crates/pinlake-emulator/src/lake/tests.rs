@@ -1,3 +1,5 @@
+//! The lake's layout, offsets and content.
+
 #![expect(clippy::disallowed_methods, reason = "a test makes and reads its own files")]
 
 use std::collections::BTreeMap;

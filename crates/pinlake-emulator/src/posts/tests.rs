@@ -1,3 +1,5 @@
+//! The generator against the rates that were measured at the source.
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 

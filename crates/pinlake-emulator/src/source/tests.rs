@@ -1,3 +1,5 @@
+//! What each source sends, and what it says of what it cannot read.
+
 #![expect(clippy::disallowed_methods, reason = "a test makes and reads its own files")]
 
 use std::fs;

@@ -1,3 +1,5 @@
+//! Turns, rate and stop, on a clock that the test owns.
+
 use std::time::Duration;
 
 use futures::StreamExt;

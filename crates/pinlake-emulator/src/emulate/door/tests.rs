@@ -1,3 +1,5 @@
+//! The requests and answers of both doors, byte for byte.
+
 use super::*;
 
 fn record(key: Option<i64>, json: &str) -> SourceRecord {
