@@ -8,6 +8,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +17,7 @@ use futures::{StreamExt, pin_mut};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use pinlake_core::pipeline::{Pipeline, TableSpec};
-use pinlake_core::{Clock, Error, Result};
+use pinlake_core::{Clock, Error, Result, TopicPartition};
 
 use crate::answers::{self, Answer};
 use crate::clean::problem_error;
@@ -101,14 +102,17 @@ async fn clean_table(
     let recipe = Arc::new(Recipe::compile(spec).await.map_err(|problem| problem_error(&problem))?);
     let mut table = Table::open(out.folder(&spec.name), &spec.name, recipe.schema().clone(), clock.clone()).await?;
     let quarantine = out.folder(QUARANTINE_DIR).folder(&spec.name);
-    let built = build(raw, objects, &recipe, table.store(), &quarantine, clock, progress).await?;
+    let output = Output { recipe: &recipe, into: table.store(), quarantine: &quarantine, placed: false };
+    let built = build(raw, objects, output, clock, progress).await?;
     if !built.quarantined.is_empty() {
         let name = format!("{QUARANTINE_DIR}.{}", spec.name);
         let mut set_aside = Table::open(quarantine, &name, crate::quarantine::schema(), clock.clone()).await?;
         replace(&mut set_aside, built.quarantined).await?;
     }
     replace(&mut table, built.rows).await?;
-    Ok((table, built.counts))
+    let mut counts = Counts::default();
+    built.counts.values().for_each(|partition| counts.add(partition));
+    Ok((table, counts))
 }
 
 /// Replaces all rows of a table by `files`, in one commit.
@@ -125,23 +129,28 @@ pub struct Built {
     pub rows: Vec<DataFile>,
     /// Files of quarantined records.
     pub quarantined: Vec<DataFile>,
-    /// What became of the records.
-    pub counts: Counts,
+    /// What became of the records of each partition.
+    pub counts: BTreeMap<TopicPartition, Counts>,
     /// The keys of the rows.
     pub index: KeyIndex,
 }
 
-/// Runs `objects` through the recipe into files of `into` and `quarantine`.
-pub async fn build(
-    raw: &Store,
-    objects: Vec<RawObject>,
-    recipe: &Arc<Recipe>,
-    into: &Store,
-    quarantine: &Store,
-    clock: &Clock,
-    progress: &Arc<Progress>,
-) -> Result<Built> {
-    let (crew, sender) = workers::Crew::start(recipe, into, quarantine, progress);
+/// What is to be made of raw objects, and where it goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Output<'a> {
+    /// The table's compiled definition.
+    pub recipe: &'a Arc<Recipe>,
+    /// Where the files of rows go.
+    pub into: &'a Store,
+    /// Where the files of quarantined records go.
+    pub quarantine: &'a Store,
+    /// Whether the rows say where they came from, as those of a streamed table do.
+    pub placed: bool,
+}
+
+/// Runs `objects` through a recipe into files.
+pub async fn build(raw: &Store, objects: Vec<RawObject>, output: Output<'_>, clock: &Clock, progress: &Arc<Progress>) -> Result<Built> {
+    let (crew, sender) = workers::Crew::start(&output, progress);
     let chunks = raw::chunks(raw, objects);
     pin_mut!(chunks);
     let mut read = Ok(());
@@ -160,7 +169,7 @@ pub async fn build(
         }
     }
     drop(sender);
-    let built = crew.finish(recipe, clock).await;
+    let built = crew.finish(clock).await;
     read.and(built)
 }
 

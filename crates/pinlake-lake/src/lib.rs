@@ -3,17 +3,22 @@
 //! The only crate that names Arrow, Parquet, DataFusion or Delta. It knows the log as a trait and never speaks HTTP.
 
 pub mod answers;
+pub mod archive;
 pub mod batch;
 pub mod clean;
 pub mod decode;
 mod error;
+pub mod follow;
 pub mod keys;
+pub mod lake;
 pub mod live;
 pub mod parquet_file;
 pub mod quarantine;
 pub mod raw;
+mod readers;
 pub mod rows;
 pub mod schema;
 pub mod sql;
 pub mod store;
+pub mod stream;
 pub mod table;

@@ -63,6 +63,11 @@ impl TableView {
         self.tail.iter().map(RecordBatch::num_rows).sum()
     }
 
+    /// Leaves the snapshot alone.
+    pub(crate) fn drop_tail(&mut self) {
+        self.tail = Arc::new(Vec::new());
+    }
+
     fn scan_files(&self, session: &dyn Session, projection: Option<&Vec<usize>>, limit: Option<usize>) -> QueryResult<Arc<dyn ExecutionPlan>> {
         let files = self.files.iter().map(|file| PartitionedFile::new(file.path.to_string(), file.size));
         let groups = FileGroup::new(files.collect()).split_files(session.config().target_partitions());

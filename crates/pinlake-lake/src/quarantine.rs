@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, RecordBatch, StringViewBuilder, TimestampMicrosecondBuilder};
+use datafusion::arrow::array::{ArrayBuilder, ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, RecordBatch, StringViewBuilder, TimestampMicrosecondBuilder};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use pinlake_core::{Offset, Result, Timestamp, TopicPartition};
 
@@ -31,6 +31,7 @@ pub struct QuarantineRows {
     offset: Int64Builder,
     ingested_at: TimestampMicrosecondBuilder,
     rows: usize,
+    done: Vec<RecordBatch>,
 }
 
 impl Default for QuarantineRows {
@@ -43,6 +44,7 @@ impl Default for QuarantineRows {
             offset: Int64Builder::new(),
             ingested_at: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
             rows: 0,
+            done: Vec::new(),
         }
     }
 }
@@ -69,17 +71,25 @@ impl QuarantineRows {
         self.rows == 0
     }
 
-    /// The rows, leaving none behind.
-    pub fn finish(&mut self) -> Result<RecordBatch> {
-        self.rows = 0;
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.reason.finish()),
-            Arc::new(self.raw.finish()),
-            Arc::new(self.topic.finish()),
-            Arc::new(self.partition.finish()),
-            Arc::new(self.offset.finish()),
-            Arc::new(self.ingested_at.finish()),
-        ];
-        RecordBatch::try_new(schema(), columns).map_err(|e| error::arrow("building quarantine rows", e))
+    /// All rows that were taken. They stay until [`QuarantineRows::clear`].
+    pub fn batches(&mut self) -> Result<Vec<RecordBatch>> {
+        if self.reason.len() > 0 {
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(self.reason.finish()),
+                Arc::new(self.raw.finish()),
+                Arc::new(self.topic.finish()),
+                Arc::new(self.partition.finish()),
+                Arc::new(self.offset.finish()),
+                Arc::new(self.ingested_at.finish()),
+            ];
+            let rows = RecordBatch::try_new(schema(), columns).map_err(|e| error::arrow("building quarantine rows", e))?;
+            self.done.push(rows);
+        }
+        Ok(self.done.clone())
+    }
+
+    /// Forgets the rows.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 }

@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use pinlake_core::{Error, Offset, Result, TopicName, TopicPartition};
+use pinlake_core::{Error, Offset, Result, Timestamp, TopicName, TopicPartition};
 
 use crate::error;
 use crate::store::Store;
@@ -36,6 +36,8 @@ pub struct RawObject {
     pub of: TopicPartition,
     /// The offset of its first record, as its name says; zero where the name does not.
     pub start: Offset,
+    /// How many records share which time, in order; empty where nobody knows.
+    pub times: Arc<[(u32, Timestamp)]>,
 }
 
 /// A run of whole lines of one object.
@@ -43,15 +45,15 @@ pub struct RawObject {
 pub struct RawPiece {
     /// The lines, or with `gzip` the compressed whole object.
     pub bytes: Bytes,
-    /// The partition they come from.
-    pub of: Arc<TopicPartition>,
     /// The offset of the first line.
     pub start: Offset,
+    /// The object they come from.
+    pub object: Arc<RawObject>,
     /// Whether `bytes` are compressed.
     pub gzip: bool,
 }
 
-/// Pieces that are worked on together.
+/// Pieces of one partition that are worked on together.
 #[derive(Debug)]
 pub struct RawChunk {
     /// Its place in the order, from 0.
@@ -92,7 +94,7 @@ fn parse(path: &Path, size: u64) -> Option<RawObject> {
         return None;
     }
     let start = stem.rsplit('+').next().and_then(|offset| offset.parse().ok()).unwrap_or(0);
-    Some(RawObject { path: path.clone(), size, of: topic.partition(partition), start: Offset(start) })
+    Some(RawObject { path: path.clone(), size, of: topic.partition(partition), start: Offset(start), times: Arc::new([]) })
 }
 
 /// The name of the object that starts at `start`, as the S3 sink gives it.
@@ -174,6 +176,13 @@ struct Chunker {
 
 impl Chunker {
     fn take(&mut self, part: ReadPart) -> Option<RawChunk> {
+        let other = self.pieces.last().is_some_and(|piece| piece.object.of != part.object.of);
+        let before = if other { self.finish() } else { None };
+        self.add(part);
+        before.or_else(|| if self.bytes >= CHUNK_BYTES { self.finish() } else { None })
+    }
+
+    fn add(&mut self, part: ReadPart) {
         let gzip = is_gzip(&part.object);
         let lines = if gzip { part.bytes } else { self.whole_lines(part.bytes, part.last) };
         if !lines.is_empty() {
@@ -181,12 +190,11 @@ impl Chunker {
             self.bytes += lines.len();
             // Counting lines is only needed where the object goes on.
             self.lines += if part.last || gzip { 0 } else { count_lines(&lines) };
-            self.pieces.push(RawPiece { bytes: lines, of: Arc::new(part.object.of.clone()), start, gzip });
+            self.pieces.push(RawPiece { bytes: lines, start, object: part.object, gzip });
         }
         if part.last {
             self.lines = 0;
         }
-        if self.bytes >= CHUNK_BYTES { self.finish() } else { None }
     }
 
     fn whole_lines(&mut self, bytes: Bytes, last: bool) -> Bytes {
@@ -236,10 +244,16 @@ impl RawPiece {
         }
         let mut content = Vec::new();
         let mut decoder = MultiGzDecoder::new(&self.bytes[..]).take(GUNZIPPED_BYTES_MAX);
-        decoder.read_to_end(&mut content).map_err(|e| Error::corrupt(format!("decompressing an object of {}", self.of)).with_source(e))?;
+        decoder.read_to_end(&mut content).map_err(|e| Error::corrupt(format!("decompressing '{}'", self.object.path)).with_source(e))?;
         if content.len() as u64 == GUNZIPPED_BYTES_MAX {
-            return Err(Error::invalid(format!("an object of {} holds over {GUNZIPPED_BYTES_MAX} bytes", self.of)));
+            return Err(Error::invalid(format!("'{}' holds over {GUNZIPPED_BYTES_MAX} bytes", self.object.path)));
         }
         Ok(Bytes::from(content))
+    }
+
+    /// The time of each of the piece's records, in order; unknown ones end the list early.
+    pub fn times(&self) -> impl Iterator<Item = Timestamp> {
+        let skip = usize::try_from(self.start.since(self.object.start)).expect("an object is smaller than memory");
+        self.object.times.iter().flat_map(|(count, time)| std::iter::repeat_n(*time, *count as usize)).skip(skip)
     }
 }

@@ -1,6 +1,8 @@
 //! The query engine's sessions: one for cleanings, one for questions over tables. All are read-only.
 
+pub mod encode;
 mod functions;
+pub mod query;
 
 use std::sync::Arc;
 

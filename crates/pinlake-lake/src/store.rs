@@ -8,7 +8,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, parse_url_opts};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, parse_url_opts};
 use pinlake_core::{Error, Result};
 use url::Url;
 
@@ -93,6 +93,22 @@ impl Store {
         url.set_path(&format!("{}/{name}/", self.url.path().trim_end_matches('/')));
         let path = name.split('/').fold(self.path.clone(), |path, part| path.join(part));
         Store { root: self.root.clone(), path, url }
+    }
+
+    /// Creates an object and tries to create it again: whether the store refused the second, as commits need it to.
+    pub async fn probe(&self, content: bytes::Bytes) -> Result<bool> {
+        let objects = self.objects();
+        let path = Path::from(format!("pinlake-probe-{}", uuid::Uuid::new_v4()));
+        let create = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let failed = |e| error::store("writing to the store", e);
+        objects.put_opts(&path, content.clone().into(), create()).await.map_err(failed)?;
+        let again = objects.put_opts(&path, content.into(), create()).await;
+        objects.delete(&path).await.map_err(failed)?;
+        match again {
+            Ok(_) => Ok(false),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(true),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Delta's view of this folder. Its URL is a name within the store: all access goes through our objects.

@@ -3,14 +3,13 @@
 //! Every position is a `txn` action, so it survives compaction, vacuum and checkpoints, and is committed with the rows it
 //! stands for. After a commit whose outcome is unknown the table is read again and the positions tell what happened.
 
-use std::collections::HashMap;
-
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
-use deltalake_core::kernel::{Action, Add, Remove, Transaction};
+use deltalake_core::kernel::{Action, Add, LogicalFileView, Remove, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
+use futures::StreamExt;
 use pinlake_core::{Clock, Error, ErrorKind, Result};
 use serde_json::Value;
 
@@ -22,6 +21,9 @@ use crate::store::Store;
 const CHECKPOINT_INTERVAL: &str = "20";
 /// How long old log entries and removed files stay for readers of older snapshots.
 const LOG_RETENTION: &str = "interval 1 days";
+
+/// Where a commit of ours keeps what it says of itself.
+pub const INFO_KEY: &str = "pinlake";
 
 /// A Delta table and the snapshot its owner holds.
 #[derive(Debug)]
@@ -43,8 +45,8 @@ pub struct Change {
     pub data_change: bool,
     /// New values of transaction ids: positions and counts.
     pub transactions: Vec<(String, i64)>,
-    /// What people may want to know: shown in the table's history.
-    pub info: HashMap<String, Value>,
+    /// What the commit says of itself, under [`INFO_KEY`] in the table's history.
+    pub info: Option<Value>,
     /// Whether the change replaces all rows.
     pub replace: bool,
 }
@@ -82,7 +84,15 @@ impl Table {
     /// The files of the snapshot.
     pub fn files(&self) -> Result<Vec<Add>> {
         let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
-        Ok(state.log_data().iter().map(|file| file.add_action()).collect())
+        let add = |file: LogicalFileView| Add {
+            path: file.path().into_owned(),
+            size: file.size(),
+            modification_time: file.modification_time(),
+            data_change: true,
+            stats: file.stats(),
+            ..Add::default()
+        };
+        Ok(state.log_data().iter().map(add).collect())
     }
 
     /// The value of a transaction id in the snapshot. Reads the table's log: ask once and remember.
@@ -90,6 +100,18 @@ impl Table {
         let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
         let found = state.transaction_version(self.delta.log_store().as_ref(), id).await;
         found.map_err(|e| error::delta("reading a position", e))
+    }
+
+    /// What our last commit said of itself: the value of [`INFO_KEY`]; `None` if no commit of ours is left in the history.
+    pub async fn last_info(&self) -> Result<Option<Value>> {
+        let mut history = self.delta.history(None);
+        while let Some(commit) = history.next().await {
+            let mut commit = commit.map_err(|e| error::delta("reading the history", e))?;
+            if let Some(info) = commit.info.remove(INFO_KEY) {
+                return Ok(Some(info));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads the newest snapshot.
@@ -109,7 +131,7 @@ impl Table {
         let added = change.add.into_iter().map(|file| Action::Add(Add { data_change, ..file }));
         let transactions = change.transactions.into_iter();
         let transactions = transactions.map(|(id, version)| Transaction::new_with_last_update(id, version, Some(now))).collect();
-        let properties = CommitProperties::default().with_application_transactions(transactions).with_metadata(change.info);
+        let properties = CommitProperties::default().with_application_transactions(transactions).with_metadata(change.info.map(|info| (INFO_KEY.to_owned(), info)));
         let builder: CommitBuilder = properties.into();
         let operation = if data_change {
             let mode = if change.replace { SaveMode::Overwrite } else { SaveMode::Append };

@@ -1,8 +1,13 @@
 //! The `pinlake` binary: parses the command line and runs one command. Exit status: 0 done, 1 the work failed, 2 wrong usage.
 
+mod app;
 mod cli;
+mod client;
 mod commands;
+mod config;
+mod console;
 mod pipeline_files;
+mod telemetry;
 mod terminal;
 
 use std::process::ExitCode;

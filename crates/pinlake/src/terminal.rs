@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
 /// How often a progress bar moves.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -22,6 +23,28 @@ pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }
 
+/// The columns and rows of an answer in the API's form as a grid.
+pub(crate) fn table(answer: &Value) -> String {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let plain = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let head: Vec<String> = list(answer.get("columns")).iter().map(|column| plain(column.get("name").unwrap_or(&Value::Null))).collect();
+    let rows: Vec<Vec<String>> = list(answer.get("rows")).iter().map(|row| list(Some(row)).iter().map(plain).collect()).collect();
+    grid(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
+}
+
+/// Rows under column names.
+pub(crate) fn grid(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut grid = comfy_table::Table::new();
+    grid.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    grid.set_header(head);
+    grid.add_rows(rows);
+    grid.to_string()
+}
+
 /// Shows how far long work has come, on a terminal, until it is dropped.
 pub(crate) struct Bar {
     bar: ProgressBar,
@@ -33,6 +56,22 @@ impl Bar {
     pub(crate) fn bytes(label: &'static str, read: impl Fn() -> (u64, u64) + Send + 'static) -> Bar {
         let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
         Self::start(label, style.expect("the template is constant"), read)
+    }
+
+    /// A bar that is moved by hand.
+    pub(crate) fn counter(label: &'static str) -> Bar {
+        let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}").expect("the template is constant");
+        let hidden = !std::io::stderr().is_terminal();
+        let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        bar.set_style(style);
+        bar.set_message(label);
+        Bar { bar, ended: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// Moves the bar.
+    pub(crate) fn set(&self, done: u64, total: Option<u64>) {
+        self.bar.set_length(total.unwrap_or(done));
+        self.bar.set_position(done);
     }
 
     fn start(label: &'static str, style: ProgressStyle, read: impl Fn() -> (u64, u64) + Send + 'static) -> Bar {

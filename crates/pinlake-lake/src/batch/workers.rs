@@ -1,21 +1,26 @@
 //! The crew of a batch: each worker takes the next chunk, prepares it, waits for its turn to admit it, and encodes what is new
 //! into a file of its own.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::Ordering;
 
 use datafusion::arrow::array::RecordBatch;
-use pinlake_core::{Clock, Error, Result};
+use datafusion::arrow::datatypes::SchemaRef;
+use pinlake_core::{Clock, Error, Result, Timestamp, TopicPartition};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Built, Progress, cores, joined};
+use super::{Built, Output, Progress, cores, joined};
+use crate::archive::unescape;
 use crate::keys::KeyIndex;
 use crate::parquet_file::{Closing, FileWriter};
 use crate::quarantine::{self, QuarantineRows};
 use crate::raw::{RawChunk, lines};
 use crate::rows::{Admitted, Counts, Prepared, Recipe};
+use crate::schema::with_meta;
 use crate::store::Store;
+use crate::stream::with_places;
 
 /// Chunks that may wait for a worker.
 const CHUNKS_WAITING_MAX: usize = 2;
@@ -34,6 +39,8 @@ struct Shared {
     recipe: Arc<Recipe>,
     into: Store,
     quarantine: Store,
+    /// The columns of the files: with Pinlake's own where the rows say where they came from.
+    placed: Option<SchemaRef>,
     progress: Arc<Progress>,
     chunks: Mutex<mpsc::Receiver<RawChunk>>,
     turn: Mutex<Turn>,
@@ -45,7 +52,7 @@ struct Turn {
     next: u64,
     failed: bool,
     index: KeyIndex,
-    counts: Counts,
+    counts: BTreeMap<TopicPartition, Counts>,
 }
 
 #[derive(Default)]
@@ -56,15 +63,16 @@ struct Files {
 
 impl Crew {
     /// Starts a worker for each core; chunks go into the sender.
-    pub(super) fn start(recipe: &Arc<Recipe>, into: &Store, quarantine: &Store, progress: &Arc<Progress>) -> (Crew, mpsc::Sender<RawChunk>) {
+    pub(super) fn start(output: &Output<'_>, progress: &Arc<Progress>) -> (Crew, mpsc::Sender<RawChunk>) {
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let shared = Arc::new(Shared {
-            recipe: recipe.clone(),
-            into: into.clone(),
-            quarantine: quarantine.clone(),
+            recipe: output.recipe.clone(),
+            into: output.into.clone(),
+            quarantine: output.quarantine.clone(),
+            placed: output.placed.then(|| with_meta(output.recipe.schema())),
             progress: progress.clone(),
             chunks: Mutex::new(receiver),
-            turn: Mutex::new(Turn { next: 0, failed: false, index: recipe.new_index(), counts: Counts::default() }),
+            turn: Mutex::new(Turn { next: 0, failed: false, index: output.recipe.new_index(), counts: BTreeMap::new() }),
             turned: Condvar::new(),
         });
         let start = |_| {
@@ -76,7 +84,7 @@ impl Crew {
     }
 
     /// Waits for all workers and for the store.
-    pub(super) async fn finish(self, recipe: &Recipe, clock: &Clock) -> Result<Built> {
+    pub(super) async fn finish(self, clock: &Clock) -> Result<Built> {
         let (mut rows, mut quarantined) = (Vec::new(), Vec::new());
         let mut failed = None;
         for worker in self.workers {
@@ -94,9 +102,10 @@ impl Crew {
         }
         let shared = Arc::into_inner(self.shared).ok_or_else(|| Error::internal("a batch worker outlived its batch"))?;
         let turn = shared.turn.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let schema = shared.placed.as_ref().unwrap_or(shared.recipe.schema());
         let mut built = Built { rows: Vec::new(), quarantined: Vec::new(), counts: turn.counts, index: turn.index };
         for file in rows {
-            built.rows.push(file.finish(recipe.schema(), clock).await?);
+            built.rows.push(file.finish(schema, clock).await?);
         }
         for file in quarantined {
             built.quarantined.push(file.finish(&quarantine::schema(), clock).await?);
@@ -138,25 +147,37 @@ impl Shared {
 
     fn chunk(&self, chunk: &RawChunk, set_aside: &mut QuarantineRows) -> Result<Admitted> {
         let contents = chunk.pieces.iter().map(|piece| piece.content()).collect::<Result<Vec<_>>>()?;
-        let mut records = Vec::new();
-        let mut firsts = Vec::with_capacity(contents.len());
+        let (mut records, mut firsts) = (Vec::new(), Vec::with_capacity(contents.len()));
         for content in &contents {
             firsts.push(records.len());
-            records.extend(lines(content));
+            records.extend(lines(content).map(unescape));
         }
-        let prepared = self.recipe.prepare(&records)?;
-        for rejected in &prepared.rejected {
-            let record = rejected.record as usize;
+        let values: Vec<&[u8]> = records.iter().map(AsRef::as_ref).collect();
+        let prepared = self.recipe.prepare(&values)?;
+        let of = &chunk.pieces[0].object.of;
+        let place = |record: u32| {
+            let record = record as usize;
             let at = firsts.partition_point(|first| *first <= record) - 1;
-            let piece = &chunk.pieces[at];
-            let offset = piece.start.plus((record - firsts[at]) as u64);
-            set_aside.push(&rejected.reason, records[record], &piece.of, offset, None);
+            let line = record - firsts[at];
+            (at, line, chunk.pieces[at].start.plus(line as u64))
+        };
+        for rejected in &prepared.rejected {
+            let (at, line, offset) = place(rejected.record);
+            let time = chunk.pieces[at].times().nth(line);
+            set_aside.push(&rejected.reason, values[rejected.record as usize], of, offset, time);
         }
-        self.admit(chunk.number, prepared)
+        let mut admitted = self.admit(chunk.number, of, prepared)?;
+        if let Some(schema) = &self.placed {
+            let times: Vec<Timestamp> = chunk.pieces.iter().flat_map(|piece| piece.times()).collect();
+            let placed = |source: &u32| (place(*source).2, times.get(*source as usize).copied().unwrap_or_default());
+            let places: Vec<_> = admitted.sources.iter().map(placed).collect();
+            admitted.rows = with_places(schema, &admitted.rows, of, &places)?;
+        }
+        Ok(admitted)
     }
 
     /// Admits a chunk when all before it have been.
-    fn admit(&self, number: u64, prepared: Prepared) -> Result<Admitted> {
+    fn admit(&self, number: u64, of: &TopicPartition, prepared: Prepared) -> Result<Admitted> {
         let mut turn = lock(&self.turn);
         while turn.next != number && !turn.failed {
             turn = self.turned.wait(turn).unwrap_or_else(PoisonError::into_inner);
@@ -165,16 +186,17 @@ impl Shared {
             return Err(Error::internal(STOPPED));
         }
         let admitted = prepared.admit(&mut turn.index)?;
-        turn.counts.add(&admitted.counts);
+        turn.counts.entry(of.clone()).or_default().add(&admitted.counts);
         turn.next += 1;
         self.turned.notify_all();
         Ok(admitted)
     }
 
     fn write_quarantine(&self, set_aside: &mut QuarantineRows, files: &mut Files) -> Result<()> {
-        let rows = set_aside.finish()?;
-        let mut writer = FileWriter::start(self.quarantine.objects(), &rows)?;
-        writer.write(&rows)?;
+        let rows = set_aside.batches()?;
+        set_aside.clear();
+        let mut writer = FileWriter::start(self.quarantine.objects(), &rows[0])?;
+        rows.iter().try_for_each(|rows| writer.write(rows))?;
         files.quarantined.push(writer.close()?);
         Ok(())
     }

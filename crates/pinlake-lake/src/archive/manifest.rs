@@ -1,0 +1,183 @@
+//! The archive's manifest: which objects there are and what each holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringViewArray};
+use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use pinlake_core::{Clock, Error, Offset, Result, Timestamp, TopicName, TopicPartition};
+use serde_json::json;
+
+use crate::live::{TableView, register_store};
+use crate::parquet_file::FileWriter;
+use crate::store::Store;
+use crate::table::{Change, Table};
+use crate::{error, sql};
+
+/// One object of the archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestEntry {
+    /// Its path within the archive.
+    pub object: String,
+    /// The partition its records come from.
+    pub of: TopicPartition,
+    /// The offset of its first record.
+    pub first: Offset,
+    /// The offset after its last record.
+    pub next: Offset,
+    /// Its bytes.
+    pub bytes: u64,
+    /// The XXH3 digest of its bytes, 128 bits in hexadecimal digits.
+    pub digest: String,
+    /// How many records share which time, in order.
+    pub times: Vec<(u32, Timestamp)>,
+}
+
+/// The manifest's table and the position of every partition in it.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    table: Table,
+    pub(super) positions: BTreeMap<TopicPartition, Offset>,
+}
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("object", DataType::Utf8View, true),
+        Field::new("topic", DataType::Utf8View, true),
+        Field::new("partition", DataType::Int32, true),
+        Field::new("first_offset", DataType::Int64, true),
+        Field::new("next_offset", DataType::Int64, true),
+        Field::new("records", DataType::Int64, true),
+        Field::new("bytes", DataType::Int64, true),
+        Field::new("digest", DataType::Utf8View, true),
+        Field::new("times", DataType::Binary, true),
+    ]))
+}
+
+impl Manifest {
+    pub(super) async fn open(store: Store, clock: Clock) -> Result<Manifest> {
+        let table = Table::open(store, "archive_manifest", schema(), clock).await?;
+        let mut manifest = Manifest { table, positions: BTreeMap::new() };
+        manifest.positions = manifest.stored_positions().await?;
+        Ok(manifest)
+    }
+
+    async fn stored_positions(&self) -> Result<BTreeMap<TopicPartition, Offset>> {
+        let Some(info) = self.table.last_info().await? else { return Ok(BTreeMap::new()) };
+        let corrupt = || Error::corrupt("the manifest's positions do not read");
+        let positions = info.get("positions").and_then(|positions| positions.as_object()).ok_or_else(corrupt)?;
+        let read = |(of, at): (&String, &serde_json::Value)| Ok((of.parse()?, Offset(at.as_i64().ok_or_else(corrupt)?)));
+        positions.iter().map(read).collect()
+    }
+
+    /// Enters objects. On success the positions stand behind them.
+    ///
+    /// # Errors
+    /// On any error the entries are either all there or not at all; asking again with the same is safe.
+    pub(super) async fn enter(&mut self, entries: &[ManifestEntry], clock: &Clock) -> Result<()> {
+        let mut positions = self.positions.clone();
+        for entry in entries {
+            positions.insert(entry.of.clone(), entry.next);
+        }
+        if self.stored_positions().await? == positions {
+            self.positions = positions;
+            return Ok(());
+        }
+        let rows = rows(entries)?;
+        let objects = self.table.store().objects();
+        let write = move || {
+            let mut writer = FileWriter::start(objects, &rows)?;
+            writer.write(&rows)?;
+            writer.close()
+        };
+        let closing = tokio::task::spawn_blocking(write).await.map_err(|e| Error::internal("writing the manifest").with_source(e))??;
+        let file = closing.finish(&schema(), clock).await?;
+        let transactions = entries.iter().map(|entry| (entry.of.to_string(), positions[&entry.of].0));
+        let transactions: BTreeMap<String, i64> = transactions.collect();
+        let info: BTreeMap<String, i64> = positions.iter().map(|(of, at)| (of.to_string(), at.0)).collect();
+        let change = Change {
+            add: vec![file.add],
+            data_change: true,
+            transactions: transactions.into_iter().collect(),
+            info: Some(json!({"positions": info})),
+            ..Change::default()
+        };
+        let done = self.table.commit(change).await;
+        if let Err(error) = done {
+            self.table.reload().await?;
+            if self.stored_positions().await? != positions {
+                return Err(error);
+            }
+        }
+        self.positions = positions;
+        Ok(())
+    }
+
+    /// All entries, by partition and offset.
+    pub(super) async fn entries(&self) -> Result<Vec<ManifestEntry>> {
+        let failed = |e| error::query("reading the manifest", e);
+        let context = SessionContext::new_with_config(sql::config());
+        register_store(&context, self.table.store());
+        let frame = context.read_table(Arc::new(TableView::new(&self.table, Vec::new())?)).map_err(failed)?;
+        let mut rows = frame.execute_stream().await.map_err(failed)?;
+        let mut entries = Vec::new();
+        while let Some(batch) = rows.next().await {
+            entries.extend(entries_of(&batch.map_err(failed)?)?);
+        }
+        entries.sort_by(|a, b| (&a.of, a.first).cmp(&(&b.of, b.first)));
+        Ok(entries)
+    }
+}
+
+fn rows(entries: &[ManifestEntry]) -> Result<RecordBatch> {
+    let text = |of: fn(&ManifestEntry) -> &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(entries.iter().map(of))) };
+    let long = |of: fn(&ManifestEntry) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(entries.iter().map(of))) };
+    let columns: Vec<ArrayRef> = vec![
+        text(|entry| &entry.object),
+        text(|entry| entry.of.topic.as_str()),
+        Arc::new(Int32Array::from_iter_values(entries.iter().map(|entry| entry.of.partition.0.cast_signed()))),
+        long(|entry| entry.first.0),
+        long(|entry| entry.next.0),
+        long(|entry| entry.next.since(entry.first).cast_signed()),
+        long(|entry| entry.bytes.cast_signed()),
+        text(|entry| &entry.digest),
+        Arc::new(BinaryArray::from_iter_values(entries.iter().map(|entry| encode_times(&entry.times)))),
+    ];
+    RecordBatch::try_new(schema(), columns).map_err(|e| error::arrow("entering objects", e))
+}
+
+fn entries_of(batch: &RecordBatch) -> Result<Vec<ManifestEntry>> {
+    let text = |at: usize| batch.column(at).as_string_view();
+    let long = |at: usize| batch.column(at).as_primitive::<Int64Type>();
+    let partitions = batch.column(2).as_primitive::<Int32Type>();
+    let times = batch.column(8).as_binary::<i32>();
+    let entry = |row: usize| {
+        Ok(ManifestEntry {
+            object: text(0).value(row).to_owned(),
+            of: TopicName::new(text(1).value(row))?.partition(partitions.value(row).cast_unsigned()),
+            first: Offset(long(3).value(row)),
+            next: Offset(long(4).value(row)),
+            bytes: long(6).value(row).cast_unsigned(),
+            digest: text(7).value(row).to_owned(),
+            times: decode_times(times.value(row)),
+        })
+    };
+    (0..batch.num_rows()).map(entry).collect()
+}
+
+/// Runs of times: count and milliseconds, eight-byte and four-byte little-endian numbers in turn.
+fn encode_times(times: &[(u32, Timestamp)]) -> Vec<u8> {
+    times.iter().flat_map(|(count, time)| count.to_le_bytes().into_iter().chain(time.0.to_le_bytes())).collect()
+}
+
+fn decode_times(bytes: &[u8]) -> Vec<(u32, Timestamp)> {
+    let run = |run: &[u8]| {
+        let (count, time) = run.split_at(4);
+        let count = u32::from_le_bytes(count.try_into().expect("four bytes"));
+        (count, Timestamp(i64::from_le_bytes(time.try_into().expect("eight bytes"))))
+    };
+    bytes.chunks_exact(12).map(run).collect()
+}

@@ -1,0 +1,309 @@
+//! The owner task of the archive: buffers, objects, manifest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use pinlake_core::pipeline::Flush;
+use pinlake_core::{Error, ErrorKind, Followers, Log, Offset, ReadLimit, Result, TopicPartition};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::buffer::Buffer;
+use super::manifest::{Manifest, ManifestEntry};
+use super::{ArchiveSettings, ArchiveStatus, FOLLOWER, Message};
+use crate::error;
+use crate::follow::Ends;
+use crate::raw::{lines, object_path};
+use crate::readers::{Read, Readers};
+
+/// How often new topics and old buffers are looked for.
+const TICK: Duration = Duration::from_millis(500);
+/// Bytes of all buffers together; over it the largest is written.
+const BUFFERED_BYTES_MAX: usize = 128 << 20;
+/// Objects that may wait to be entered into the manifest.
+const ENTRIES_WAITING_MAX: usize = 64;
+
+pub(super) struct Owner {
+    log: Arc<dyn Log>,
+    followers: Followers,
+    settings: ArchiveSettings,
+    pub(super) status: watch::Sender<ArchiveStatus>,
+    manifest: Manifest,
+    buffers: BTreeMap<TopicPartition, Buffer>,
+    /// Objects that are written and not entered yet.
+    entries: Vec<ManifestEntry>,
+    readers: Readers,
+    reads: mpsc::Receiver<Result<Read>>,
+    waiting: Vec<(Ends, oneshot::Sender<Result<BTreeMap<TopicPartition, Offset>>>)>,
+}
+
+impl Owner {
+    pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: ArchiveSettings) -> Result<Owner> {
+        let manifest = Manifest::open(settings.manifest.clone(), settings.clock.clone()).await?;
+        for (of, position) in &manifest.positions {
+            followers.report(FOLLOWER, of, *position);
+        }
+        let status = ArchiveStatus { positions: manifest.positions.clone(), failed: None };
+        let (readers, reads) = Readers::new(log.clone());
+        Ok(Owner {
+            log,
+            followers,
+            settings,
+            status: watch::Sender::new(status),
+            manifest,
+            buffers: BTreeMap::new(),
+            entries: Vec::new(),
+            readers,
+            reads,
+            waiting: Vec::new(),
+        })
+    }
+
+    pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        if let Err(error) = self.serve(&mut messages).await {
+            tracing::error!(%error, "the archive stopped: it follows again after a restart");
+            self.status.send_modify(|status| status.failed = Some(error));
+        }
+    }
+
+    async fn serve(&mut self, messages: &mut mpsc::Receiver<Message>) -> Result<()> {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                biased;
+                message = messages.recv() => match message {
+                    Some(Message::Flush { ends, reply }) => {
+                        self.waiting.push((ends, reply));
+                        self.look_for_topics().await
+                    }
+                    Some(Message::Entries { reply }) => {
+                        let _ = reply.send(self.manifest.entries().await);
+                        Ok(())
+                    }
+                    Some(Message::Stop { reply }) => {
+                        let done = self.write_all().await;
+                        let _ = reply.send(done.clone());
+                        return done;
+                    }
+                    None => return Ok(()),
+                },
+                read = self.reads.recv() => self.take(read.expect("the readers hold a sender")?).await,
+                _ = ticks.tick() => self.tick().await,
+            };
+            let done = match done {
+                Ok(()) => self.answer_waiting().await,
+                failed => failed,
+            };
+            match done {
+                // What is buffered stays so, and the next tick tries again.
+                Err(error) if error.kind() == ErrorKind::Retry => tracing::warn!(%error, "the archive's store failed, trying again"),
+                done => done?,
+            }
+        }
+    }
+
+    async fn tick(&mut self) -> Result<()> {
+        self.look_for_topics().await?;
+        let age_max = self.flush_limits().age;
+        let is_old = |buffer: &Buffer| buffer.since.is_some_and(|since| since.elapsed() >= age_max);
+        let old: Vec<TopicPartition> = self.buffers.iter().filter(|(_, buffer)| is_old(buffer)).map(|(of, _)| of.clone()).collect();
+        for of in old {
+            self.write(&of).await?;
+        }
+        self.enter().await
+    }
+
+    async fn take(&mut self, read: Read) -> Result<()> {
+        let limits = self.flush_limits();
+        for batch in read.batches.iter().filter(|batch| !batch.is_control()) {
+            for record in batch.records() {
+                let record = record?;
+                let Some(buffer) = self.buffers.get_mut(&read.of) else { continue };
+                if record.offset < buffer.next {
+                    continue;
+                }
+                buffer.push(&record);
+                if buffer.records() >= limits.records || buffer.lines.len() as u64 >= limits.bytes {
+                    self.write_or_wait(&read.of).await?;
+                }
+            }
+        }
+        let held = |buffers: &BTreeMap<TopicPartition, Buffer>| buffers.values().map(|buffer| buffer.lines.len()).sum::<usize>();
+        while held(&self.buffers) > BUFFERED_BYTES_MAX {
+            let largest = self.buffers.iter().max_by_key(|(_, buffer)| buffer.lines.len()).map(|(of, _)| of.clone());
+            self.write_or_wait(&largest.expect("something is held")).await?;
+        }
+        if self.entries.len() >= ENTRIES_WAITING_MAX {
+            self.enter().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a full buffer; while the store does not answer nothing else is taken, so memory stays bounded.
+    async fn write_or_wait(&mut self, of: &TopicPartition) -> Result<()> {
+        loop {
+            match self.write(of).await {
+                Err(error) if error.kind() == ErrorKind::Retry => {
+                    tracing::warn!(%of, %error, "archiving failed, trying again");
+                    tokio::time::sleep(TICK).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Writes a partition's buffer as an object.
+    async fn write(&mut self, of: &TopicPartition) -> Result<()> {
+        let Some(buffer) = self.buffers.get_mut(of).filter(|buffer| buffer.records() > 0) else { return Ok(()) };
+        let path = object_path(of, buffer.start);
+        let objects = self.settings.objects.objects();
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let payload = PutPayload::from(bytes::Bytes::copy_from_slice(&buffer.lines));
+        match objects.put_opts(&path, payload, options).await {
+            Ok(_) => {}
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                // Our own, from a try whose answer was lost; anything else must not be overwritten.
+                let there = fetch(&*objects, &path).await?;
+                if there != buffer.lines {
+                    return Err(Error::corrupt(format!("object '{path}' exists with other content than the log has")));
+                }
+            }
+            Err(error) => return Err(Error::retry(format!("writing object '{path}'")).with_source(error)),
+        }
+        let written = std::mem::replace(buffer, Buffer::at(buffer.next));
+        metrics::counter!("pinlake_archived_records_total").increment(written.records());
+        self.entries.push(entry(path.to_string(), of, written));
+        Ok(())
+    }
+
+    async fn write_all(&mut self) -> Result<()> {
+        let all: Vec<TopicPartition> = self.buffers.keys().cloned().collect();
+        for of in all {
+            self.write(&of).await?;
+        }
+        self.enter().await
+    }
+
+    /// Enters written objects into the manifest, in one commit.
+    async fn enter(&mut self) -> Result<()> {
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        self.manifest.enter(&self.entries, &self.settings.clock).await?;
+        self.entries.clear();
+        for (of, position) in &self.manifest.positions {
+            self.followers.report(FOLLOWER, of, *position);
+        }
+        self.status.send_modify(|status| status.positions.clone_from(&self.manifest.positions));
+        Ok(())
+    }
+
+    async fn answer_waiting(&mut self) -> Result<()> {
+        let reached = |buffers: &BTreeMap<TopicPartition, Buffer>, ends: &Ends| {
+            let taken = |(of, end): (&TopicPartition, &Offset)| buffers.get(of).is_none_or(|buffer| buffer.next >= *end);
+            ends.iter().all(taken)
+        };
+        if !self.waiting.iter().any(|(ends, _)| reached(&self.buffers, ends)) {
+            return Ok(());
+        }
+        let done = self.write_all().await;
+        let (ready, still) = std::mem::take(&mut self.waiting).into_iter().partition(|(ends, _)| reached(&self.buffers, ends));
+        self.waiting = still;
+        let ready: Vec<(Ends, oneshot::Sender<_>)> = ready;
+        for (_, reply) in ready {
+            // A caller that went away needs no answer.
+            let _ = reply.send(done.clone().map(|()| self.manifest.positions.clone()));
+        }
+        done
+    }
+
+    async fn look_for_topics(&mut self) -> Result<()> {
+        for topic in self.log.topics().await? {
+            if !self.settings.pipeline.follows(&topic.name) {
+                continue;
+            }
+            for partition in 0..topic.spec.partitions {
+                let of = topic.name.partition(partition);
+                if !self.buffers.contains_key(&of) {
+                    self.follow(of).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, of: TopicPartition) -> Result<()> {
+        let kept = self.log.range(&of).await?;
+        let mut position = self.manifest.positions.get(&of).copied().unwrap_or(kept.start);
+        if position < kept.start || position > kept.end {
+            return Err(Error::corrupt(format!("the archive stands at {position} of {of}, but the log holds {kept}")));
+        }
+        while let Some(entry) = self.adopt(&of, position).await? {
+            position = entry.next;
+            self.entries.push(entry);
+        }
+        self.enter().await?;
+        self.buffers.insert(of.clone(), Buffer::at(position));
+        self.readers.start(of, position);
+        Ok(())
+    }
+
+    /// The object that starts at `position`, if one was written before a crash: read, compared with the log, and entered.
+    async fn adopt(&self, of: &TopicPartition, position: Offset) -> Result<Option<ManifestEntry>> {
+        let path = object_path(of, position);
+        let objects = self.settings.objects.objects();
+        let there = match fetch(&*objects, &path).await {
+            Ok(there) => there,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut buffer = Buffer::at(position);
+        let records = lines(&there).count() as u64;
+        let end = position.plus(records);
+        while buffer.next < end {
+            let batches = self.log.read(of, buffer.next, ReadLimit::default(), Duration::ZERO).await?;
+            let from = buffer.next;
+            for record in batches.iter().flat_map(|batch| batch.records()) {
+                let record = record?;
+                if record.offset >= from && record.offset < end {
+                    buffer.push(&record);
+                }
+            }
+            if buffer.next == from {
+                break;
+            }
+        }
+        if buffer.lines != there {
+            return Err(Error::corrupt(format!("object '{path}' is past the manifest and holds other records than the log")));
+        }
+        tracing::info!(object = %path, records, "adopted an object that was not in the manifest");
+        Ok(Some(entry(path.to_string(), of, buffer)))
+    }
+
+    fn flush_limits(&self) -> Flush {
+        self.settings.pipeline.archive.flush
+    }
+}
+
+fn entry(object: String, of: &TopicPartition, written: Buffer) -> ManifestEntry {
+    ManifestEntry {
+        object,
+        of: of.clone(),
+        first: written.start,
+        next: written.next,
+        bytes: written.lines.len() as u64,
+        digest: format!("{:032x}", xxh3_128(&written.lines)),
+        times: written.times,
+    }
+}
+
+async fn fetch(objects: &dyn ObjectStore, path: &Path) -> Result<bytes::Bytes> {
+    let failed = |e| error::store(&format!("reading object '{path}'"), e);
+    objects.get(path).await.map_err(failed)?.bytes().await.map_err(failed)
+}
+

@@ -1,0 +1,141 @@
+//! One table following the log: the owner task of the table, its quarantine and its key index.
+//!
+//! It reads from the table's own position, takes chunks through the recipe and the key rule, answers queries with what is
+//! committed and what is pending, and commits rows, positions and counts together. A commit whose outcome is unknown is looked
+//! up in the table before anything is tried again.
+
+mod commit;
+mod owner;
+mod start;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
+use pinlake_core::pipeline::Pipeline;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::batch::Built;
+use crate::live::TableView;
+use crate::rows::Recipe;
+use crate::store::Store;
+use crate::stream::Standing;
+
+/// Messages that may wait for a table's owner.
+const MESSAGES_WAITING_MAX: usize = 64;
+
+/// Ends of the log that a caller wants to see in the table.
+pub type Ends = BTreeMap<TopicPartition, Offset>;
+
+/// What a table follows and where it is kept.
+#[derive(Clone)]
+pub struct FollowSettings {
+    /// The pipeline, and which of its tables this is.
+    pub pipeline: Arc<Pipeline>,
+    /// The table's index in the pipeline.
+    pub index: usize,
+    /// Folder of the table's files.
+    pub table: Store,
+    /// Folder of its quarantine's files.
+    pub quarantine: Store,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+/// How a table is doing.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// Version of its last commit.
+    pub version: u64,
+    /// Where it stands with its last commit.
+    pub committed: BTreeMap<TopicPartition, Standing>,
+    /// Rows that wait for the next commit.
+    pub pending_rows: u64,
+    /// Files in its snapshot.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Why it stopped, if it did.
+    pub failed: Option<Error>,
+}
+
+/// A running table. Cheap to clone.
+#[derive(Clone)]
+pub struct Follower {
+    /// The table's compiled definition.
+    pub recipe: Arc<Recipe>,
+    messages: mpsc::Sender<Message>,
+    status: watch::Receiver<Status>,
+}
+
+/// What a table's owner is asked.
+enum Message {
+    /// The table with at least these ends.
+    View { ends: Ends, reply: oneshot::Sender<Result<TableView>> },
+    /// Commit what is pending, with at least these ends.
+    Flush { ends: Ends, reply: oneshot::Sender<Result<Status>> },
+    /// The table's quarantine.
+    Quarantine { reply: oneshot::Sender<Result<TableView>> },
+    /// Replace the table by what was rebuilt, which stands for these positions.
+    Replace { built: Box<Built>, standings: BTreeMap<TopicPartition, Standing>, reply: oneshot::Sender<Result<u64>> },
+    /// Commit what is pending and end.
+    Stop { reply: oneshot::Sender<Result<()>> },
+}
+
+impl Follower {
+    /// Opens the table, reads its keys and starts to follow.
+    ///
+    /// # Errors
+    /// What is wrong with the cleaning, the table or the store.
+    pub async fn start(log: Arc<dyn Log>, followers: Followers, settings: FollowSettings) -> Result<Follower> {
+        let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
+        let owner = start::open(log, followers, settings).await?;
+        let recipe = owner.recipe.clone();
+        let status = owner.status.subscribe();
+        tokio::spawn(owner.run(receiver));
+        Ok(Follower { recipe, messages: sender, status })
+    }
+
+    /// The table with everything before `ends` in it.
+    pub async fn view(&self, ends: Ends) -> Result<TableView> {
+        self.ask(|reply| Message::View { ends, reply }).await
+    }
+
+    /// The table's quarantine, as committed.
+    pub async fn quarantine(&self) -> Result<TableView> {
+        self.ask(|reply| Message::Quarantine { reply }).await
+    }
+
+    /// Commits what is pending once everything before `ends` is in it.
+    pub async fn flush(&self, ends: Ends) -> Result<Status> {
+        self.ask(|reply| Message::Flush { ends, reply }).await
+    }
+
+    /// Replaces the table's rows by rebuilt ones. Returns the new version.
+    pub async fn replace(&self, built: Built, standings: BTreeMap<TopicPartition, Standing>) -> Result<u64> {
+        self.ask(|reply| Message::Replace { built: Box::new(built), standings, reply }).await
+    }
+
+    /// Commits what is pending and ends.
+    pub async fn stop(&self) -> Result<()> {
+        self.ask(|reply| Message::Stop { reply }).await
+    }
+
+    /// How the table is doing.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<Result<T>>) -> Message) -> Result<T> {
+        let stopped = || {
+            let failed = self.status.borrow().failed.clone();
+            failed.unwrap_or_else(|| Error::retry(format!("table {} has stopped", self.recipe.name)))
+        };
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(message(reply)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}

@@ -1,0 +1,270 @@
+//! The owner task: one loop over what comes in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinlake_core::pipeline::{Flush, Route};
+use pinlake_core::{Error, ErrorKind, Followers, Log, Result, TopicPartition};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::{Ends, FollowSettings, Message, Status};
+use crate::keys::KeyIndex;
+use crate::live::TableView;
+use crate::readers::{Read, Readers};
+use crate::rows::Recipe;
+use crate::stream::{self, Stream};
+use crate::table::Table;
+
+/// How often new topics are looked for.
+const LOOK_FOR_TOPICS: Duration = Duration::from_millis(500);
+/// How long a failed commit waits before it is tried again.
+const COMMIT_RETRY: Duration = Duration::from_millis(500);
+
+/// The owner of one table.
+pub(super) struct Owner {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) followers: Followers,
+    pub(super) settings: FollowSettings,
+    pub(super) recipe: Arc<Recipe>,
+    pub(super) table: Table,
+    pub(super) quarantine: Table,
+    pub(super) index: KeyIndex,
+    pub(super) stream: Stream,
+    pub(super) status: watch::Sender<Status>,
+    routes: BTreeMap<TopicPartition, Route>,
+    readers: Readers,
+    reads: mpsc::Receiver<Result<Read>>,
+    waiting: Vec<Waiting>,
+    commit_at: Option<Instant>,
+    /// The store did not say whether a commit happened: nothing more is taken until it is known, so that what is tried again
+    /// is the same commit.
+    unknown: bool,
+}
+
+/// A caller who waits until the table has come so far.
+struct Waiting {
+    ends: Ends,
+    wants: Wants,
+}
+
+enum Wants {
+    View(oneshot::Sender<Result<TableView>>),
+    Flush(oneshot::Sender<Result<Status>>),
+}
+
+impl Owner {
+    #[expect(clippy::too_many_arguments, reason = "it is put together in one place")]
+    pub(super) fn new(
+        log: Arc<dyn Log>,
+        followers: Followers,
+        settings: FollowSettings,
+        recipe: Arc<Recipe>,
+        table: Table,
+        quarantine: Table,
+        index: KeyIndex,
+        stream: Stream,
+        status: watch::Sender<Status>,
+    ) -> Owner {
+        let (readers, reads) = Readers::new(log.clone());
+        Owner {
+            log,
+            followers,
+            settings,
+            recipe,
+            table,
+            quarantine,
+            index,
+            stream,
+            status,
+            routes: BTreeMap::new(),
+            readers,
+            reads,
+            waiting: Vec::new(),
+            commit_at: None,
+            unknown: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        match self.serve(&mut messages).await {
+            Ok(()) => tracing::debug!(table = %self.recipe.name, "table closed"),
+            Err(error) => {
+                tracing::error!(table = %self.recipe.name, %error, "table stopped: it keeps what is committed and follows again after a restart");
+                self.status.send_modify(|status| status.failed = Some(error));
+            }
+        }
+    }
+
+    async fn serve(&mut self, messages: &mut mpsc::Receiver<Message>) -> Result<()> {
+        let mut look = interval(LOOK_FOR_TOPICS);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = self.commit_at;
+            tokio::select! {
+                biased;
+                message = messages.recv() => match message {
+                    Some(Message::Stop { reply }) => {
+                        let done = self.commit_for_caller().await;
+                        let _ = reply.send(done.clone());
+                        return done;
+                    }
+                    Some(message) => self.message(message).await?,
+                    None => return Ok(()),
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.commit_or_wait().await?,
+                read = self.reads.recv(), if !self.unknown => self.take(read.expect("the readers hold a sender")?).await?,
+                _ = look.tick() => self.look_for_topics().await?,
+            }
+            self.answer_waiting().await?;
+        }
+    }
+
+    async fn message(&mut self, message: Message) -> Result<()> {
+        match message {
+            Message::View { ends, reply } => self.wait(ends, Wants::View(reply)).await?,
+            Message::Flush { ends, reply } => self.wait(ends, Wants::Flush(reply)).await?,
+            Message::Quarantine { reply } => {
+                let _ = reply.send(TableView::new(&self.quarantine, Vec::new()));
+            }
+            Message::Replace { built, standings, reply } => {
+                let done = self.replace(*built, standings).await;
+                let fatal = done.as_ref().err().filter(|error| error.kind() != ErrorKind::Retry).cloned();
+                let _ = reply.send(done);
+                fatal.map_or(Ok(()), Err)?;
+            }
+            Message::Stop { .. } => unreachable!("the loop ends on it"),
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self, ends: Ends, wants: Wants) -> Result<()> {
+        // Partitions that are new since the last look.
+        if ends.keys().any(|of| !self.routes.contains_key(of)) {
+            self.look_for_topics().await?;
+        }
+        self.waiting.push(Waiting { ends, wants });
+        Ok(())
+    }
+
+    async fn answer_waiting(&mut self) -> Result<()> {
+        let mut still = Vec::new();
+        for waiting in std::mem::take(&mut self.waiting) {
+            if !self.has_reached(&waiting.ends) {
+                still.push(waiting);
+                continue;
+            }
+            match waiting.wants {
+                // A caller that went away needs no answer.
+                Wants::View(reply) => drop(reply.send(TableView::new(&self.table, self.stream.pending.rows.clone()))),
+                Wants::Flush(reply) => {
+                    let done = self.commit_for_caller().await;
+                    let fatal = done.as_ref().err().filter(|error| error.kind() != ErrorKind::Retry).cloned();
+                    let _ = reply.send(done.map(|()| self.status.borrow().clone()));
+                    fatal.map_or(Ok(()), Err)?;
+                }
+            }
+        }
+        self.waiting = still;
+        Ok(())
+    }
+
+    /// Whether everything before `ends` was taken; partitions of other tables do not count.
+    fn has_reached(&self, ends: &Ends) -> bool {
+        let reached = |(of, end): &(&TopicPartition, &pinlake_core::Offset)| self.stream.standings.get(of).is_some_and(|standing| standing.position >= **end);
+        ends.iter().filter(|(of, end)| end.0 > 0 && self.routes.contains_key(of)).all(|end| reached(&end))
+    }
+
+    async fn look_for_topics(&mut self) -> Result<()> {
+        for topic in self.log.topics().await? {
+            let Some(route) = self.settings.pipeline.route(self.settings.index, &topic.name) else { continue };
+            for partition in 0..topic.spec.partitions {
+                let of = topic.name.partition(partition);
+                if !self.routes.contains_key(&of) {
+                    self.follow(of, route.clone()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, of: TopicPartition, route: Route) -> Result<()> {
+        let kept = self.log.range(&of).await?;
+        let standing = self.stream.standings.entry(of.clone()).or_insert(stream::Standing {
+            start: kept.start,
+            position: kept.start,
+            ..stream::Standing::default()
+        });
+        if standing.position < kept.start || standing.position > kept.end {
+            return Err(Error::corrupt(format!(
+                "table {} stands at {} of {of}, but the log holds {kept}: records were lost, or the log is another one",
+                self.recipe.name, standing.position
+            )));
+        }
+        self.readers.start(of.clone(), standing.position);
+        self.routes.insert(of, route);
+        Ok(())
+    }
+
+    async fn take(&mut self, read: Read) -> Result<()> {
+        let standing = self.stream.standings.get(&read.of).copied().unwrap_or_default();
+        if read.from != standing.position {
+            // Read before the table was replaced or the partition began anew: the reader that counts is another one.
+            return Ok(());
+        }
+        let counts = self.prepare_and_take(read).await?;
+        let table = self.recipe.name.to_string();
+        metrics::counter!("pinlake_cleaned_records_total", "table" => table.clone()).increment(counts.rows);
+        metrics::counter!("pinlake_quarantined_records_total", "table" => table.clone()).increment(counts.quarantined);
+        metrics::counter!("pinlake_duplicate_records_total", "table" => table).increment(counts.duplicates + counts.conflicts);
+        let Flush { records, bytes, age } = self.spec_commit();
+        let pending = &self.stream.pending;
+        self.commit_at = self.commit_at.or_else(|| (pending.records > 0).then(|| Instant::now() + age));
+        if pending.row_count >= records || pending.bytes >= bytes || pending.quarantined.len() as u64 >= records {
+            self.commit_or_wait().await?;
+        }
+        self.status.send_modify(|status| status.pending_rows = self.stream.pending.row_count);
+        Ok(())
+    }
+
+    pub(super) async fn prepare_and_take(&mut self, read: Read) -> Result<crate::rows::Counts> {
+        let recipe = self.recipe.clone();
+        let route = self.routes.get(&read.of).cloned().unwrap_or(Route::All);
+        let prepare = move || stream::prepare(&recipe, &read.of, &route, read.from, &read.batches);
+        let prepared = tokio::task::spawn_blocking(prepare).await.map_err(|e| Error::internal("cleaning stopped").with_source(e))??;
+        let index = &mut self.index;
+        self.stream.take(prepared, |prepared| prepared.admit(index))
+    }
+
+    fn spec_commit(&self) -> Flush {
+        self.settings.pipeline.tables[self.settings.index].commit
+    }
+
+    /// Commits; if the store does not answer, tries again a little later.
+    async fn commit_or_wait(&mut self) -> Result<()> {
+        match self.commit_for_caller().await {
+            Err(error) if error.kind() == ErrorKind::Retry => {
+                tracing::warn!(table = %self.recipe.name, %error, "commit failed, trying again");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Commits for a caller who waits for it.
+    async fn commit_for_caller(&mut self) -> Result<()> {
+        let done = self.commit().await;
+        self.unknown = done.is_err();
+        self.commit_at = self.unknown.then(|| Instant::now() + COMMIT_RETRY);
+        done
+    }
+
+    /// Starts the readers again from where the table stands.
+    pub(super) fn restart_readers(&mut self) {
+        for of in self.routes.keys() {
+            let position = self.stream.standings.get(of).copied().unwrap_or_default().position;
+            self.readers.start(of.clone(), position);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Opening a table: its definition, its positions, and the keys it holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use pinlake_core::{Error, Followers, Log, Result, TopicPartition};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::owner::Owner;
+use super::{FollowSettings, Status};
+use crate::clean::problem_error;
+use crate::keys::KeyIndex;
+use crate::live::{TableView, register_store};
+use crate::rows::Recipe;
+use crate::schema::with_meta;
+use crate::stream::{Standing, Stream};
+use crate::table::Table;
+use crate::{error, quarantine, sql};
+
+/// What a commit says of itself: where the table stands with it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CommitInfo {
+    /// Partition by partition, `topic/partition`.
+    pub(super) standings: BTreeMap<String, Standing>,
+}
+
+impl CommitInfo {
+    pub(super) fn of(standings: &BTreeMap<TopicPartition, Standing>) -> Result<Value> {
+        let standings = standings.iter().map(|(of, standing)| (of.to_string(), *standing)).collect();
+        serde_json::to_value(CommitInfo { standings }).map_err(|e| Error::internal("writing positions").with_source(e))
+    }
+}
+
+/// Where `table` stands, as its last commit says; nothing for a new table.
+pub(super) async fn standings(table: &Table) -> Result<BTreeMap<TopicPartition, Standing>> {
+    let Some(info) = table.last_info().await? else { return Ok(BTreeMap::new()) };
+    let info: CommitInfo = serde_json::from_value(info).map_err(|e| Error::corrupt("the last commit's positions do not read").with_source(e))?;
+    info.standings.into_iter().map(|(of, standing)| Ok((of.parse()?, standing))).collect()
+}
+
+pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: FollowSettings) -> Result<Owner> {
+    let spec = &settings.pipeline.tables[settings.index];
+    let recipe = Arc::new(Recipe::compile(spec).await.map_err(|problem| problem_error(&problem))?);
+    let schema = with_meta(recipe.schema());
+    let table = Table::open(settings.table.clone(), &spec.name, schema.clone(), settings.clock.clone()).await?;
+    let quarantine_name = format!("quarantine.{}", spec.name);
+    let quarantine = Table::open(settings.quarantine.clone(), &quarantine_name, quarantine::schema(), settings.clock.clone()).await?;
+    let index = load_keys(&table, &recipe).await?;
+    let mut stream = Stream::new(schema);
+    stream.standings = standings(&table).await?;
+    stream.quarantined_to = standings(&quarantine).await?.into_iter().map(|(of, standing)| (of, standing.position)).collect();
+    let committed = stream.standings.clone();
+    let status = Status { version: table.version(), committed, files: table.files()?.len(), ..Status::default() };
+    for (of, standing) in &stream.standings {
+        followers.report(&spec.name, of, standing.position);
+    }
+    Ok(Owner::new(log, followers, settings, recipe, table, quarantine, index, stream, watch::Sender::new(status)))
+}
+
+/// The keys of all committed rows, with digests of the rows.
+pub(crate) async fn load_keys(table: &Table, recipe: &Recipe) -> Result<KeyIndex> {
+    let mut index = recipe.new_index();
+    let failed = |e| error::query("reading the table's keys", e);
+    let context = SessionContext::new_with_config(sql::config());
+    register_store(&context, table.store());
+    let frame = context.read_table(Arc::new(TableView::new(table, Vec::new())?)).map_err(failed)?;
+    let columns: Vec<String> = recipe.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut rows = frame.select_columns(&columns).map_err(failed)?.execute_stream().await.map_err(failed)?;
+    while let Some(batch) = rows.next().await {
+        recipe.index_rows(&batch.map_err(failed)?, &mut index)?;
+    }
+    Ok(index)
+}

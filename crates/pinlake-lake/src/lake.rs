@@ -1,0 +1,213 @@
+//! The whole lake of one pipeline: archive, tables, SQL, rebuild and ledger behind one value.
+
+mod ledger;
+mod rebuild;
+
+use std::sync::Arc;
+
+use pinlake_core::pipeline::{Pipeline, Question};
+use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
+use tokio::sync::{Mutex, Semaphore};
+
+pub use ledger::{Account, TableAccount};
+pub use rebuild::Rebuilt;
+
+use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, FOLLOWER, ManifestEntry};
+use crate::follow::{Ends, FollowSettings, Follower, Status};
+use crate::live::TableView;
+use crate::sql::query::{self, QueryLimits, QueryResult, TableName};
+use crate::store::Store;
+
+/// Folder of the tables within the store.
+const TABLES_DIR: &str = "tables";
+/// Folder of the quarantine tables.
+const QUARANTINE_DIR: &str = "quarantine";
+/// Folder of the archive's manifest.
+const MANIFEST_DIR: &str = "archive_manifest";
+/// Queries that run at once; the next ones wait.
+const QUERIES_AT_ONCE: usize = 4;
+/// Queries that may wait or run; more are refused.
+const QUERIES_MAX: usize = 64;
+
+/// A running lake.
+pub struct Lake {
+    log: Arc<dyn Log>,
+    pipeline: Arc<Pipeline>,
+    store: Store,
+    clock: Clock,
+    archive: Archive,
+    tables: Vec<Follower>,
+    limits: QueryLimits,
+    running: Semaphore,
+    accepted: Semaphore,
+    rebuilding: Mutex<()>,
+}
+
+impl Lake {
+    /// Registers everybody who will follow the log, before anything of it may be dropped.
+    pub fn register(pipeline: &Arc<Pipeline>, followers: &Followers) {
+        let archived = pipeline.clone();
+        followers.register(FOLLOWER, move |topic| archived.follows(topic));
+        for (index, table) in pipeline.tables.iter().enumerate() {
+            let followed = pipeline.clone();
+            followers.register(&table.name, move |topic| followed.route(index, topic).is_some());
+        }
+    }
+
+    /// Opens archive and tables in `store` and starts to follow `log`.
+    ///
+    /// # Errors
+    /// What is wrong with the pipeline or the store.
+    pub async fn start(log: Arc<dyn Log>, followers: &Followers, pipeline: Arc<Pipeline>, store: Store, clock: Clock, limits: QueryLimits) -> Result<Lake> {
+        Self::register(&pipeline, followers);
+        let settings = ArchiveSettings {
+            pipeline: pipeline.clone(),
+            objects: store.clone(),
+            manifest: store.folder(MANIFEST_DIR),
+            clock: clock.clone(),
+        };
+        let archive = Archive::start(log.clone(), followers.clone(), settings).await?;
+        let mut tables = Vec::new();
+        for (index, table) in pipeline.tables.iter().enumerate() {
+            let settings = FollowSettings {
+                pipeline: pipeline.clone(),
+                index,
+                table: store.folder(TABLES_DIR).folder(&table.name),
+                quarantine: store.folder(QUARANTINE_DIR).folder(&table.name),
+                clock: clock.clone(),
+            };
+            tables.push(Follower::start(log.clone(), followers.clone(), settings).await?);
+        }
+        let (running, accepted) = (Semaphore::new(QUERIES_AT_ONCE), Semaphore::new(QUERIES_MAX));
+        Ok(Lake { log, pipeline, store, clock, archive, tables, limits, running, accepted, rebuilding: Mutex::new(()) })
+    }
+
+    /// The pipeline.
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.pipeline
+    }
+
+    /// Where everything lies.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How each table is doing, in the pipeline's order.
+    pub fn status(&self) -> Vec<Status> {
+        self.tables.iter().map(Follower::status).collect()
+    }
+
+    /// How the archive is doing.
+    pub fn archive_status(&self) -> ArchiveStatus {
+        self.archive.status()
+    }
+
+    /// The running table of that name.
+    pub fn table(&self, name: &str) -> Result<&Follower> {
+        let index = self.pipeline.tables.iter().position(|table| table.name == name);
+        index.map(|index| &self.tables[index]).ok_or_else(|| {
+            let known: Vec<&str> = self.pipeline.tables.iter().map(|table| table.name.as_str()).collect();
+            Error::not_found(format!("table '{name}' does not exist: there are {}", known.join(", ")))
+        })
+    }
+
+    /// The question of that name.
+    pub fn question(&self, name: &str) -> Result<&Question> {
+        let found = self.pipeline.questions.iter().find(|question| question.name == name);
+        found.ok_or_else(|| Error::not_found(format!("question '{name}' does not exist: GET /api/v1/questions lists them")))
+    }
+
+    /// Answers `sql` with everything that is acknowledged when it is asked.
+    ///
+    /// # Errors
+    /// See [`query::run`]; `Retry` when too many queries wait.
+    pub async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
+        let _accepted = self.accepted.try_acquire().map_err(|_| Error::retry(format!("{QUERIES_MAX} queries wait or run already")))?;
+        let _running = self.running.acquire().await.map_err(|e| Error::internal("no more queries are run").with_source(e))?;
+        let mut named = query::tables_of(sql)?;
+        let mut questions = Vec::new();
+        for (_, name) in named.iter().filter(|(schema, _)| schema == "question") {
+            questions.push(self.question(name)?.clone());
+        }
+        for question in &questions {
+            named.extend(query::tables_of(&question.sql)?);
+        }
+        if named.iter().any(|(schema, _)| schema == "information_schema") || sql.trim_start().to_ascii_lowercase().starts_with("show") {
+            named.extend(self.pipeline.tables.iter().map(|table| ("public".to_owned(), table.name.clone())));
+        }
+        named.sort();
+        named.dedup();
+        let views = futures::future::try_join_all(named.iter().map(|name| self.view(name))).await?;
+        let views = named.into_iter().zip(views).filter_map(|(name, view)| Some((name, view?))).collect();
+        query::run(sql, views, &questions, &self.store, rows_max, self.limits).await
+    }
+
+    /// The view that a table name in SQL stands for; `None` for names that are not ours to know.
+    async fn view(&self, (schema, name): &TableName) -> Result<Option<TableView>> {
+        match schema.as_str() {
+            "public" => {
+                let spec = self.pipeline.tables.iter().position(|table| *name == table.name || is_classic_name(name, &table.name));
+                let Some(index) = spec else { return Ok(None) };
+                let ends = self.ends(Some(index)).await?;
+                let late = |_| Error::retry(format!("table '{name}' is behind the log: try again, or look at /api/v1/tables"));
+                let view = tokio::time::timeout(self.limits.time, self.tables[index].view(ends)).await;
+                Ok(Some(view.map_err(late)??))
+            }
+            "quarantine" => Ok(Some(self.table(name)?.quarantine().await?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The ends of all partitions that the table at `index`, or any table, follows.
+    async fn ends(&self, index: Option<usize>) -> Result<Ends> {
+        let mut ends = Ends::new();
+        for topic in self.log.topics().await? {
+            let followed = match index {
+                Some(index) => self.pipeline.route(index, &topic.name).is_some(),
+                None => self.pipeline.follows(&topic.name),
+            };
+            for partition in (0..topic.spec.partitions).filter(|_| followed) {
+                let of = topic.name.partition(partition);
+                let end = self.log.range(&of).await?.end;
+                ends.insert(of, end);
+            }
+        }
+        Ok(ends)
+    }
+
+    /// Has archive and tables commit everything that is acknowledged now.
+    pub async fn flush(&self) -> Result<Vec<Status>> {
+        self.archive.flush(self.ends(None).await?).await?;
+        let mut done = Vec::new();
+        for (index, table) in self.tables.iter().enumerate() {
+            done.push(table.flush(self.ends(Some(index)).await?).await?);
+        }
+        Ok(done)
+    }
+
+    /// How many objects the archive has.
+    pub async fn archived_objects(&self) -> Result<u64> {
+        Ok(self.archive.entries().await?.len() as u64)
+    }
+
+    /// The archive's object that holds a record.
+    pub async fn archived_in(&self, of: &TopicPartition, offset: Offset) -> Result<Option<ManifestEntry>> {
+        let entries = self.archive.entries().await?;
+        Ok(entries.into_iter().find(|entry| entry.of == *of && entry.first <= offset && offset < entry.next))
+    }
+
+    /// Commits what is pending and ends, tables before the archive.
+    pub async fn stop(&self) -> Result<()> {
+        let mut done = Ok(());
+        for table in &self.tables {
+            done = done.and(table.stop().await);
+        }
+        done.and(self.archive.stop().await)
+    }
+}
+
+/// `<id>_pin_table` is what the classic scripts call the table `pin`.
+fn is_classic_name(name: &str, table: &str) -> bool {
+    let id = name.strip_suffix("_table").and_then(|rest| rest.strip_suffix(table)).and_then(|rest| rest.strip_suffix('_'));
+    id.is_some_and(|id| !id.is_empty())
+}

@@ -1,0 +1,90 @@
+//! The ledger: for each source partition of each table, what the log gave and what became of it; from the commits' own word, or
+//! counted again in the tables and the archive.
+
+use std::collections::BTreeMap;
+
+use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::datatypes::{Int32Type, Int64Type};
+use pinlake_core::{OffsetRange, Result, TopicName, TopicPartition};
+
+use super::Lake;
+use crate::live::TableView;
+use crate::sql::query;
+use crate::stream::Standing;
+
+/// A table's accounts, a line a source partition.
+#[derive(Debug, Clone)]
+pub struct TableAccount {
+    /// The table.
+    pub table: String,
+    /// Its accounts.
+    pub accounts: Vec<Account>,
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The source partition.
+    pub of: TopicPartition,
+    /// What the log holds.
+    pub log: OffsetRange,
+    /// Where the table stands and what it counted.
+    pub standing: Standing,
+    /// Records that the archive holds.
+    pub archived: u64,
+    /// Rows and quarantined records that were found by counting; `None` where the commits were believed.
+    pub found: Option<(u64, u64)>,
+}
+
+impl Lake {
+    /// The ledger as of the last commits; `deep` counts rows and quarantined records again.
+    pub async fn ledger(&self, deep: bool) -> Result<Vec<TableAccount>> {
+        let mut archived: BTreeMap<TopicPartition, u64> = BTreeMap::new();
+        for entry in self.archive.entries().await? {
+            *archived.entry(entry.of).or_default() += entry.next.since(entry.first);
+        }
+        let mut tables = Vec::new();
+        for (index, spec) in self.pipeline.tables.iter().enumerate() {
+            let follower = &self.tables[index];
+            let (view, status) = if deep {
+                // Everything committed, so that what is counted is what was stated.
+                let status = follower.flush(self.ends(Some(index)).await?).await?;
+                (Some((follower.view(BTreeMap::new()).await?, follower.quarantine().await?)), status)
+            } else {
+                (None, follower.status())
+            };
+            let found = match view {
+                Some((rows, quarantined)) => Some((self.count(rows).await?, self.count(quarantined).await?)),
+                None => None,
+            };
+            let mut accounts = Vec::new();
+            for (of, standing) in status.committed {
+                let log = self.log.range(&of).await.unwrap_or_default();
+                let count_of = |counts: &BTreeMap<TopicPartition, u64>| counts.get(&of).copied().unwrap_or_default();
+                let found = found.as_ref().map(|(rows, quarantined)| (count_of(rows), count_of(quarantined)));
+                let archived = archived.get(&of).copied().unwrap_or_default();
+                accounts.push(Account { of, log, standing, archived, found });
+            }
+            tables.push(TableAccount { table: spec.name.clone(), accounts });
+        }
+        Ok(tables)
+    }
+
+    /// Rows by source partition.
+    async fn count(&self, mut view: TableView) -> Result<BTreeMap<TopicPartition, u64>> {
+        view.drop_tail();
+        let sql = "SELECT arrow_cast(_topic, 'Utf8View') AS topic, _partition, count(*) AS n FROM counted GROUP BY 1, 2";
+        let tables = vec![(("public".to_owned(), "counted".to_owned()), view)];
+        let counted = query::run(sql, tables, &[], &self.store, usize::MAX, self.limits).await?;
+        let mut counts = BTreeMap::new();
+        for batch in &counted.batches {
+            let (topics, partitions) = (batch.column(0).as_string_view(), batch.column(1).as_primitive::<Int32Type>());
+            let numbers = batch.column(2).as_primitive::<Int64Type>();
+            for row in 0..batch.num_rows() {
+                let of = TopicName::new(topics.value(row))?.partition(partitions.value(row).cast_unsigned());
+                counts.insert(of, numbers.value(row).cast_unsigned());
+            }
+        }
+        Ok(counts)
+    }
+}

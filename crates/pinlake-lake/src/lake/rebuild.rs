@@ -1,0 +1,75 @@
+//! The batch path on a running lake: the same cleaning over the archive replaces a table in one commit, while streaming goes
+//! on. The archive is brought up to the present first; what comes in during the rebuild is taken from the log at the seam.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use object_store::path::Path;
+use pinlake_core::{Error, Offset, Result, TopicPartition};
+
+use super::{Lake, QUARANTINE_DIR, TABLES_DIR};
+use crate::archive::ManifestEntry;
+use crate::batch::{self, Output, Progress};
+use crate::raw::RawObject;
+use crate::rows::Counts;
+use crate::stream::Standing;
+
+/// What a rebuild did to one table.
+#[derive(Debug, Clone)]
+pub struct Rebuilt {
+    /// The table.
+    pub table: String,
+    /// The version that replaced its rows.
+    pub version: u64,
+    /// What became of the records of the archive.
+    pub counts: Counts,
+}
+
+impl Lake {
+    /// Rebuilds the table of that name.
+    ///
+    /// # Errors
+    /// `Conflict` while another rebuild runs; what is wrong with the archive.
+    pub async fn rebuild(&self, name: &str) -> Result<Rebuilt> {
+        let _alone = self.rebuilding.try_lock().map_err(|_| Error::conflict("another rebuild is running"))?;
+        let table = self.table(name)?;
+        let index = self.pipeline.tables.iter().position(|table| table.name == name).expect("the table is there");
+        let ends = self.ends(Some(index)).await?;
+        self.archive.flush(ends.clone()).await?;
+        let entries = self.archive.entries().await?;
+        let entries: Vec<ManifestEntry> = entries.into_iter().filter(|entry| ends.contains_key(&entry.of)).collect();
+        let bounds = contiguous(&entries)?;
+        if ends.keys().any(|of| matches!(self.pipeline.route(index, &of.topic), Some(pinlake_core::pipeline::Route::ByKey { .. })) && bounds.contains_key(of)) {
+            return Err(Error::invalid(format!("table '{name}' shares a topic, and the archive does not keep the keys that tell whose a record is")));
+        }
+        let objects = entries.into_iter().map(raw_object).collect();
+        let (into, quarantine) = (self.store.folder(TABLES_DIR).folder(name), self.store.folder(QUARANTINE_DIR).folder(name));
+        let output = Output { recipe: &table.recipe, into: &into, quarantine: &quarantine, placed: true };
+        let built = batch::build(&self.store, objects, output, &self.clock, &Arc::new(Progress::default())).await?;
+        let mut counts = Counts::default();
+        built.counts.values().for_each(|partition| counts.add(partition));
+        let standing = |(of, (start, position)): (&TopicPartition, &(Offset, Offset))| {
+            (of.clone(), Standing { start: *start, position: *position, counts: built.counts.get(of).copied().unwrap_or_default() })
+        };
+        let standings = bounds.iter().map(standing).collect();
+        let version = table.replace(built, standings).await?;
+        Ok(Rebuilt { table: name.to_owned(), version, counts })
+    }
+}
+
+/// First and next offset of each partition's objects, which must follow one another without a gap.
+fn contiguous(entries: &[ManifestEntry]) -> Result<BTreeMap<TopicPartition, (Offset, Offset)>> {
+    let mut bounds: BTreeMap<TopicPartition, (Offset, Offset)> = BTreeMap::new();
+    for entry in entries {
+        let (_, next) = bounds.entry(entry.of.clone()).or_insert((entry.first, entry.first));
+        if *next != entry.first {
+            return Err(Error::corrupt(format!("the archive of {} goes on at {} after {next}", entry.of, entry.first)));
+        }
+        *next = entry.next;
+    }
+    Ok(bounds)
+}
+
+fn raw_object(entry: ManifestEntry) -> RawObject {
+    RawObject { path: Path::from(entry.object), size: entry.bytes, of: entry.of, start: entry.first, times: Arc::from(entry.times) }
+}

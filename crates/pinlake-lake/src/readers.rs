@@ -1,0 +1,108 @@
+//! Reads every partition that somebody follows: one reader a partition, which hands on what the log holds, in order, and
+//! waits when its follower is behind.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinlake_core::{Batch, Error, ErrorKind, Log, Offset, ReadLimit, Result, TopicPartition};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// How long one read waits at the end of a partition.
+const WAIT: Duration = Duration::from_secs(5);
+/// Bytes of one read, shared out when there are many partitions.
+const READ_BYTES: usize = 1 << 20;
+/// Reads of one follower that may wait for it.
+const READS_WAITING_MAX: usize = 4;
+/// How long a reader leaves a failing log alone.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What a reader hands on.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// The partition.
+    pub(crate) of: TopicPartition,
+    /// The position the reader asked for: records before it are not the follower's.
+    pub(crate) from: Offset,
+    /// The batches.
+    pub(crate) batches: Vec<Batch>,
+}
+
+/// The readers of one follower.
+pub(crate) struct Readers {
+    log: Arc<dyn Log>,
+    sender: mpsc::Sender<Result<Read>>,
+    running: HashMap<TopicPartition, JoinHandle<()>>,
+}
+
+impl Readers {
+    /// No readers yet; what they read comes out of the receiver.
+    pub(crate) fn new(log: Arc<dyn Log>) -> (Readers, mpsc::Receiver<Result<Read>>) {
+        let (sender, receiver) = mpsc::channel(READS_WAITING_MAX);
+        (Readers { log, sender, running: HashMap::new() }, receiver)
+    }
+
+    /// Reads `of` from `position` on.
+    pub(crate) fn start(&mut self, of: TopicPartition, position: Offset) {
+        let (log, sender) = (self.log.clone(), self.sender.clone());
+        let task = tokio::spawn(read_on(log, sender, of.clone(), position));
+        if let Some(old) = self.running.insert(of, task) {
+            old.abort();
+        }
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.running.values().for_each(JoinHandle::abort);
+    }
+}
+
+async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, of: TopicPartition, mut position: Offset) {
+    loop {
+        // A place first: what is read then is not kept waiting in memory.
+        let Ok(place) = sender.reserve().await else { return };
+        match log.read(&of, position, ReadLimit { bytes: READ_BYTES }, Duration::ZERO).await {
+            Ok(batches) if batches.is_empty() => {
+                drop(place);
+                if !wait_for_more(&*log, &of, position).await {
+                    return;
+                }
+            }
+            Ok(batches) => {
+                let from = position;
+                position = batches.last().expect("it is not empty").offsets().end;
+                place.send(Ok(Read { of: of.clone(), from, batches }));
+            }
+            Err(error) if error.kind() == ErrorKind::Retry => {
+                drop(place);
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => {
+                // A topic that was deleted is no failure.
+                let gone = log.topic(&of.topic).await.is_err();
+                if !gone {
+                    place.send(Err(explain(&of, position, error)));
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Whether there is something to read now; false when the partition is gone.
+async fn wait_for_more(log: &dyn Log, of: &TopicPartition, position: Offset) -> bool {
+    loop {
+        match log.read(of, position, ReadLimit { bytes: 1 }, WAIT).await {
+            Ok(batches) if batches.is_empty() => {}
+            Ok(_) => return true,
+            // The next real read says what is wrong.
+            Err(_) => return true,
+        }
+    }
+}
+
+fn explain(of: &TopicPartition, position: Offset, error: Error) -> Error {
+    Error::new(error.kind(), format!("reading {of} from {position}")).with_source(error)
+}

@@ -1,0 +1,126 @@
+//! One query: the tables it names, its limits, its answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::MemorySchemaProvider;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::SessionContext;
+use datafusion::common::TableReference;
+use futures::StreamExt;
+use pinlake_core::pipeline::Question;
+use pinlake_core::{Error, Result};
+
+use crate::error;
+use crate::live::{TableView, register_store};
+use crate::store::Store;
+
+/// What one query may take.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryLimits {
+    /// Memory of its joins, groups and sorts, bytes.
+    pub memory_bytes: usize,
+    /// How long it may run.
+    pub time: Duration,
+}
+
+impl Default for QueryLimits {
+    /// 512 MiB and a minute.
+    fn default() -> Self {
+        Self { memory_bytes: 512 << 20, time: Duration::from_secs(60) }
+    }
+}
+
+/// A query's answer.
+#[derive(Debug)]
+pub struct QueryResult {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+    /// Whether rows were left out.
+    pub truncated: bool,
+    /// Version and uncommitted rows of every table that was read.
+    pub snapshot: BTreeMap<String, (u64, usize)>,
+}
+
+/// A table name as SQL gives it: schema (`public` if none) and name.
+pub type TableName = (String, String);
+
+/// The tables and questions that `sql` names.
+///
+/// # Errors
+/// `Invalid` when it does not parse or is more than one statement.
+pub fn tables_of(sql: &str) -> Result<Vec<TableName>> {
+    let context = SessionContext::new_with_config(super::config());
+    let state = context.state();
+    let failed = |e| error::query("reading the SQL", e);
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
+    let references = state.resolve_table_references(&statement).map_err(failed)?;
+    let name = |reference: &TableReference| (reference.schema().unwrap_or("public").to_owned(), reference.table().to_owned());
+    Ok(references.iter().map(name).collect())
+}
+
+/// Runs `sql` over `tables`; `questions` are views over them.
+///
+/// # Errors
+/// `Invalid` for SQL that is wrong or writes, `Retry` when it takes more than `limits` allow.
+pub async fn run(
+    sql: &str,
+    tables: Vec<(TableName, TableView)>,
+    questions: &[Question],
+    store: &Store,
+    rows_max: usize,
+    limits: QueryLimits,
+) -> Result<QueryResult> {
+    let failed = |e| error::query("running the query", e);
+    let pool = Arc::new(FairSpillPool::new(limits.memory_bytes));
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(failed)?;
+    let context = SessionContext::new_with_config_rt(super::config(), runtime);
+    super::register_functions(&context);
+    register_store(&context, store);
+    let mut snapshot = BTreeMap::new();
+    for ((schema, name), view) in tables {
+        let shown = if schema == "public" { name.clone() } else { format!("{schema}.{name}") };
+        snapshot.insert(shown, (view.version, view.tail_rows()));
+        make_schema(&context, &schema)?;
+        context.register_table(TableReference::partial(schema, name), Arc::new(view)).map_err(failed)?;
+    }
+    for question in questions {
+        make_schema(&context, "question")?;
+        let view = context.sql(&question.sql).await.map_err(failed)?.into_view();
+        context.register_table(TableReference::partial("question", question.name.as_str()), view).map_err(failed)?;
+    }
+    let work = async {
+        let frame = context.sql_with_options(sql, super::read_only()).await.map_err(failed)?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let mut stream = frame.execute_stream().await.map_err(failed)?;
+        let (mut batches, mut left, mut truncated) = (Vec::new(), rows_max, false);
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(failed)?;
+            if batch.num_rows() > left {
+                truncated = true;
+                batches.push(batch.slice(0, left));
+                break;
+            }
+            left -= batch.num_rows();
+            batches.push(batch);
+        }
+        Ok(QueryResult { schema, batches, truncated, snapshot })
+    };
+    let late = |_| Error::retry(format!("the query took longer than {} s", limits.time.as_secs()));
+    tokio::time::timeout(limits.time, work).await.map_err(late)?
+}
+
+fn make_schema(context: &SessionContext, name: &str) -> Result<()> {
+    let catalog = context.catalog("datafusion").ok_or_else(|| Error::internal("the session has no catalog"))?;
+    if catalog.schema(name).is_none() {
+        catalog.register_schema(name, Arc::new(MemorySchemaProvider::new())).map_err(|e| error::query("naming tables", e))?;
+    }
+    Ok(())
+}

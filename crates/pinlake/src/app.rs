@@ -1,0 +1,139 @@
+//! The server, put together in one place: log, lake, doors and API. Shutdown runs the other way round: the doors stop taking
+//! requests, tables and archive commit what they hold, the log closes last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::PrometheusHandle;
+use pinlake_core::pipeline::Pipeline;
+use pinlake_core::{Clock, Followers, Log, TopicName, TopicSpec};
+use pinlake_ingest::http_server::{self, HttpLimits};
+use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
+use pinlake_lake::lake::Lake;
+use pinlake_lake::sql::query::QueryLimits;
+use pinlake_lake::store::Store;
+use pinlake_log::{DiskLog, Durability, LogSettings};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::{self, Config};
+use crate::console::AppConsole;
+use crate::pipeline_files;
+
+/// How often lag and freshness are measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
+/// How often records are synced under `durability: interval`.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A running server.
+pub(crate) struct App {
+    pub(crate) address: std::net::SocketAddr,
+    log: Arc<DiskLog>,
+    lake: Arc<Lake>,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<pinlake_core::Result<usize>>,
+    measures: JoinHandle<()>,
+}
+
+impl App {
+    /// Starts everything; `tick` is told of each part as it gets ready.
+    pub(crate) async fn start(config: &Config, metrics: PrometheusHandle, tick: &dyn Fn(&str)) -> Result<App> {
+        let pipeline = Arc::new(pipeline_files::load(config.pipeline_folder())?);
+        let clock = Clock::System;
+        let followers = Followers::default();
+        // Before the log opens, so that retention never drops what they have not seen.
+        Lake::register(&pipeline, &followers);
+        let log = open_log(config, clock.clone(), followers.clone()).await?;
+        tick("log");
+        let shared: Arc<dyn Log> = log.clone();
+        let store = Store::open(&config.store_location())?;
+        let limits = QueryLimits { memory_bytes: config.query.memory_bytes_max(), time: config.query.time_max() };
+        let lake = Lake::start(shared.clone(), &followers, pipeline.clone(), store, clock.clone(), limits).await.context("starting the lake")?;
+        let lake = Arc::new(lake);
+        tick("archive and tables");
+        let doors = Doors::new(shared.clone(), clock, door_settings(config), auto_create(config, pipeline));
+        let console = AppConsole::new(shared.clone(), log.clone(), lake.clone());
+        let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
+        let listener = TcpListener::bind(config.http.listen).await;
+        let listener = listener.with_context(|| format!("listening on {}: is another server running?", config.http.listen))?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let limits = HttpLimits { connections_max: config.http.connections_max, ..HttpLimits::default() };
+        let server = tokio::spawn(http_server::serve(listener, router, limits, wait_for(stopped)));
+        tick("doors and API");
+        let measures = tokio::spawn(measure(shared, followers));
+        Ok(App { address, log, lake, stop, server, measures })
+    }
+
+    /// Stops in order: doors, tables, archive, log.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.stop.send_replace(true);
+        self.server.await.context("the HTTP server stopped")??;
+        self.measures.abort();
+        let lake = self.lake.stop().await;
+        self.log.close().await;
+        lake.context("committing what the tables hold")
+    }
+}
+
+async fn open_log(config: &Config, clock: Clock, followers: Followers) -> Result<Arc<DiskLog>> {
+    let durability = match config.log.durability {
+        config::Durability::Fsync => Durability::Fsync,
+        config::Durability::Interval => Durability::Interval(SYNC_INTERVAL),
+        config::Durability::Os => Durability::Os,
+    };
+    let settings = LogSettings { durability, ..LogSettings::default() };
+    let log = DiskLog::open(&config.data_dir.join("log"), settings, clock, followers).await;
+    Ok(Arc::new(log.with_context(|| format!("opening the log in '{}'", config.data_dir.display()))?))
+}
+
+fn door_settings(config: &Config) -> DoorSettings {
+    DoorSettings {
+        body_bytes_max: config.doors.body_bytes_max(),
+        inflight_bytes_max: config.doors.inflight_bytes_max(),
+        accept_plain_json: config.doors.accept_plain_json,
+        pin_topic: config.doors.pin_topic.clone(),
+        ..DoorSettings::default()
+    }
+}
+
+fn auto_create(config: &Config, pipeline: Arc<Pipeline>) -> AutoCreate {
+    let retention_ms = u64::try_from(config.log.retention().as_millis()).unwrap_or(u64::MAX);
+    let spec = TopicSpec { partitions: config.log.partitions, retention_ms: Some(retention_ms), ..TopicSpec::default() };
+    let rule = config.log.auto_create;
+    Arc::new(move |topic: &TopicName| {
+        let wanted = match rule {
+            config::AutoCreate::Matched => pipeline.follows(topic),
+            config::AutoCreate::All => true,
+            config::AutoCreate::None => false,
+        };
+        wanted.then(|| spec.clone())
+    })
+}
+
+async fn wait_for(mut stopped: watch::Receiver<bool>) {
+    // An error means that the app is gone, which is a stop too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Keeps the lag of every follower as a metric.
+async fn measure(log: Arc<dyn Log>, followers: Followers) {
+    let mut ticks = tokio::time::interval(MEASURE_EVERY);
+    loop {
+        ticks.tick().await;
+        let Ok(topics) = log.topics().await else { continue };
+        for topic in topics {
+            for partition in 0..topic.spec.partitions {
+                let of = topic.name.partition(partition);
+                let Ok(range) = log.range(&of).await else { continue };
+                for (follower, position) in followers.positions(&of) {
+                    let labels = [("follower", follower), ("topic", of.topic.to_string()), ("partition", partition.to_string())];
+                    #[expect(clippy::cast_precision_loss, reason = "a metric")]
+                    metrics::gauge!("pinlake_lag_records", &labels).set(range.end.since(position) as f64);
+                }
+            }
+        }
+    }
+}

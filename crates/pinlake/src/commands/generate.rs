@@ -1,0 +1,38 @@
+//! `pinlake generate`: a raw lake or a MySQL dump.
+
+use anyhow::{Context, Result};
+use pinlake_emulator::{DumpOptions, LakeOptions, write_lake, write_mysql_dump};
+
+use crate::cli::{GenerateArgs, GenerateFormat};
+use crate::terminal::{self, Bar};
+
+/// Runs the command.
+pub(crate) async fn run(args: GenerateArgs) -> Result<()> {
+    let work = move || -> Result<String> {
+        let bar = Bar::counter("generating");
+        let shown = args.out.display();
+        match args.format {
+            GenerateFormat::Lake => {
+                let options = LakeOptions {
+                    posts: args.posts,
+                    seed: args.seed,
+                    duplicates: args.duplicates,
+                    flush: args.flush,
+                    partitions: args.partitions,
+                    prefix: args.prefix.clone(),
+                    gzip: args.gzip,
+                    ..LakeOptions::default()
+                };
+                write_lake(&args.out, &options, &|done, total| bar.set(done, Some(total)))?;
+                Ok(format!("{} posts in {shown}; next: pinlake batch {shown} out", args.posts))
+            }
+            GenerateFormat::Mysql => {
+                let options = DumpOptions { posts: args.posts, seed: args.seed, ..DumpOptions::default() };
+                write_mysql_dump(&args.out, &options, &|done, total| bar.set(done, Some(total)))?;
+                Ok(format!("{} posts in {shown}; next: mariadb < {shown}", args.posts))
+            }
+        }
+    };
+    terminal::line(tokio::task::spawn_blocking(work).await.context("generating stopped")??);
+    Ok(())
+}

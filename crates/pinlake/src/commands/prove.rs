@@ -1,0 +1,47 @@
+//! `pinlake prove`: the ledger, counted again end to end.
+
+use anyhow::{Result, bail};
+use pinlake_web::answers::Ledger;
+
+use crate::cli::ProveArgs;
+use crate::client::Client;
+use crate::terminal;
+
+/// Runs the command.
+pub(crate) async fn run(args: ProveArgs) -> Result<()> {
+    let answer = Client::new(&args.server.server).get("/api/v1/ledger?deep=true").await?;
+    let ledger: Ledger = serde_json::from_value(answer.clone())?;
+    if args.json {
+        terminal::line(serde_json::to_string_pretty(&answer)?);
+    } else {
+        show(&ledger);
+    }
+    if ledger.closed { Ok(()) } else { bail!("the ledger does not close") }
+}
+
+/// Prints the ledger as a table.
+pub(crate) fn show(ledger: &Ledger) {
+    let head = ["table", "source", "records", "rows", "quarantined", "duplicates", "conflicts", "elsewhere", "archived", "lost", "doubled"];
+    let mut rows = Vec::new();
+    for table in &ledger.tables {
+        for line in &table.partitions {
+            let numbers = [
+                u64::try_from(line.position).unwrap_or_default(),
+                line.rows,
+                line.quarantined,
+                line.duplicates,
+                line.conflicts,
+                line.elsewhere,
+                line.archived,
+                line.lost,
+                line.doubled,
+            ];
+            let mut row = vec![table.table.clone(), format!("{}/{}", line.topic, line.partition)];
+            row.extend(numbers.iter().map(u64::to_string));
+            rows.push(row);
+        }
+    }
+    terminal::line(terminal::grid(&head, &rows));
+    let lost: u64 = ledger.tables.iter().flat_map(|table| &table.partitions).map(|line| line.lost + line.doubled).sum();
+    terminal::line(if ledger.closed { "the ledger closes: 0 lost, 0 doubled".to_owned() } else { format!("THE LEDGER DOES NOT CLOSE: {lost} records") });
+}

@@ -1,0 +1,39 @@
+//! `pinlake serve`: the server, until Ctrl-C or SIGTERM.
+
+use anyhow::{Context, Result};
+
+use crate::app::App;
+use crate::cli::ServeArgs;
+use crate::config::{self, Config};
+use crate::{telemetry, terminal};
+
+/// Runs the command.
+pub(crate) async fn run(args: ServeArgs) -> Result<()> {
+    let config = configure(&args)?;
+    telemetry::start_logs("info");
+    let metrics = telemetry::start_metrics()?;
+    let app = App::start(&config, metrics, &|part| terminal::line(format!("✓ {part}"))).await?;
+    terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
+    asked_to_end().await?;
+    terminal::line("ending: requests under way, tables, archive, log");
+    app.stop().await
+}
+
+/// The configuration that the command line asks for.
+pub(crate) fn configure(args: &ServeArgs) -> Result<Config> {
+    let mut config = config::load(args.config.as_deref())?;
+    if let Some(data_dir) = &args.data_dir {
+        config.data_dir.clone_from(data_dir);
+    }
+    Ok(config)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn asked_to_end() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done.context("waiting for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,108 @@
+//! `pinlake topics`: the log's topics and records.
+
+use std::io::BufRead;
+
+use anyhow::{Context, Result};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::cli::{TopicsArgs, TopicsCommand};
+use crate::client::Client;
+use crate::terminal;
+
+/// How long one request for new records waits.
+const WAIT_MS: u64 = 5_000;
+/// Records sent in one request.
+const PRODUCE_AT_ONCE: usize = 100;
+
+/// Runs the command.
+pub(crate) async fn run(args: TopicsArgs) -> Result<()> {
+    let client = Client::new(&args.server.server);
+    match args.command {
+        TopicsCommand::List => list(&client).await,
+        TopicsCommand::Create { topic, partitions } => {
+            client.text(Method::POST, &format!("/api/v1/topics/{topic}"), Some(json!({"partitions": partitions}))).await?;
+            terminal::line(format!("created {topic} with {partitions} partitions"));
+            Ok(())
+        }
+        TopicsCommand::Describe { topic } => {
+            terminal::line(serde_json::to_string_pretty(&client.get(&format!("/api/v1/topics/{topic}")).await?)?);
+            Ok(())
+        }
+        TopicsCommand::Delete { topic } => {
+            client.text(Method::DELETE, &format!("/api/v1/topics/{topic}"), None).await?;
+            terminal::line(format!("deleted {topic}"));
+            Ok(())
+        }
+        TopicsCommand::Tail { topic, partition, offset, limit, follow } => {
+            let from = match offset {
+                Some(offset) => offset,
+                None => last(&client, &topic, partition, limit).await?,
+            };
+            tail(&client, &topic, partition, from, limit, follow).await
+        }
+        TopicsCommand::Produce { topic } => produce(&client, &topic).await,
+    }
+}
+
+async fn list(client: &Client) -> Result<()> {
+    let answer = client.get("/api/v1/topics").await?;
+    let topics = answer.as_array().or_else(|| answer.get("topics")?.as_array()).cloned().unwrap_or_default();
+    let row = |topic: &Value| {
+        let text = |field: &str| topic.get(field).map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let tables: Vec<&str> = topic.get("tables").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        vec![text("name"), text("partitions"), text("records"), tables.join(", ")]
+    };
+    terminal::line(terminal::grid(&["topic", "partitions", "records", "tables"], &topics.iter().map(row).collect::<Vec<_>>()));
+    Ok(())
+}
+
+async fn last(client: &Client, topic: &str, partition: u32, limit: u64) -> Result<u64> {
+    let answer = client.get(&format!("/api/v1/topics/{topic}")).await?;
+    let of_partition = |offsets: &&Value| offsets.get("partition").and_then(Value::as_u64) == Some(u64::from(partition));
+    let offsets = answer.get("offsets").and_then(Value::as_array).into_iter().flatten().find(of_partition);
+    let field = |name: &str| offsets.and_then(|offsets| offsets.get(name)?.as_u64());
+    let (start, end) = (field("start").unwrap_or(0), field("end").context("the partition does not exist")?);
+    Ok(end.saturating_sub(limit).max(start))
+}
+
+async fn tail(client: &Client, topic: &str, partition: u32, mut from: u64, limit: u64, follow: bool) -> Result<()> {
+    loop {
+        let wait = if follow { WAIT_MS } else { 0 };
+        let path = format!("/api/v1/topics/{topic}/records?partition={partition}&offset={from}&limit={limit}&wait_ms={wait}");
+        let answer = client.get(&path).await?;
+        for record in answer.get("records").and_then(Value::as_array).into_iter().flatten() {
+            terminal::line(record);
+        }
+        from = answer.get("next_offset").and_then(Value::as_u64).unwrap_or(from);
+        if !follow {
+            return Ok(());
+        }
+    }
+}
+
+async fn produce(client: &Client, topic: &str) -> Result<()> {
+    let mut values = Vec::new();
+    let mut sent = 0;
+    for line in std::io::stdin().lock().lines() {
+        let line = line.context("reading standard input")?;
+        if !line.trim().is_empty() {
+            let value: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
+            values.push(json!({"value": value}));
+        }
+        if values.len() == PRODUCE_AT_ONCE {
+            sent += send(client, topic, std::mem::take(&mut values)).await?;
+        }
+    }
+    if !values.is_empty() {
+        sent += send(client, topic, values).await?;
+    }
+    terminal::line(format!("{sent} records"));
+    Ok(())
+}
+
+async fn send(client: &Client, topic: &str, records: Vec<Value>) -> Result<usize> {
+    let count = records.len();
+    client.produce(topic, json!({"records": records})).await?;
+    Ok(count)
+}

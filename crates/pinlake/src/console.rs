@@ -1,0 +1,313 @@
+//! What the API asks, answered by log and lake.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pinlake_core::{Error, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec};
+use pinlake_lake::lake::{Lake, TableAccount};
+use pinlake_lake::sql::encode;
+use pinlake_lake::stream::Standing;
+use pinlake_log::DiskLog;
+use pinlake_web::answers::{
+    ArchiveTrace, Column, Flushed, FlushedTable, Ledger, LogRecord, Outcome, Part, PartitionLedger, Payload, Quarantine, QuarantinedRecord,
+    QuestionSummary, Readiness, Rebuilt, TableDetail, TableLedger, TablePosition, TableSummary, TableTrace, Topic, Trace,
+};
+use pinlake_web::console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+/// The API's view of the server.
+pub(crate) struct AppConsole {
+    log: Arc<dyn Log>,
+    disk: Arc<DiskLog>,
+    lake: Arc<Lake>,
+}
+
+impl AppConsole {
+    pub(crate) fn new(log: Arc<dyn Log>, disk: Arc<DiskLog>, lake: Arc<Lake>) -> Self {
+        Self { log, disk, lake }
+    }
+
+    async fn describe(&self, topic: TopicDescription) -> Result<Topic> {
+        let mut ranges = Vec::new();
+        for partition in 0..topic.spec.partitions {
+            ranges.push(self.log.range(&topic.name.partition(partition)).await?);
+        }
+        let pipeline = self.lake.pipeline();
+        let tables = pipeline.tables.iter().filter(|table| table.topics.follows(&topic.name)).map(|table| table.name.clone());
+        Ok(Topic::of(topic, &ranges, tables.collect()))
+    }
+
+    /// The rows of a query as JSON objects.
+    async fn rows(&self, sql: &str) -> Result<Vec<Map<String, Value>>> {
+        let result = self.lake.query(sql, 1000).await?;
+        let mut rows = Vec::new();
+        for batch in &result.batches {
+            let names: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+            rows.extend(encode::rows_of(batch)?.into_iter().map(|values| names.iter().cloned().zip(values).collect::<Map<_, _>>()));
+        }
+        Ok(rows)
+    }
+
+    fn summary(&self, index: usize) -> TableSummary {
+        let status = &self.lake.status()[index];
+        let sum = |of: fn(&Standing) -> u64| status.committed.values().map(of).sum();
+        TableSummary {
+            name: self.lake.pipeline().tables[index].name.clone(),
+            version: i64::try_from(status.version).ok(),
+            rows: sum(|standing| standing.counts.rows),
+            quarantined: sum(|standing| standing.counts.quarantined),
+            tail_records: status.pending_rows,
+            files: status.files as u64,
+            bytes: status.bytes,
+            committed_at_ms: None,
+            problem: status.failed.as_ref().map(ToString::to_string),
+        }
+    }
+
+    async fn table_trace(&self, index: usize, of: &TopicPartition, offset: Offset) -> Result<Outcome> {
+        let name = &self.lake.pipeline().tables[index].name;
+        let place = format!("_topic = '{}' AND _partition = {} AND _offset = {offset}", of.topic, of.partition);
+        if let Some(row) = self.rows(&format!("SELECT * FROM \"{name}\" WHERE {place}")).await?.pop() {
+            let version = i64::try_from(self.lake.status()[index].version).ok();
+            return Ok(Outcome::Row { version, row });
+        }
+        let position = self.lake.status()[index].committed.get(of).map_or(0, |standing| standing.position.0);
+        if offset.0 >= position {
+            return Ok(Outcome::Pending { position });
+        }
+        let quarantined = self.rows(&format!("SELECT reason FROM quarantine.\"{name}\" WHERE {place}")).await?.pop();
+        if let Some(reason) = quarantined.and_then(|row| row.get("reason")?.as_str().map(str::to_owned)) {
+            return Ok(Outcome::Quarantined { reason });
+        }
+        let records = self.log.read(of, offset, ReadLimit { bytes: 1 }, Duration::ZERO).await.unwrap_or_default();
+        let key = records.iter().flat_map(|batch| batch.records()).filter_map(Result::ok).find(|record| record.offset == offset);
+        let route = self.lake.pipeline().route(index, &of.topic);
+        match (key, route) {
+            (Some(record), Some(route)) if route.of(record.key) == pinlake_core::pipeline::Routed::Elsewhere => Ok(Outcome::Elsewhere),
+            _ => Ok(Outcome::Duplicate),
+        }
+    }
+}
+
+#[async_trait]
+impl Console for AppConsole {
+    async fn query(&self, request: QueryRequest) -> Result<QueryAnswer> {
+        let begun = Instant::now();
+        let sql = match &request.query {
+            Query::Sql(sql) => sql.clone(),
+            Query::Question(name) => self.lake.question(name)?.sql.clone(),
+        };
+        let result = self.lake.query(&sql, usize::try_from(request.rows_max).unwrap_or(usize::MAX)).await?;
+        let body = match request.format {
+            Format::Json => encode::json(&result, begun.elapsed().as_secs_f64() * 1000.0)?,
+            Format::Csv => encode::csv(&result)?,
+            Format::Arrow => encode::arrow_stream(&result)?,
+        };
+        Ok(QueryAnswer { body: body.into(), truncated: result.truncated })
+    }
+
+    async fn questions(&self) -> Result<Vec<QuestionSummary>> {
+        let summary = |question: &pinlake_core::pipeline::Question| QuestionSummary {
+            name: question.name.clone(),
+            description: question.description.clone(),
+            sql: question.sql.clone(),
+        };
+        Ok(self.lake.pipeline().questions.iter().map(summary).collect())
+    }
+
+    async fn topics(&self) -> Result<Vec<Topic>> {
+        let mut topics = Vec::new();
+        for topic in self.log.topics().await? {
+            topics.push(self.describe(topic).await?);
+        }
+        Ok(topics)
+    }
+
+    async fn topic(&self, name: &TopicName) -> Result<Topic> {
+        self.describe(self.log.topic(name).await?).await
+    }
+
+    async fn create_topic(&self, name: &TopicName, spec: TopicSpec) -> Result<()> {
+        self.log.create_topic(name, spec).await
+    }
+
+    async fn delete_topic(&self, name: &TopicName) -> Result<()> {
+        if self.lake.pipeline().follows(name) {
+            return Err(Error::conflict(format!("topic '{name}' feeds a table of the pipeline, which stands for its records: it can't be deleted")));
+        }
+        self.log.delete_topic(name).await
+    }
+
+    async fn records(&self, request: RecordsRequest) -> Result<Vec<LogRecord>> {
+        let limit = ReadLimit { bytes: request.bytes_max };
+        let batches = self.log.read(&request.from, request.offset, limit, request.wait).await?;
+        let mut found = Vec::new();
+        for record in batches.iter().flat_map(|batch| batch.records()) {
+            let record = record?;
+            if record.offset >= request.offset && found.len() < request.records_max {
+                found.push(LogRecord {
+                    offset: record.offset.0,
+                    timestamp_ms: record.timestamp.0,
+                    key: record.key.map(Payload::of),
+                    value: record.value.map(Payload::of),
+                    headers: Vec::new(),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn tables(&self) -> Result<Vec<TableSummary>> {
+        Ok((0..self.lake.pipeline().tables.len()).map(|index| self.summary(index)).collect())
+    }
+
+    async fn table(&self, name: &str) -> Result<TableDetail> {
+        let follower = self.lake.table(name)?;
+        let pipeline = self.lake.pipeline();
+        let index = pipeline.tables.iter().position(|table| table.name == name).expect("the table was just found");
+        let column = |field: &std::sync::Arc<_>| column_of(field);
+        let standing = |(of, standing): (&TopicPartition, &Standing)| TablePosition {
+            topic: of.topic.clone(),
+            partition: of.partition.0,
+            position: standing.position.0,
+        };
+        Ok(TableDetail {
+            summary: self.summary(index),
+            location: format!("{}tables/{name}", self.lake.store().url()),
+            columns: follower.recipe.schema().fields().iter().map(column).collect(),
+            key: pipeline.tables[index].key.clone(),
+            clean_sql: pipeline.tables[index].clean_sql.clone(),
+            positions: follower.status().committed.iter().map(standing).collect(),
+            commits: Vec::new(),
+        })
+    }
+
+    async fn rebuild(&self, which: Rebuild) -> Result<Vec<Rebuilt>> {
+        let names: Vec<String> = match which {
+            Rebuild::All => self.lake.pipeline().tables.iter().map(|table| table.name.clone()).collect(),
+            Rebuild::Table(name) => vec![name],
+        };
+        let lake = self.lake.clone();
+        // Goes on when the caller goes away.
+        let work = tokio::spawn(async move {
+            let mut rebuilt = Vec::new();
+            for name in names {
+                let begun = Instant::now();
+                let done = lake.rebuild(&name).await?;
+                rebuilt.push(Rebuilt {
+                    table: done.table,
+                    version: i64::try_from(done.version).unwrap_or(i64::MAX),
+                    records: done.counts.total(),
+                    rows: done.counts.rows,
+                    quarantined: done.counts.quarantined,
+                    duplicates: done.counts.duplicates + done.counts.conflicts,
+                    elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
+                });
+            }
+            Ok(rebuilt)
+        });
+        work.await.map_err(|e| Error::internal("the rebuild stopped").with_source(e))?
+    }
+
+    async fn flush(&self) -> Result<Flushed> {
+        let before = self.lake.archived_objects().await?;
+        self.lake.flush().await?;
+        let tables = (0..self.lake.pipeline().tables.len()).map(|index| self.summary(index));
+        let tables = tables.map(|table| FlushedTable { table: table.name, version: table.version, rows: table.rows }).collect();
+        Ok(Flushed { objects: self.lake.archived_objects().await?.saturating_sub(before), tables })
+    }
+
+    async fn ledger(&self, deep: bool) -> Result<Ledger> {
+        let accounts = self.lake.ledger(deep).await?;
+        Ok(Ledger::of(accounts.into_iter().map(table_ledger).collect(), deep))
+    }
+
+    async fn quarantine(&self, table: &str, limit: usize) -> Result<Quarantine> {
+        self.lake.table(table)?;
+        let total = self.rows(&format!("SELECT count(*) AS n FROM quarantine.\"{table}\"")).await?;
+        let total = total.first().and_then(|row| row.get("n")?.as_u64()).unwrap_or_default();
+        let sql = format!(
+            "SELECT reason, encode(raw, 'base64') AS raw, _topic, _partition, _offset, CAST(_ingested_at AS BIGINT) AS at \
+             FROM quarantine.\"{table}\" ORDER BY _ingested_at DESC, _offset DESC LIMIT {limit}"
+        );
+        let records = self.rows(&sql).await?.iter().filter_map(quarantined).collect();
+        Ok(Quarantine { table: table.to_owned(), total, records })
+    }
+
+    async fn trace(&self, of: &TopicPartition, offset: Offset) -> Result<Trace> {
+        let range: OffsetRange = self.log.range(of).await?;
+        if offset >= range.end || offset.0 < 0 {
+            return Err(Error::not_found(format!("offset {offset} of {of} was never written: the next is {}", range.end)));
+        }
+        let archive = self.lake.archived_in(of, offset).await?;
+        let archive = archive.map(|entry| ArchiveTrace { object: entry.object, start: entry.first.0, end: entry.next.0 });
+        let mut tables = Vec::new();
+        for index in 0..self.lake.pipeline().tables.len() {
+            if self.lake.pipeline().route(index, &of.topic).is_some() {
+                let table = self.lake.pipeline().tables[index].name.clone();
+                tables.push(TableTrace { table, outcome: self.table_trace(index, of, offset).await? });
+            }
+        }
+        Ok(Trace { topic: of.topic.clone(), partition: of.partition.0, offset: offset.0, in_log: range.contains(offset), archive, tables })
+    }
+
+    async fn readiness(&self) -> Readiness {
+        let stopped = self.disk.health();
+        let mut parts = vec![match stopped.first() {
+            None => Part::ready("log"),
+            Some(partition) => Part::waiting("log", format!("a restart: partition {partition:?} stopped after a failed write")),
+        }];
+        parts.push(part("archive", self.lake.archive_status().failed));
+        for (status, table) in self.lake.status().iter().zip(&self.lake.pipeline().tables) {
+            parts.push(part(&format!("table {}", table.name), status.failed.clone()));
+        }
+        Readiness::of(parts)
+    }
+}
+
+fn part(name: &str, failed: Option<Error>) -> Part {
+    failed.map_or_else(|| Part::ready(name), |error| Part::waiting(name, error.to_string()))
+}
+
+fn column_of(field: &pinlake_lake::schema::Field) -> Column {
+    Column { name: field.name().clone(), kind: encode::type_name(field.data_type()) }
+}
+
+fn table_ledger(table: TableAccount) -> TableLedger {
+    let line = |account: pinlake_lake::lake::Account| {
+        let counts = account.standing.counts;
+        let (rows, quarantined) = account.found.unwrap_or((counts.rows, counts.quarantined));
+        PartitionLedger {
+            topic: account.of.topic.clone(),
+            partition: account.of.partition.0,
+            log: account.log.into(),
+            position: account.standing.position.0,
+            rows,
+            quarantined,
+            duplicates: counts.duplicates,
+            conflicts: counts.conflicts,
+            elsewhere: counts.elsewhere,
+            archived: account.archived,
+            lost: 0,
+            doubled: 0,
+        }
+        .balanced()
+    };
+    TableLedger::of(table.table, table.accounts.into_iter().map(line).collect())
+}
+
+fn quarantined(row: &Map<String, Value>) -> Option<QuarantinedRecord> {
+    use base64::Engine;
+    let text = |name: &str| row.get(name).and_then(Value::as_str);
+    let raw = text("raw").and_then(|raw| base64::engine::general_purpose::STANDARD_NO_PAD.decode(raw.trim_end_matches('=')).ok());
+    Some(QuarantinedRecord {
+        topic: TopicName::new(text("_topic")?).ok()?,
+        partition: u32::try_from(row.get("_partition")?.as_i64()?).ok()?,
+        offset: row.get("_offset")?.as_i64()?,
+        ingested_at_ms: row.get("at").and_then(Value::as_i64).map(|micros| micros / 1000),
+        reason: text("reason")?.to_owned(),
+        raw: raw.as_deref().map(Payload::of),
+    })
+}
