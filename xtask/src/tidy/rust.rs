@@ -62,14 +62,14 @@ fn inline_tests(path: &str, code: &str, problems: &mut Vec<Problem>) {
 
 fn names(path: &str, code: &str, problems: &mut Vec<Problem>) {
     for pair in source::words(code).windows(2) {
-        let line = source::line_of(code, pair[1].at);
+        let line = || source::line_of(code, pair[1].at);
         let (before, name) = (pair[0].text, pair[1].text);
         let adjacent = code[pair[0].at + before.len()..pair[1].at].chars().all(char::is_whitespace);
         if adjacent
             && NAMING.contains(&before)
             && let Some(word) = word_not_used(name)
         {
-            problems.push(Problem::error(path, line, format!("'{name}': '{word}' says nothing; name what it does")));
+            problems.push(Problem::error(path, line(), format!("'{name}': '{word}' says nothing; name what it does")));
         }
         if before == "macro_rules" {
             problems.push(Problem::error(
