@@ -74,7 +74,7 @@ fn names(path: &str, code: &str, problems: &mut Vec<Problem>) {
         if before == "macro_rules" {
             problems.push(Problem::error(
                 path,
-                line,
+                line(),
                 format!("'{name}': write a function, the project has no macros of its own"),
             ));
         }
