@@ -57,7 +57,7 @@ impl Default for HttpLimits {
 
 const OVER_THE_CAP: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n\
-content-length: 78\r\n\r\n{\"error_code\":503,\"message\":\"as many connections as may be are open, try later\"}";
+content-length: 80\r\n\r\n{\"error_code\":503,\"message\":\"as many connections as may be are open, try later\"}";
 
 /// How long to wait after an accept failed for want of file handles or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,6 +1,8 @@
 //! The doors: how records come in over HTTP and how they reach the log.
 //!
-//!     door (Kafka REST, Kinesis gateway, plain pin) -> records -> produce -> lane -> Log::append
+//! ```text
+//! door (Kafka REST, Kinesis gateway, plain pin) -> records -> produce -> lane -> Log::append
+//! ```
 //!
 //! Every door speaks its own protocol and shares everything behind `produce`. This crate knows the log by its trait alone: it
 //! must not know how records are stored, cleaned or queried.

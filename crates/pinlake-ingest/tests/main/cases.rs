@@ -146,7 +146,7 @@ impl Step {
             body.push(line);
         }
         self.body = body.join("\n").trim_start_matches('\n').to_owned();
-        while let Some(line) = lines.next() {
+        while let Some(line) = lines.next_if(|line| !line.starts_with("stored ")) {
             if line == "then" {
                 break;
             } else if let Some(whole) = line.strip_prefix("= ") {
@@ -155,9 +155,6 @@ impl Step {
                 self.parts.push(part.to_owned());
             } else {
                 self.answer_headers.push(header(line).unwrap_or_else(|| panic!("what is {line:?} in an answer?")));
-            }
-            if lines.peek().is_none_or(|line| line.starts_with("stored ")) {
-                break;
             }
         }
     }

@@ -16,19 +16,19 @@ use tokio::sync::Semaphore;
 use crate::setup::{doors, post, stored};
 
 /// A log whose appends wait for a permit each.
-pub struct Gated {
+pub(crate) struct Gated {
     inner: MemoryLog,
-    pub gate: Semaphore,
-    pub waiting: Semaphore,
+    pub(crate) gate: Semaphore,
+    pub(crate) waiting: Semaphore,
 }
 
 impl Gated {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { inner: MemoryLog::new(), gate: Semaphore::new(0), waiting: Semaphore::new(0) })
     }
 
     /// Until so many more appends have arrived.
-    pub async fn arrived(&self, appends: u32) {
+    pub(crate) async fn arrived(&self, appends: u32) {
         self.waiting.acquire_many(appends).await.unwrap().forget();
     }
 }

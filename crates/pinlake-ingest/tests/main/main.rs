@@ -1,5 +1,7 @@
 //! The doors from outside: through the router, and over a socket.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod cases;
 mod concurrency;
 mod faults;

@@ -13,13 +13,13 @@ use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
 use tower::ServiceExt;
 
 /// Kafka's `json` content type.
-pub const KAFKA_JSON: &str = "application/vnd.kafka.json.v2+json";
+pub(crate) const KAFKA_JSON: &str = "application/vnd.kafka.json.v2+json";
 
 /// 2020-09-13, where the tests' clock stands.
-pub const NOW: Timestamp = Timestamp(1_600_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_600_000_000_000);
 
 /// A pipeline's patterns: classic names with one partition, `multi*` with three, `small*` with a low limit.
-pub fn auto_create() -> AutoCreate {
+pub(crate) fn auto_create() -> AutoCreate {
     let patterns: Vec<Pattern> =
         ["*.pin", "*.geo", "*.user", "streaming-*", "Kinesis-Prod-Stream", "Pinterest_data"].map(Pattern::new).to_vec();
     Arc::new(move |topic: &TopicName| match topic.as_str() {
@@ -30,18 +30,18 @@ pub fn auto_create() -> AutoCreate {
 }
 
 /// Doors onto any log.
-pub fn doors(log: Arc<dyn Log>, settings: DoorSettings) -> Doors {
+pub(crate) fn doors(log: Arc<dyn Log>, settings: DoorSettings) -> Doors {
     Doors::new(log, Clock::manual(NOW), settings, auto_create())
 }
 
 /// Doors onto a new log.
-pub fn open(settings: DoorSettings) -> (Arc<MemoryLog>, Router) {
+pub(crate) fn open(settings: DoorSettings) -> (Arc<MemoryLog>, Router) {
     let log = Arc::new(MemoryLog::new());
     (log.clone(), doors(log, settings).router())
 }
 
 /// Status, headers and text of an answer.
-pub async fn send(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -49,14 +49,14 @@ pub async fn send(router: &Router, request: Request<Body>) -> (StatusCode, Heade
 }
 
 /// Posts a Kafka REST body.
-pub async fn post(router: &Router, topic: &str, body: impl Into<Body>) -> (StatusCode, String) {
+pub(crate) async fn post(router: &Router, topic: &str, body: impl Into<Body>) -> (StatusCode, String) {
     let request = Request::post(format!("/topics/{topic}")).header("content-type", KAFKA_JSON).body(body.into()).unwrap();
     let (status, _, body) = send(router, request).await;
     (status, body)
 }
 
 /// A stored record as text: topic/partition, key, value; `-` for none.
-pub async fn stored(log: &dyn Log) -> Vec<String> {
+pub(crate) async fn stored(log: &dyn Log) -> Vec<String> {
     let text = |bytes: Option<&[u8]>| bytes.map_or("-".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned());
     let mut found = Vec::new();
     for topic in log.topics().await.unwrap() {
