@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use crate::batch::{Batch, ProducerSequence};
 use crate::error::{Error, Result};
 use crate::position::{Offset, OffsetRange};
@@ -18,6 +20,17 @@ pub enum Verdict {
     Append,
     /// It is there already, at these offsets.
     Duplicate(OffsetRange),
+}
+
+/// What a partition remembers of one producer, as a snapshot keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProducerState {
+    /// The producer's id.
+    pub id: i64,
+    /// Its newest epoch.
+    pub epoch: i16,
+    /// Its last batches, oldest first: the first record's sequence number and the offsets.
+    pub recent: Vec<(i32, OffsetRange)>,
 }
 
 /// The producers of one partition. Pure: it is told what was appended and says what may be.
@@ -81,12 +94,38 @@ impl Producers {
         producer.recent.push_back((sequence.first, OffsetRange { start: base, end: base.plus(u64::from(batch.offset_span())) }));
     }
 
+    /// What is remembered of every producer, sorted by id.
+    pub fn states(&self) -> Vec<ProducerState> {
+        let mut states: Vec<ProducerState> = self.known.iter().map(|(id, producer)| producer.state(*id)).collect();
+        states.sort_by_key(|state| state.id);
+        states
+    }
+
+    /// What is remembered of one producer.
+    pub fn state(&self, id: i64) -> Option<ProducerState> {
+        self.known.get(&id).map(|producer| producer.state(id))
+    }
+
+    /// Puts back what [`Producers::state`] gave; `None` forgets the producer.
+    pub fn restore(&mut self, id: i64, state: Option<ProducerState>) {
+        match state {
+            Some(state) => self.known.insert(id, Producer { epoch: state.epoch, recent: state.recent.into() }),
+            None => self.known.remove(&id),
+        };
+    }
+
     fn forget_oldest(&mut self) {
         let last_end = |producer: &Producer| producer.recent.back().map(|(_, offsets)| offsets.end);
         let oldest = self.known.iter().min_by_key(|(_, producer)| last_end(producer)).map(|(id, _)| *id);
         if let Some(id) = oldest {
             self.known.remove(&id);
         }
+    }
+}
+
+impl Producer {
+    fn state(&self, id: i64) -> ProducerState {
+        ProducerState { id, epoch: self.epoch, recent: self.recent.iter().copied().collect() }
     }
 }
 

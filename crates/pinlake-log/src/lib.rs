@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The durable log on disk: record batches in segments, acknowledged after a sync.
+//!
+//! The way of an append: `disk_log` finds the partition, `partition` queues it, `partition/owner` gathers all that wait, `partition/writer`
+//! writes them at once and syncs in one of the `syncer`'s lanes, and only then the offsets move and readers wake.
+//! `recovery` makes a folder whole again after a crash. This crate must not know who reads it or where records come from.
+
+mod checkpoint;
+pub mod disk;
+mod disk_log;
+mod index;
+mod meters;
+mod partition;
+mod recovery;
+mod retention;
+mod scan;
+mod segment;
+mod settings;
+mod syncer;
+mod tail;
+
+pub use disk_log::{DiskLog, StoppedPartition};
+pub use settings::{Durability, LogSettings};

@@ -1,0 +1,145 @@
+//! Failures on demand, for tests: failed syncs, torn writes, a full disk, and what a power cut would leave. It must not be reached without
+//! [`super::Disk::with_faults`].
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// How a write fails.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteFault {
+    /// How many bytes still reach the file.
+    pub reaches: usize,
+    /// Whether the error says "no space" instead of "input/output error".
+    pub full: bool,
+}
+
+/// The failures that a test has ordered, and counts of what happened.
+#[derive(Debug, Default)]
+pub struct Faults {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    syncs: u64,
+    writes: u64,
+    fail_sync_at: Option<u64>,
+    fail_write_at: Option<(u64, WriteFault)>,
+    room: Option<usize>,
+    free: Option<u64>,
+    held: bool,
+    in_flight: usize,
+    in_flight_max: usize,
+    durable: HashMap<PathBuf, u64>,
+}
+
+impl Faults {
+    /// Fails the `nth` sync of a segment from now, counting from 1.
+    pub fn fail_sync(&self, nth: u64) {
+        let mut state = self.lock();
+        state.fail_sync_at = Some(state.syncs + nth);
+    }
+
+    /// Fails the `nth` write from now, counting from 1.
+    pub fn fail_write(&self, nth: u64, fault: WriteFault) {
+        let mut state = self.lock();
+        state.fail_write_at = Some((state.writes + nth, fault));
+    }
+
+    /// Lets so many bytes more be written and then says "no space"; `None` is a disk without end.
+    pub fn set_room(&self, bytes: Option<usize>) {
+        self.lock().room = bytes;
+    }
+
+    /// What the disk says it has free; `None` asks the machine.
+    pub fn set_free(&self, bytes: Option<u64>) {
+        self.lock().free = bytes;
+    }
+
+    /// Holds every sync until [`Faults::release_syncs`].
+    pub fn hold_syncs(&self) {
+        self.lock().held = true;
+    }
+
+    /// Lets held syncs go on.
+    pub fn release_syncs(&self) {
+        self.lock().held = false;
+        self.changed.notify_all();
+    }
+
+    /// Blocks until so many syncs are held or running.
+    pub fn wait_for_syncs(&self, in_flight: usize) {
+        let state = self.lock();
+        drop(self.changed.wait_while(state, |state| state.in_flight < in_flight));
+    }
+
+    /// How many segment syncs there were.
+    pub fn syncs(&self) -> u64 {
+        self.lock().syncs
+    }
+
+    /// How many writes there were.
+    pub fn writes(&self) -> u64 {
+        self.lock().writes
+    }
+
+    /// The most syncs that ran at the same moment.
+    pub fn syncs_in_flight_max(&self) -> usize {
+        self.lock().in_flight_max
+    }
+
+    /// How many bytes of a file a power cut leaves for sure.
+    pub fn durable_len(&self, path: &Path) -> u64 {
+        self.lock().durable.get(path).copied().unwrap_or(0)
+    }
+
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        self.lock().free
+    }
+
+    pub(super) fn before_create(&self, path: &Path) -> io::Result<()> {
+        let full = self.lock().room == Some(0) && !path.exists();
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    /// How many bytes of a write of `len` still reach the file, if it is to fail.
+    pub(super) fn before_write(&self, len: usize) -> Option<(usize, io::Error)> {
+        let mut state = self.lock();
+        state.writes += 1;
+        if let Some((at, fault)) = state.fail_write_at
+            && at == state.writes
+        {
+            state.fail_write_at = None;
+            let error = if fault.full { io::ErrorKind::StorageFull.into() } else { io::Error::other("injected write error") };
+            return Some((fault.reaches.min(len), error));
+        }
+        let room = state.room?;
+        let reaches = room.min(len);
+        state.room = Some(room - reaches);
+        (reaches < len).then(|| (reaches, io::ErrorKind::StorageFull.into()))
+    }
+
+    /// Runs a sync, unless it is to fail. `sync` answers how long the file is then.
+    pub(super) fn around_sync(&self, path: &Path, sync: impl FnOnce() -> io::Result<u64>) -> io::Result<()> {
+        let mut state = self.lock();
+        state.syncs += 1;
+        let fails = state.fail_sync_at == Some(state.syncs);
+        state.in_flight += 1;
+        state.in_flight_max = state.in_flight_max.max(state.in_flight);
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |state| state.held));
+        let synced = if fails { Err(io::Error::other("injected sync error")) } else { sync() };
+        let mut state = self.lock();
+        state.in_flight -= 1;
+        self.changed.notify_all();
+        state.durable.insert(path.to_owned(), synced?);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,348 @@
+//! The log: a folder of topics, each a folder of partitions, under one lock. It finds the partition that a call names; what happens there
+//! is the partition's.
+//!
+//! Folders that start with `+` are topics on their way in, with `~` on their way out: no topic may be called so, and neither outlives a start.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
+use pinlake_core::{
+    Batch, Clock, Error, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName,
+    TopicPartition, TopicSpec,
+};
+use tokio::task::AbortHandle;
+
+use crate::disk::Disk;
+use crate::partition::{Context, Partition};
+use crate::recovery::{self, Recovered};
+use crate::settings::{Durability, LogSettings};
+use crate::syncer;
+
+const LOCK_FILE: &str = "=lock";
+const SPEC_FILE: &str = "topic.json";
+/// How many partitions are recovered, closed or deleted at the same moment.
+const PARTITIONS_AT_ONCE: usize = 16;
+
+/// The durable log on disk.
+#[derive(Debug)]
+pub struct DiskLog {
+    inner: Arc<Inner>,
+    timers: Mutex<Vec<AbortHandle>>,
+}
+
+/// A partition that takes no more appends, and why.
+#[derive(Debug, Clone)]
+pub struct StoppedPartition {
+    /// Which one.
+    pub partition: TopicPartition,
+    /// What failed.
+    pub error: Error,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    context: Arc<Context>,
+    followers: Followers,
+    topics: RwLock<BTreeMap<TopicName, Arc<Topic>>>,
+    /// Held while topics are made or deleted.
+    changes: tokio::sync::Mutex<Changes>,
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    closed: bool,
+}
+
+impl Changes {
+    fn check_open(&self) -> Result<()> {
+        if self.closed { Err(Error::retry("the log is closed: try again when the server is back")) } else { Ok(()) }
+    }
+}
+
+#[derive(Debug)]
+struct Topic {
+    spec: TopicSpec,
+    partitions: Vec<Arc<Partition>>,
+}
+
+impl DiskLog {
+    /// Opens the log in `dir`, or makes one there. Must run within a Tokio runtime.
+    ///
+    /// # Errors
+    /// `Conflict` when another process has it open, `Corrupt` when bytes that were durable are damaged, `Invalid` for settings
+    /// that can't work, `Internal` when the disk fails.
+    pub async fn open(dir: &Path, settings: LogSettings, clock: Clock, followers: Followers) -> Result<DiskLog> {
+        Self::open_on(Disk::system(), dir, settings, clock, followers).await
+    }
+
+    /// The same on a disk that may fail. For tests.
+    pub async fn open_on(disk: Disk, dir: &Path, settings: LogSettings, clock: Clock, followers: Followers) -> Result<DiskLog> {
+        settings.validate()?;
+        let failed = |error| Error::internal(format!("can't open the log in {}", dir.display())).with_source(error);
+        disk.create_dir(dir).map_err(failed)?;
+        let lock = disk.lock(&dir.join(LOCK_FILE)).map_err(failed)?.ok_or_else(|| {
+            let text = format!("another process has the log in {} open: stop it, or choose another folder", dir.display());
+            Error::conflict(text)
+        })?;
+        let context = Arc::new(Context::new(disk, settings, clock, lock));
+        let inner =
+            Inner { dir: dir.to_owned(), context, followers, topics: RwLock::default(), changes: tokio::sync::Mutex::default() };
+        let inner = Arc::new(inner);
+        inner.load().await?;
+        let log = Self { timers: Mutex::new(start_timers(&inner)), inner };
+        Ok(log)
+    }
+
+    /// Drains what waits, syncs it, notes every partition as good, ends all owners and lets the folder go. Appends answer `Retry` after it.
+    ///
+    /// # Errors
+    /// The first partition's that could not be closed well; all are closed all the same.
+    pub async fn close(&self) -> Result<()> {
+        self.stop_timers();
+        self.inner.changes.lock().await.closed = true;
+        let closing = stream::iter(self.inner.partitions()).map(|partition| async move { partition.close().await });
+        let closed: Vec<Result<()>> = closing.buffer_unordered(PARTITIONS_AT_ONCE).collect().await;
+        self.inner.context.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        closed.into_iter().collect()
+    }
+
+    /// The partitions that have stopped after a failed write or sync. Empty when all is well.
+    pub fn health(&self) -> Vec<StoppedPartition> {
+        let stopped = |partition: Arc<Partition>| {
+            partition.stopped().map(|error| StoppedPartition { partition: partition.id.clone(), error: error.clone() })
+        };
+        self.inner.partitions().into_iter().filter_map(stopped).collect()
+    }
+
+    /// Drops what retention allows now, instead of at the next check. Answers how many segments went.
+    ///
+    /// # Errors
+    /// The first partition's that could not be looked at; the others are.
+    pub async fn retain_now(&self) -> Result<usize> {
+        self.inner.retain().await
+    }
+
+    fn stop_timers(&self) {
+        for timer in self.timers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            timer.abort();
+        }
+    }
+}
+
+impl Drop for DiskLog {
+    fn drop(&mut self) {
+        self.stop_timers();
+    }
+}
+
+fn start_timers(inner: &Arc<Inner>) -> Vec<AbortHandle> {
+    let settings = &inner.context.settings;
+    let retain = |inner: Arc<Inner>| async move {
+        if let Err(error) = inner.retain().await {
+            tracing::warn!(%error, "retention could not look at every partition");
+        }
+    };
+    let mut timers = vec![syncer::every(settings.retention_check, Arc::downgrade(inner), retain)];
+    if let Durability::Interval(every) = settings.durability {
+        let sync = |inner: Arc<Inner>| async move { inner.partitions().iter().for_each(|partition| partition.sync_soon()) };
+        timers.push(syncer::every(every, Arc::downgrade(inner), sync));
+    }
+    timers
+}
+
+impl Inner {
+    /// Recovers every topic of the folder, and clears away what a crash left half made or half deleted.
+    async fn load(&self) -> Result<()> {
+        let disk = &self.context.disk;
+        for name in disk.list(&self.dir).map_err(|error| self.failed("list", &self.dir, error))? {
+            let path = self.dir.join(&name);
+            if name.starts_with(['+', '~']) {
+                disk.remove_dir(&path).map_err(|error| self.failed("clear away", &path, error))?;
+            }
+            let Ok(topic) = TopicName::new(&name) else { continue };
+            let spec_path = path.join(SPEC_FILE);
+            let Some(bytes) = disk.read_whole(&spec_path).map_err(|error| self.failed("read", &spec_path, error))? else {
+                tracing::warn!(folder = %path.display(), "a folder without a topic.json is left alone");
+                continue;
+            };
+            let spec: TopicSpec = serde_json::from_slice(&bytes).map_err(|error| {
+                Error::corrupt(format!("{} does not read; restore it", spec_path.display())).with_source(error)
+            })?;
+            let loaded = self.load_topic(&topic, spec).await?;
+            self.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, Arc::new(loaded));
+        }
+        Ok(())
+    }
+
+    async fn load_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<Topic> {
+        let partitions = stream::iter(0..spec.partitions).map(|number| {
+            let (disk, interval) = (self.context.disk.clone(), self.context.settings.index_interval_bytes);
+            let dir = self.partition_dir(topic, number);
+            let (id, spec) = (topic.partition(number), spec.clone());
+            async move {
+                let recover = {
+                    let dir = dir.clone();
+                    move || recovery::recover(&disk, &dir, interval)
+                };
+                let recovered = self.context.syncer.run(recover).await??;
+                Ok::<_, Error>(Arc::new(Partition::start(&self.context, id, spec, dir, recovered)))
+            }
+        });
+        let partitions = partitions.buffered(PARTITIONS_AT_ONCE).try_collect().await?;
+        Ok(Topic { spec, partitions })
+    }
+
+    /// Makes the topic's folder beside its place, whole and synced, then moves it there.
+    fn make_folder(&self, topic: &TopicName, spec: &TopicSpec) -> Result<()> {
+        let disk = &self.context.disk;
+        let (new, place) = (self.dir.join(format!("+{topic}")), self.dir.join(topic.as_str()));
+        let body = serde_json::to_vec_pretty(spec).expect("a topic's settings always encode");
+        let made = disk
+            .remove_dir(&new)
+            .and_then(|()| disk.create_dir(&new))
+            .and_then(|()| disk.replace(&new.join(SPEC_FILE), &body, true))
+            .and_then(|()| disk.rename(&new, &place));
+        made.map_err(|error| match crate::disk::is_full(&error) {
+            true => Error::retry("the disk is full: make room to create topics").with_source(error),
+            false => self.failed("make", &place, error),
+        })
+    }
+
+    fn remove_folder(&self, topic: &TopicName) -> Result<()> {
+        let disk = &self.context.disk;
+        let (place, old) = (self.dir.join(topic.as_str()), self.dir.join(format!("~{topic}")));
+        let moved = disk.remove_dir(&old).and_then(|()| disk.rename(&place, &old));
+        moved.map_err(|error| self.failed("remove", &place, error))?;
+        if let Err(error) = disk.remove_dir(&old) {
+            tracing::warn!(folder = %old.display(), %error, "a deleted topic's folder was not cleared away, the next start does it");
+        }
+        Ok(())
+    }
+
+    async fn retain(&self) -> Result<usize> {
+        let retain = |partition: Arc<Partition>| async move {
+            let floor =
+                (!self.context.settings.retention_ignores_followers).then(|| self.followers.floor(&partition.id)).flatten();
+            match partition.retain(floor).await {
+                // Stopped partitions are named by `health`, and closed or deleted ones have nothing to drop.
+                Err(_) if partition.stopped().is_some() || partition.is_gone() => Ok(0),
+                other => other,
+            }
+        };
+        let dropped: Vec<Result<usize>> =
+            stream::iter(self.partitions()).map(retain).buffer_unordered(PARTITIONS_AT_ONCE).collect().await;
+        dropped.into_iter().sum()
+    }
+
+    fn partitions(&self) -> Vec<Arc<Partition>> {
+        self.read_topics().values().flat_map(|topic| topic.partitions.iter().cloned()).collect()
+    }
+
+    fn topic(&self, topic: &TopicName) -> Result<Arc<Topic>> {
+        self.read_topics().get(topic).cloned().ok_or_else(|| no_topic(topic))
+    }
+
+    fn partition(&self, of: &TopicPartition) -> Result<Arc<Partition>> {
+        let topics = self.read_topics();
+        let topic = topics.get(&of.topic).ok_or_else(|| no_topic(&of.topic))?;
+        let partition = topic.partitions.get(of.partition.0 as usize).cloned();
+        partition.ok_or_else(|| {
+            Error::not_found(format!("topic '{}' has {} partitions, none is {}", of.topic, topic.spec.partitions, of.partition))
+        })
+    }
+
+    fn read_topics(&self) -> RwLockReadGuard<'_, BTreeMap<TopicName, Arc<Topic>>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn partition_dir(&self, topic: &TopicName, number: u32) -> PathBuf {
+        self.dir.join(topic.as_str()).join(number.to_string())
+    }
+
+    fn failed(&self, what: &str, path: &Path, error: std::io::Error) -> Error {
+        Error::internal(format!("can't {what} {}", path.display())).with_source(error)
+    }
+}
+
+fn no_topic(topic: &TopicName) -> Error {
+    Error::not_found(format!("topic '{topic}' does not exist"))
+}
+
+#[async_trait]
+impl Log for DiskLog {
+    async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
+        spec.validate()?;
+        let (inner, topic) = (self.inner.clone(), topic.clone());
+        // In a task of its own, so that a caller who goes away leaves nothing half done.
+        let made = tokio::spawn(async move {
+            let changes = inner.changes.lock().await;
+            changes.check_open()?;
+            if inner.topic(&topic).is_ok() {
+                return Err(Error::conflict(format!("topic '{topic}' exists already")));
+            }
+            let make = {
+                let (inner, topic, spec) = (inner.clone(), topic.clone(), spec.clone());
+                move || inner.make_folder(&topic, &spec)
+            };
+            inner.context.syncer.run(make).await??;
+            let start = |number| {
+                let dir = inner.partition_dir(&topic, number);
+                Arc::new(Partition::start(&inner.context, topic.partition(number), spec.clone(), dir, Recovered::default()))
+            };
+            let partitions = (0..spec.partitions).map(start).collect();
+            inner.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, Arc::new(Topic { spec, partitions }));
+            Ok(())
+        });
+        made.await.map_err(|error| Error::internal("making the topic was cut short").with_source(error))?
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicDescription>> {
+        let describe =
+            |(name, topic): (&TopicName, &Arc<Topic>)| TopicDescription { name: name.clone(), spec: topic.spec.clone() };
+        Ok(self.inner.read_topics().iter().map(describe).collect())
+    }
+
+    async fn topic(&self, topic: &TopicName) -> Result<TopicDescription> {
+        Ok(TopicDescription { name: topic.clone(), spec: self.inner.topic(topic)?.spec.clone() })
+    }
+
+    async fn delete_topic(&self, topic: &TopicName) -> Result<()> {
+        let (inner, topic) = (self.inner.clone(), topic.clone());
+        let deleted = tokio::spawn(async move {
+            let changes = inner.changes.lock().await;
+            changes.check_open()?;
+            let removed =
+                inner.topics.write().unwrap_or_else(PoisonError::into_inner).remove(&topic).ok_or_else(|| no_topic(&topic))?;
+            let ending = stream::iter(removed.partitions.clone()).map(|partition| async move { partition.delete().await });
+            ending.buffer_unordered(PARTITIONS_AT_ONCE).collect::<()>().await;
+            inner.followers.forget(&topic);
+            let remove = {
+                let (inner, topic) = (inner.clone(), topic.clone());
+                move || inner.remove_folder(&topic)
+            };
+            inner.context.syncer.run(remove).await?
+        });
+        deleted.await.map_err(|error| Error::internal("deleting the topic was cut short").with_source(error))?
+    }
+
+    async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
+        self.inner.partition(to)?.append(batch).await
+    }
+
+    async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
+        self.inner.partition(from)?.read(at, max, wait).await
+    }
+
+    async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {
+        Ok(self.inner.partition(of)?.range())
+    }
+
+    async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset> {
+        self.inner.partition(of)?.offset_at(time).await
+    }
+}

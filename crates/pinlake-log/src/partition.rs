@@ -1,0 +1,322 @@
+//! One partition as its callers see it: appends are queued for the owner task, reads are answered from memory or disk up to the readable
+//! end. It must not write.
+
+mod owner;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use pinlake_core::memory_log::check_readable;
+use pinlake_core::{Batch, Clock, Error, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicPartition, TopicSpec};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::disk::{Disk, File};
+use crate::meters::{Meters, PartitionMeters};
+use crate::recovery::Recovered;
+use crate::segment::Segment;
+use crate::settings::LogSettings;
+use crate::syncer::Syncer;
+use crate::tail::{Tail, TailBudget};
+use owner::Owner;
+
+/// What all partitions of a log share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) disk: Disk,
+    pub(crate) settings: LogSettings,
+    pub(crate) clock: Clock,
+    pub(crate) syncer: Syncer,
+    pub(crate) tails: TailBudget,
+    pub(crate) meters: Meters,
+    append_room: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    /// Held until the log is closed, or its last partition's owner has ended.
+    pub(crate) lock: Mutex<Option<File>>,
+}
+
+impl Context {
+    pub(crate) fn new(disk: Disk, settings: LogSettings, clock: Clock, lock: File) -> Self {
+        Self {
+            disk,
+            clock,
+            syncer: Syncer::new(settings.sync_lanes),
+            tails: TailBudget::new(settings.tail_bytes_max),
+            meters: Meters::new(),
+            append_room: Arc::new(Semaphore::new(settings.append_bytes_max)),
+            reads: Arc::new(Semaphore::new(settings.reads_max)),
+            lock: Mutex::new(Some(lock)),
+            settings,
+        }
+    }
+}
+
+/// The segments of a partition, oldest first; the last is the active one. Empty until something is appended.
+pub(crate) type Segments = Arc<RwLock<Vec<Arc<Segment>>>>;
+
+/// What the owner is asked to do.
+#[derive(Debug)]
+enum Message {
+    Append(Append),
+    /// Sync what is only written.
+    Sync,
+    /// Drop what retention allows, but nothing from `floor` on. Answers how many segments went.
+    Retain {
+        floor: Option<Offset>,
+        answer: oneshot::Sender<Result<usize>>,
+    },
+    /// Sync, note the end as good, and end.
+    Close(oneshot::Sender<Result<()>>),
+    /// End: the topic goes.
+    Delete(oneshot::Sender<()>),
+}
+
+#[derive(Debug)]
+struct Append {
+    batch: Batch,
+    caller: Caller,
+}
+
+/// Who waits for an append, and the room that it takes until it is answered.
+#[derive(Debug)]
+struct Caller {
+    answer: oneshot::Sender<Result<OffsetRange>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Caller {
+    fn answer(self, answer: Result<OffsetRange>) {
+        // The caller may have gone away: the append stands all the same.
+        let _ = self.answer.send(answer);
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Readable {
+    range: OffsetRange,
+    deleted: bool,
+}
+
+/// One partition. Cheap when idle: a task, a queue, no thread and no open file.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) id: TopicPartition,
+    spec: TopicSpec,
+    inbox: mpsc::Sender<Message>,
+    view: Arc<View>,
+    context: Arc<Context>,
+}
+
+/// What the owner shows to readers.
+#[derive(Debug)]
+struct View {
+    readable: watch::Sender<Readable>,
+    segments: Segments,
+    tail: Arc<Tail>,
+    /// Set once, when a write or sync failed in a way that nobody can tell what the disk holds.
+    stopped: OnceLock<Error>,
+    unsynced: AtomicBool,
+    meters: PartitionMeters,
+}
+
+impl View {
+    /// Shows a new readable range.
+    fn show(&self, range: OffsetRange) {
+        let bytes =
+            self.segments.read().unwrap_or_else(PoisonError::into_inner).iter().map(|segment| segment.extent().bytes).sum();
+        self.meters.observe(range.end.0, bytes);
+        self.readable.send_modify(|readable| readable.range = range);
+    }
+
+    /// The segment that may hold `at`.
+    fn segment_of(&self, at: Offset) -> Option<Arc<Segment>> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        let after = segments.partition_point(|segment| segment.base <= at);
+        after.checked_sub(1).map(|found| segments[found].clone())
+    }
+}
+
+impl Partition {
+    /// Starts the owner of a partition that recovery has made whole.
+    pub(crate) fn start(context: &Arc<Context>, id: TopicPartition, spec: TopicSpec, dir: PathBuf, recovered: Recovered) -> Self {
+        let (inbox, messages) = mpsc::channel(context.settings.append_queue);
+        let Recovered { segments, range, producers } = recovered;
+        let segments: Segments = Arc::new(RwLock::new(segments));
+        let view = Arc::new(View {
+            readable: watch::Sender::new(Readable::default()),
+            segments,
+            tail: Arc::default(),
+            stopped: OnceLock::new(),
+            unsynced: AtomicBool::new(false),
+            meters: PartitionMeters::new(&id),
+        });
+        view.show(range);
+        let owner = Owner::new(context.clone(), id.clone(), spec.clone(), dir, view.clone(), producers, messages);
+        tokio::spawn(owner.run());
+        Self { id, spec, inbox, view, context: context.clone() }
+    }
+
+    /// See [`pinlake_core::Log::append`].
+    pub(crate) async fn append(&self, batch: Batch) -> Result<OffsetRange> {
+        let (len, limit) = (batch.bytes().len(), self.spec.batch_bytes_max as usize);
+        if len > limit {
+            return Err(Error::invalid(format!("record batch of {len} bytes is over the topic's limit of {limit}")));
+        }
+        if let Some(stopped) = self.stopped() {
+            return Err(stopped.clone());
+        }
+        let room = u32::try_from(len.min(self.context.settings.append_bytes_max)).expect("batches are smaller than 2 GiB");
+        let room = self.context.append_room.clone().try_acquire_many_owned(room).map_err(|_| {
+            let most = self.context.settings.append_bytes_max;
+            Error::retry(format!("more than {most} bytes wait to be written, the disk can't keep up: try again later"))
+        })?;
+        let (answer, answered) = oneshot::channel();
+        let append = Append { batch, caller: Caller { answer, _room: room } };
+        self.inbox.send(Message::Append(append)).await.map_err(|_| self.gone())?;
+        answered.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// See [`pinlake_core::Log::read`].
+    pub(crate) async fn read(&self, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
+        let readable = *self.view.readable.borrow();
+        if readable.deleted {
+            return Err(self.no_partition());
+        }
+        check_readable(&self.id, at, readable.range)?;
+        if at == readable.range.end && !self.wait_past(at, wait).await? {
+            return Ok(Vec::new());
+        }
+        if let Some(batches) = self.view.tail.read(at, max.bytes) {
+            return Ok(batches);
+        }
+        let id = self.id.clone();
+        self.at_the_disk(move |view| {
+            let segment = view.segment_of(at).ok_or_else(|| no_longer_kept(&id, at))?;
+            let mut batches = segment.read(at, max.bytes)?;
+            // The answer is cut at the limit; what was read beyond it is let go.
+            let mut bytes = 0;
+            let fit = batches.iter().take_while(|batch| {
+                bytes += batch.bytes().len();
+                bytes <= max.bytes
+            });
+            let fit = fit.count().max(1);
+            batches.truncate(fit);
+            Ok(batches)
+        })
+        .await
+    }
+
+    /// Waits until there is a record past `at`: false if none came.
+    async fn wait_past(&self, at: Offset, wait: Duration) -> Result<bool> {
+        if wait.is_zero() {
+            return Ok(false);
+        }
+        let mut readable = self.view.readable.subscribe();
+        let past = readable.wait_for(|readable| readable.range.end > at || readable.deleted);
+        match tokio::time::timeout(wait, past).await {
+            Ok(Ok(readable)) if readable.deleted => Err(self.no_partition()),
+            Ok(Ok(_)) => Ok(true),
+            Ok(Err(_)) | Err(_) => Ok(false),
+        }
+    }
+
+    /// See [`pinlake_core::Log::range`].
+    pub(crate) fn range(&self) -> OffsetRange {
+        self.view.readable.borrow().range
+    }
+
+    /// See [`pinlake_core::Log::offset_at`].
+    pub(crate) async fn offset_at(&self, time: Timestamp) -> Result<Offset> {
+        self.at_the_disk(move |view| {
+            let range = view.readable.borrow().range;
+            let segments = view.segments.read().unwrap_or_else(PoisonError::into_inner).clone();
+            for segment in segments {
+                match segment.first_at(time) {
+                    Ok(Some(offset)) => return Ok(offset.max(range.start)),
+                    Ok(None) => {}
+                    // Retention took it between the look and the search.
+                    Err(error) if error.kind() == pinlake_core::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(range.end)
+        })
+        .await
+    }
+
+    /// Asks the owner to sync what is only written, if anything is.
+    pub(crate) fn sync_soon(&self) {
+        if self.view.unsynced.load(Ordering::Acquire) {
+            // A full queue means that a round is under way, and the next tick asks again.
+            let _ = self.inbox.try_send(Message::Sync);
+        }
+    }
+
+    /// Drops what retention allows; answers how many segments went.
+    pub(crate) async fn retain(&self, floor: Option<Offset>) -> Result<usize> {
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(Message::Retain { floor, answer }).await.map_err(|_| self.gone())?;
+        answered.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Drains, syncs and ends the owner.
+    pub(crate) async fn close(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        if self.inbox.send(Message::Close(answer)).await.is_err() {
+            return Ok(());
+        }
+        answered.await.unwrap_or(Ok(()))
+    }
+
+    /// Ends the owner; appends and reads answer `NotFound` from then on.
+    pub(crate) async fn delete(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.view.readable.send_modify(|readable| readable.deleted = true);
+        if self.inbox.send(Message::Delete(answer)).await.is_ok() {
+            let _ = answered.await;
+        }
+    }
+
+    /// Why the partition takes no more appends, if it stopped.
+    pub(crate) fn stopped(&self) -> Option<&Error> {
+        self.view.stopped.get()
+    }
+
+    /// Whether the owner has ended.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    async fn at_the_disk<T: Send + 'static>(&self, read: impl FnOnce(&View) -> Result<T> + Send + 'static) -> Result<T> {
+        let turn = self.context.reads.clone().acquire_owned().await.expect("the reads are never closed");
+        let view = self.view.clone();
+        let read = move || {
+            let found = read(&view);
+            drop(turn);
+            found
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|error| Error::internal("a read was cut short").with_source(error))?
+    }
+
+    /// Why the owner no longer answers.
+    fn gone(&self) -> Error {
+        if let Some(stopped) = self.stopped() {
+            return stopped.clone();
+        }
+        if self.view.readable.borrow().deleted { self.no_partition() } else { closed() }
+    }
+
+    fn no_partition(&self) -> Error {
+        Error::not_found(format!("topic '{}' was deleted", self.id.topic))
+    }
+}
+
+fn closed() -> Error {
+    Error::retry("the log is closed: try again when the server is back")
+}
+
+fn no_longer_kept(id: &TopicPartition, at: Offset) -> Error {
+    Error::not_found(format!("offset {at} of {id} is no longer kept"))
+}

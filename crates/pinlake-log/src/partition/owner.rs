@@ -1,0 +1,335 @@
+//! The one task that may change a partition. It gathers all waiting appends, gives them offsets, has them written and synced at once, and
+//! only then moves the readable end and answers. It must not touch files itself: that blocks, and is the writer's.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pinlake_core::producers::{ProducerState, Producers, Verdict};
+use pinlake_core::{Batch, Error, Offset, OffsetRange, Result, TopicPartition, TopicSpec};
+use tokio::sync::mpsc;
+
+use super::writer::{Fault, Writer};
+use super::{Append, Caller, Context, Message, View};
+use crate::retention;
+use crate::segment::Extent;
+use crate::settings::Durability;
+
+/// The owner of one partition.
+#[derive(Debug)]
+pub(super) struct Owner {
+    context: Arc<Context>,
+    id: TopicPartition,
+    spec: TopicSpec,
+    view: Arc<View>,
+    producers: Producers,
+    messages: mpsc::Receiver<Message>,
+    waiting: VecDeque<Message>,
+    /// Away while it works in a lane; never back if that was cut short, and then the partition is stopped.
+    writer: Option<Writer>,
+}
+
+/// Appends that are written and synced at once.
+#[derive(Debug, Default)]
+struct Round {
+    batches: Vec<Batch>,
+    bytes: u64,
+    callers: Vec<(Caller, OffsetRange)>,
+    /// The producers as they were before, newest change last.
+    before: Vec<(i64, Option<ProducerState>)>,
+}
+
+impl Owner {
+    pub(super) fn new(
+        context: Arc<Context>,
+        id: TopicPartition,
+        spec: TopicSpec,
+        dir: PathBuf,
+        view: Arc<View>,
+        producers: Producers,
+        messages: mpsc::Receiver<Message>,
+    ) -> Self {
+        let writer = Some(Writer::new(context.clone(), dir, view.segments.clone()));
+        Self { context, id, spec, view, producers, messages, waiting: VecDeque::new(), writer }
+    }
+
+    /// Works until the log is closed, the topic deleted, or nobody is left to ask.
+    pub(super) async fn run(mut self) {
+        while self.gather().await {
+            match self.waiting.pop_front() {
+                Some(Message::Append(append)) => {
+                    self.waiting.push_front(Message::Append(append));
+                    self.append_round().await;
+                }
+                Some(Message::Sync) => self.sync().await,
+                Some(Message::Retain { floor, answer }) => {
+                    let dropped = self.retain(floor).await;
+                    let _ = answer.send(dropped);
+                }
+                Some(Message::Close(answer)) => {
+                    let closed = self.close().await;
+                    self.end(&super::closed());
+                    // The lock and the files must be free before the answer.
+                    drop(self);
+                    let _ = answer.send(closed);
+                    return;
+                }
+                Some(Message::Delete(answer)) => {
+                    self.end(&Error::not_found(format!("topic '{}' was deleted", self.id.topic)));
+                    drop(self);
+                    let _ = answer.send(());
+                    return;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Takes everything that waits; waits itself if nothing does. False when nobody is left to ask.
+    async fn gather(&mut self) -> bool {
+        if self.waiting.is_empty() {
+            let Some(message) = self.messages.recv().await else { return false };
+            self.waiting.push_back(message);
+        }
+        while self.waiting.len() < self.context.settings.append_queue {
+            let Ok(message) = self.messages.try_recv() else { break };
+            self.waiting.push_back(message);
+        }
+        true
+    }
+
+    async fn append_round(&mut self) {
+        if let Err(error) = self.make_room().await {
+            self.refuse_waiting(&error);
+            return;
+        }
+        let round = self.stage();
+        let written = if round.batches.is_empty() { Ok(()) } else { self.commit(&round).await };
+        match written {
+            Ok(()) => {
+                self.acknowledge(round);
+                self.checkpoint_if_due().await;
+            }
+            Err(error) => self.take_back(round, &error),
+        }
+    }
+
+    /// Seals the active segment if it is old, or would grow too large by the first waiting append.
+    async fn make_room(&mut self) -> Result<()> {
+        self.check_stopped()?;
+        let Some(Message::Append(append)) = self.waiting.front() else { return Ok(()) };
+        let (settings, now) = (&self.context.settings, self.context.clock.now());
+        let active = self.active_extent();
+        let full = active.bytes > 0 && active.bytes + append.batch.bytes().len() as u64 > settings.segment_bytes;
+        let old = active.first_timestamp.is_some_and(|first| first.until(now) >= settings.segment_age);
+        if full || old { self.roll().await } else { Ok(()) }
+    }
+
+    /// Gives offsets to as many waiting appends as fit into one round and the active segment.
+    fn stage(&mut self) -> Round {
+        let mut round = Round::default();
+        let mut next = self.range().end;
+        let (segment, rest) = (self.active_extent().bytes, self.context.settings.segment_bytes);
+        while let Some(message) = self.waiting.pop_front() {
+            let append = match message {
+                Message::Append(append) => append,
+                other => {
+                    self.waiting.push_front(other);
+                    break;
+                }
+            };
+            let len = append.batch.bytes().len() as u64;
+            let over = round.bytes + len > self.context.settings.round_bytes_max as u64 || segment + round.bytes + len > rest;
+            if over && !round.batches.is_empty() {
+                self.waiting.push_front(Message::Append(append));
+                break;
+            }
+            self.place(append, &mut next, &mut round);
+        }
+        round
+    }
+
+    fn place(&mut self, append: Append, next: &mut Offset, round: &mut Round) {
+        let Append { batch, caller } = append;
+        if caller.answer.is_closed() {
+            return;
+        }
+        match self.producers.check(&batch) {
+            Err(error) => caller.answer(Err(error)),
+            Ok(Verdict::Duplicate(offsets)) => round.callers.push((caller, offsets)),
+            Ok(Verdict::Append) => {
+                let batch = batch.at(*next);
+                let offsets = batch.offsets();
+                if let Some(producer) = batch.producer() {
+                    round.before.push((producer.id, self.producers.state(producer.id)));
+                }
+                self.producers.record(&batch, *next);
+                *next = offsets.end;
+                round.bytes += batch.bytes().len() as u64;
+                round.batches.push(batch);
+                round.callers.push((caller, offsets));
+            }
+        }
+    }
+
+    async fn commit(&mut self, round: &Round) -> Result<()> {
+        let sync = self.context.settings.durability == Durability::Fsync;
+        let batches = round.batches.clone();
+        self.at_the_disk(move |writer| writer.append(&batches, sync)).await?;
+        self.view.unsynced.store(!sync, Ordering::Release);
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, round: Round) {
+        if let Some(last) = round.batches.last() {
+            let end = last.offsets().end;
+            let records = round.batches.iter().map(|batch| u64::from(batch.record_count())).sum();
+            self.context.meters.observe_append(records, round.bytes);
+            self.context.tails.push(&self.view.tail, round.batches);
+            self.view.show(OffsetRange { start: self.range().start, end });
+        }
+        for (caller, offsets) in round.callers {
+            caller.answer(Ok(offsets));
+        }
+    }
+
+    /// Nothing of the round is in the log: its producers are as before, and only repeats of earlier batches are answered well.
+    fn take_back(&mut self, round: Round, error: &Error) {
+        for (id, state) in round.before.into_iter().rev() {
+            self.producers.restore(id, state);
+        }
+        let end = self.range().end;
+        for (caller, offsets) in round.callers {
+            caller.answer(if offsets.end <= end { Ok(offsets) } else { Err(error.clone()) });
+        }
+    }
+
+    /// Answers the appends at the front of the queue, up to the first other message.
+    fn refuse_waiting(&mut self, error: &Error) {
+        while let Some(message) = self.waiting.pop_front() {
+            match message {
+                Message::Append(append) => append.caller.answer(Err(error.clone())),
+                other => {
+                    self.waiting.push_front(other);
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn sync(&mut self) {
+        if self.check_stopped().is_ok() && self.at_the_disk(Writer::sync).await.is_ok() {
+            self.view.unsynced.store(false, Ordering::Release);
+            self.checkpoint_if_due().await;
+        }
+    }
+
+    async fn roll(&mut self) -> Result<()> {
+        let states = self.producers.states();
+        self.at_the_disk(move |writer| writer.roll(states)).await
+    }
+
+    /// Notes how far the partition is good, now and then. A checkpoint that can't be written costs recovery time only.
+    async fn checkpoint_if_due(&mut self) {
+        if !self.writer.as_ref().is_some_and(|writer| writer.checkpoint_due(self.context.settings.checkpoint_bytes)) {
+            return;
+        }
+        let states = self.producers.states();
+        let noted = self.at_the_disk(move |writer| writer.checkpoint(states, false)).await;
+        if let Err(error) = noted {
+            tracing::warn!(partition = %self.id, %error, "no checkpoint was written");
+        }
+    }
+
+    async fn retain(&mut self, floor: Option<Offset>) -> Result<usize> {
+        self.check_stopped()?;
+        let now = self.context.clock.now();
+        let active = self.active_extent();
+        let age = self.context.settings.segment_age;
+        if active.bytes > 0 && (retention::is_expired(&active, now, &self.spec) || retention::is_old(&active, now, age)) {
+            self.roll().await?;
+        }
+        let segments = self.view.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
+        let count = retention::droppable(&extents, now, &self.spec, floor);
+        if count > 0 {
+            // Readers are told first, so that nobody looks for a file that is gone.
+            self.view.show(OffsetRange { start: segments[count].base, end: self.range().end });
+            self.at_the_disk(move |writer| writer.drop_front(count)).await?;
+            self.view.show(self.range());
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.rest();
+        }
+        Ok(count)
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.check_stopped()?;
+        let states = self.producers.states();
+        self.at_the_disk(move |writer| {
+            writer.sync()?;
+            writer.checkpoint(states, true)
+        })
+        .await
+    }
+
+    /// Answers everything that waits and takes nothing more.
+    fn end(&mut self, error: &Error) {
+        self.messages.close();
+        while let Ok(message) = self.messages.try_recv() {
+            self.waiting.push_back(message);
+        }
+        for message in self.waiting.drain(..) {
+            match message {
+                Message::Append(append) => append.caller.answer(Err(error.clone())),
+                Message::Retain { answer, .. } => drop(answer.send(Err(error.clone()))),
+                Message::Close(answer) => drop(answer.send(Ok(()))),
+                Message::Delete(answer) => drop(answer.send(())),
+                Message::Sync => {}
+            }
+        }
+    }
+
+    /// Has the writer do `work` in a lane. A failure of unknown effect stops the partition for good.
+    async fn at_the_disk(&mut self, work: impl FnOnce(&mut Writer) -> Result<(), Fault> + Send + 'static) -> Result<()> {
+        let Some(mut writer) = self.writer.take() else { return Err(Error::internal("the partition's writer is gone")) };
+        let worked = self.context.syncer.run(move || {
+            let done = work(&mut writer);
+            (writer, done)
+        });
+        let (writer, done) = worked.await.map_err(|error| self.stop(error))?;
+        self.writer = Some(writer);
+        match done {
+            Ok(()) => Ok(()),
+            Err(Fault::Refused(error)) => Err(error),
+            Err(Fault::Broken(error)) => Err(self.stop(error)),
+        }
+    }
+
+    /// Stops the partition: no append is taken from now on, what was acknowledged stays readable.
+    fn stop(&self, error: Error) -> Error {
+        tracing::error!(partition = %self.id, %error, "a partition stopped: check the disk, then restart the server");
+        let text =
+            format!("partition {} has stopped after a failed write or sync: check the disk, then restart the server", self.id);
+        let stopped = Error::internal(text).with_source(error);
+        if self.view.stopped.set(stopped.clone()).is_ok() {
+            self.context.meters.observe_stop();
+        }
+        stopped
+    }
+
+    fn check_stopped(&self) -> Result<()> {
+        self.view.stopped.get().map_or(Ok(()), |stopped| Err(stopped.clone()))
+    }
+
+    fn range(&self) -> OffsetRange {
+        self.view.readable.borrow().range
+    }
+
+    fn active_extent(&self) -> Extent {
+        let segments = self.view.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        segments.last().map_or_else(|| Extent::empty(Offset::ZERO), |active| active.extent())
+    }
+}

@@ -1,0 +1,207 @@
+//! A partition's way to its files; everything here blocks. It alone appends, rolls, notes checkpoints and removes segments. It must not
+//! decide when: that is the owner's.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use pinlake_core::producers::ProducerState;
+use pinlake_core::{Batch, Error, Offset};
+
+use super::{Context, Segments};
+use crate::checkpoint::Checkpoint;
+use crate::disk::{File, is_full};
+use crate::index::Index;
+use crate::segment::{Extent, Segment};
+
+/// How an operation on the disk failed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Nothing has changed, and it may be tried again.
+    Refused(Error),
+    /// Nobody can tell what the disk holds now.
+    Broken(Error),
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(error) | Fault::Broken(error) => error,
+        }
+    }
+}
+
+/// The writing end of a partition's active segment.
+#[derive(Debug)]
+pub(super) struct Writer {
+    context: Arc<Context>,
+    dir: PathBuf,
+    segments: Segments,
+    /// The active segment, open since the last append unless that is long ago.
+    file: Option<File>,
+    used: bool,
+    unsynced: bool,
+    /// Bytes appended since the last checkpoint.
+    unnoted: u64,
+}
+
+impl Writer {
+    pub(super) fn new(context: Arc<Context>, dir: PathBuf, segments: Segments) -> Self {
+        Self { context, dir, segments, file: None, used: false, unsynced: false, unnoted: 0 }
+    }
+
+    /// Appends batches, which already have their offsets, in one write; with `sync` they are durable on return.
+    pub(super) fn append(&mut self, batches: &[Batch], sync: bool) -> Result<(), Fault> {
+        let buffers: Vec<Bytes> = batches.iter().map(|batch| batch.bytes().clone()).collect();
+        let len: u64 = buffers.iter().map(|buffer| buffer.len() as u64).sum();
+        self.check_room(len)?;
+        let active = self.open()?;
+        let file = self.file.as_ref().expect("it was opened above");
+        let known_end = active.extent().bytes;
+        if let Err(error) = file.write_at(&buffers, known_end) {
+            if !is_full(&error) {
+                return Err(broken("write to", file, error));
+            }
+            // What was partly written must not be found by anyone, least of all by recovery.
+            file.set_len(known_end).map_err(|error| broken("cut", file, error))?;
+            return Err(Fault::Refused(
+                Error::retry("the disk is full: make room, appends work again by themselves").with_source(error),
+            ));
+        }
+        self.unsynced = true;
+        if sync {
+            self.sync()?;
+        }
+        active.note(batches);
+        self.used = true;
+        self.unnoted += len;
+        Ok(())
+    }
+
+    /// Makes everything appended durable.
+    pub(super) fn sync(&mut self) -> Result<(), Fault> {
+        if !self.unsynced {
+            return Ok(());
+        }
+        let file = self.file.as_ref().expect("what is unsynced is open");
+        let began = tokio::time::Instant::now();
+        file.sync_data().map_err(|error| broken("sync", file, error))?;
+        self.context.meters.observe_sync(began.elapsed());
+        self.unsynced = false;
+        Ok(())
+    }
+
+    /// Seals the active segment and starts the next.
+    pub(super) fn roll(&mut self, producers: Vec<ProducerState>) -> Result<(), Fault> {
+        let Some(active) = self.active() else { return Ok(()) };
+        self.sync()?;
+        let next = active.extent().end;
+        self.file = Some(self.create(next)?);
+        active.seal();
+        if let Err(error) = Checkpoint::at_start_of(next, producers).store(&self.context.disk, &self.dir, true) {
+            tracing::warn!(dir = %self.dir.display(), %error, "no checkpoint was written at a roll");
+        } else {
+            self.unnoted = 0;
+        }
+        Ok(())
+    }
+
+    /// Whether so much was appended and synced since the last checkpoint that the next is due.
+    pub(super) fn checkpoint_due(&self, every: u64) -> bool {
+        !self.unsynced && self.unnoted >= every
+    }
+
+    /// Notes that the partition is good up to its end, which must be synced.
+    pub(super) fn checkpoint(&mut self, producers: Vec<ProducerState>, durable: bool) -> Result<(), Fault> {
+        let Some(active) = self.active() else { return Ok(()) };
+        if self.unnoted == 0 {
+            return Ok(());
+        }
+        let noted = Checkpoint::at_end_of(&active, producers, durable)
+            .and_then(|checkpoint| checkpoint.store(&self.context.disk, &self.dir, durable));
+        noted.map_err(|error| Fault::Refused(Error::internal("can't write a checkpoint").with_source(error)))?;
+        self.unnoted = 0;
+        Ok(())
+    }
+
+    /// Removes the first `count` segments, oldest first, so that a crash never leaves a hole.
+    pub(super) fn drop_front(&mut self, count: usize) -> Result<(), Fault> {
+        let dropped: Vec<Arc<Segment>> = self.segments.write().unwrap_or_else(PoisonError::into_inner).drain(..count).collect();
+        for segment in dropped {
+            let removed = segment.remove().and_then(|()| self.context.disk.sync_dir(&self.dir));
+            if let Err(error) = removed {
+                // It comes back at the next start, and retention takes it again.
+                tracing::warn!(segment = %segment.log_path().display(), %error, "a segment past its retention was not removed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the file go if nothing was appended since the last call, so that idle partitions hold none.
+    pub(super) fn rest(&mut self) {
+        if !self.used && !self.unsynced {
+            self.file = None;
+        }
+        self.used = false;
+    }
+
+    fn check_room(&self, len: u64) -> Result<(), Fault> {
+        let floor = self.context.settings.disk_free_min;
+        let dir = self.dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.dir);
+        let free = self.context.disk.free_bytes(dir).map_err(|error| {
+            Fault::Refused(Error::retry("can't tell how much room the disk has: check the data folder").with_source(error))
+        })?;
+        if free >= floor.saturating_add(len) {
+            return Ok(());
+        }
+        let text = format!(
+            "the disk is full: {free} bytes are free and {floor} must stay so; make room, appends work again by themselves"
+        );
+        Err(Fault::Refused(Error::retry(text)))
+    }
+
+    fn active(&self) -> Option<Arc<Segment>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).last().cloned()
+    }
+
+    /// The active segment with its file open; makes the first one.
+    fn open(&mut self) -> Result<Arc<Segment>, Fault> {
+        if self.active().is_none() {
+            self.file = Some(self.create(Offset::ZERO)?);
+        }
+        let active = self.active().expect("it was made above");
+        if self.file.is_none() {
+            let file = self.context.disk.open_or_create(&active.log_path());
+            self.file = Some(file.map_err(|error| refused(&active.log_path(), error))?);
+        }
+        Ok(active)
+    }
+
+    /// Makes an empty segment and makes it the active one.
+    fn create(&self, base: Offset) -> Result<File, Fault> {
+        let Context { disk, settings, .. } = &*self.context;
+        let segment =
+            Segment::new(disk, &self.dir, settings.index_interval_bytes, base, Extent::empty(base), Some(Index::default()));
+        let path = segment.log_path();
+        let create = || {
+            disk.create_dir(&self.dir)?;
+            let file = disk.open_or_create(&path)?;
+            file.set_len(0)?;
+            disk.sync_dir(&self.dir)?;
+            io::Result::Ok(file)
+        };
+        let file = create().map_err(|error| refused(&path, error))?;
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(segment));
+        Ok(file)
+    }
+}
+
+fn refused(path: &Path, error: io::Error) -> Fault {
+    let what = if is_full(&error) { "the disk is full" } else { "can't open the active segment" };
+    Fault::Refused(Error::retry(format!("{what} ({}): try again when that is put right", path.display())).with_source(error))
+}
+
+fn broken(what: &str, file: &File, error: io::Error) -> Fault {
+    Fault::Broken(Error::internal(format!("can't {what} {}", file.path().display())).with_source(error))
+}

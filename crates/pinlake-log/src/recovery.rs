@@ -1,0 +1,213 @@
+//! Makes a partition's folder whole after any end of the process before: what is past the checkpoint is checked batch by batch, a torn
+//! tail is cut, the rest of it written again and synced, and indexes and producers are rebuilt. It must not cut anything that a
+//! checkpoint or a later segment says was good: that is damage, and an error.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use pinlake_core::producers::Producers;
+use pinlake_core::{Batch, Error, Offset, OffsetRange, Result, Timestamp};
+
+use crate::checkpoint::Checkpoint;
+use crate::disk::{Disk, File};
+use crate::index::{Index, max_timestamp_in_file};
+use crate::scan;
+use crate::segment::{Extent, Segment, index_of, path};
+
+/// A partition as it was found, or made.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) range: OffsetRange,
+    pub(crate) producers: Producers,
+}
+
+/// Recovers the partition in `dir`, which need not be there.
+pub(crate) fn recover(disk: &Disk, dir: &Path, interval: u32) -> Result<Recovered> {
+    let bases = clean_up(disk, dir).map_err(|error| failed("list", dir, error))?;
+    let checkpoint = Checkpoint::load(disk, dir).map_err(|error| failed("read the checkpoint of", dir, error))?;
+    let (Some(first), Some(last)) = (bases.first(), bases.last()) else {
+        return match checkpoint {
+            Some(noted) if noted.next > Offset::ZERO => Err(missing(dir, noted.segment)),
+            _ => Ok(Recovered::default()),
+        };
+    };
+    if let Some(noted) = &checkpoint
+        && noted.segment > *last
+    {
+        return Err(missing(dir, noted.segment));
+    }
+    let start = *first;
+    let checkpoint =
+        checkpoint.filter(|noted| bases.contains(&noted.segment)).unwrap_or(Checkpoint::at_start_of(start, Vec::new()));
+    let mut recovery = Recovery { disk, dir, interval, segments: Vec::new(), producers: Producers::default() };
+    for state in &checkpoint.producers {
+        recovery.producers.restore(state.id, Some(state.clone()));
+    }
+    let known = bases.partition_point(|base| *base < checkpoint.segment);
+    for pair in bases[..=known].windows(2) {
+        recovery.take_sealed(pair[0], pair[1])?;
+    }
+    let end = recovery.check_from(&checkpoint, &bases[known..])?;
+    Ok(Recovered { segments: recovery.segments, range: OffsetRange { start, end }, producers: recovery.producers })
+}
+
+struct Recovery<'a> {
+    disk: &'a Disk,
+    dir: &'a Path,
+    interval: u32,
+    segments: Vec<Arc<Segment>>,
+    producers: Producers,
+}
+
+impl Recovery<'_> {
+    /// A segment that a checkpoint lies behind: it was synced when it was sealed, and each read checks what it reads.
+    fn take_sealed(&mut self, base: Offset, end: Offset) -> Result<()> {
+        let bytes = self.open(base)?.len().map_err(|error| self.failed(base, error))?;
+        let extent = Extent { end, bytes, ..Extent::empty(base) };
+        let segment = Segment::new(self.disk, self.dir, self.interval, base, extent, None);
+        let times = self.disk.open(&path(self.dir, base, "timeindex")).and_then(|times| max_timestamp_in_file(&times));
+        let has_index = self.disk.open(&path(self.dir, base, "index")).is_ok();
+        let max_timestamp = match times {
+            Ok(found) if has_index && (found.is_some() || bytes == 0) => found,
+            _ => segment.rebuild_index()?.max_timestamp(),
+        };
+        let extent = Extent { max_timestamp, ..extent };
+        self.segments.push(Arc::new(Segment::new(self.disk, self.dir, self.interval, base, extent, None)));
+        Ok(())
+    }
+
+    /// Checks what lies behind the checkpoint; `bases` starts with its segment. Answers the log's end.
+    fn check_from(&mut self, checkpoint: &Checkpoint, bases: &[Offset]) -> Result<Offset> {
+        let mut from = checkpoint.clone();
+        let mut moved = false;
+        for (at, base) in bases.iter().enumerate() {
+            if at > 0 {
+                if from.next != *base {
+                    return Err(self.corrupt(*base, &format!("it should start at offset {}", from.next)));
+                }
+                from = Checkpoint::at_start_of(*base, Vec::new());
+            }
+            let is_last = at + 1 == bases.len();
+            let (segment, changed) = self.check_segment(&from, is_last)?;
+            from.next = segment.extent().end;
+            moved |= changed || !is_last;
+            if !is_last {
+                segment.seal();
+            }
+            self.segments.push(Arc::new(segment));
+        }
+        if moved && let Some(active) = self.segments.last() {
+            let noted = Checkpoint::at_end_of(active, self.producers.states(), true);
+            noted.and_then(|noted| noted.store(self.disk, self.dir, true)).map_err(|error| self.failed(active.base, error))?;
+        }
+        Ok(from.next)
+    }
+
+    /// Checks a segment from the checkpoint on; the last one is cut at its first bad batch, written again and synced. Answers whether
+    /// there was anything to check.
+    fn check_segment(&mut self, from: &Checkpoint, is_last: bool) -> Result<(Segment, bool)> {
+        let base = from.segment;
+        let file = if is_last {
+            self.disk.open_or_create(&path(self.dir, base, "log"))
+        } else {
+            self.disk.open(&path(self.dir, base, "log"))
+        };
+        let file = file.map_err(|error| self.failed(base, error))?;
+        let len = file.len().map_err(|error| self.failed(base, error))?;
+        if len < from.position {
+            let text = format!("it has {len} bytes and {} were synced; restore it from a copy", from.position);
+            return Err(self.corrupt(base, &text));
+        }
+        let (index, mut extent) = self.index_before(&file, from)?;
+        extent.end = from.next;
+        let segment = Segment::new(self.disk, self.dir, self.interval, base, extent, Some(index));
+        let mut next = from.next;
+        let producers = &mut self.producers;
+        let take = |batch: &Batch, _| {
+            let follows = batch.base_offset() == next;
+            if follows {
+                next = batch.offsets().end;
+                producers.record(batch, batch.base_offset());
+                segment.note(std::slice::from_ref(batch));
+            }
+            follows
+        };
+        let rewrite = |bytes: &bytes::Bytes, at| if is_last { file.write_at(std::slice::from_ref(bytes), at) } else { Ok(()) };
+        let good = scan::check(&file, from.position, len, take, rewrite).map_err(|error| self.failed(base, error))?;
+        if good < len && !is_last {
+            return Err(
+                self.corrupt(base, &format!("a batch at byte {good} is damaged and segments follow; restore it from a copy"))
+            );
+        }
+        if is_last && len > from.position {
+            self.finish_tail(&file, base, good, len).map_err(|error| self.failed(base, error))?;
+        }
+        Ok((segment, len > from.position))
+    }
+
+    fn finish_tail(&self, file: &File, base: Offset, good: u64, len: u64) -> io::Result<()> {
+        if good < len {
+            tracing::warn!(segment = %path(self.dir, base, "log").display(), position = good, bytes = len - good, "cut a torn tail");
+            file.set_len(good)?;
+        }
+        file.sync_data()
+    }
+
+    /// The index up to the checkpoint: from its files if they are as the checkpoint left them, else from the headers.
+    fn index_before(&self, file: &File, from: &Checkpoint) -> Result<(Index, Extent)> {
+        let read = |extension| self.disk.read_whole(&path(self.dir, from.segment, extension)).ok().flatten().unwrap_or_default();
+        if from.position == 0 {
+            return Ok((Index::default(), Extent::empty(from.segment)));
+        }
+        let (offsets, times) = (read("index"), read("timeindex"));
+        let newest = from.timestamps.map(|(_, newest)| Timestamp(newest));
+        if from.index_crcs == (crc32c::crc32c(&offsets), crc32c::crc32c(&times))
+            && let Some(index) = Index::decode(&offsets, &times, newest, from.last)
+        {
+            let first_timestamp = from.timestamps.map(|(first, _)| Timestamp(first));
+            return Ok((index, Extent { end: from.next, bytes: from.position, first_timestamp, max_timestamp: newest }));
+        }
+        index_of(file, self.interval, from.segment, from.position).map_err(|error| self.failed(from.segment, error))
+    }
+
+    fn open(&self, base: Offset) -> Result<File> {
+        self.disk.open(&path(self.dir, base, "log")).map_err(|error| self.failed(base, error))
+    }
+
+    fn corrupt(&self, base: Offset, what: &str) -> Error {
+        Error::corrupt(format!("segment {}: {what}", path(self.dir, base, "log").display()))
+    }
+
+    fn failed(&self, base: Offset, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                self.corrupt(base, "its batches do not follow one another; restore it from a copy").with_source(error)
+            }
+            _ => failed("recover", &path(self.dir, base, "log"), error),
+        }
+    }
+}
+
+/// Removes what a crash may leave beside the segments; answers the segments' base offsets in order.
+fn clean_up(disk: &Disk, dir: &Path) -> io::Result<Vec<Offset>> {
+    let names = disk.list(dir)?;
+    let base_of = |name: &str| name.split_once('.').and_then(|(base, _)| base.parse().ok().filter(|base| *base >= 0)).map(Offset);
+    let bases: Vec<Offset> = names.iter().filter(|name| name.ends_with(".log")).filter_map(|name| base_of(name)).collect();
+    for name in &names {
+        let orphan = name.ends_with("index") && base_of(name).is_some_and(|base| bases.binary_search(&base).is_err());
+        if orphan || name.ends_with(".tmp") {
+            disk.remove_file(&dir.join(name))?;
+        }
+    }
+    Ok(bases)
+}
+
+fn missing(dir: &Path, base: Offset) -> Error {
+    Error::corrupt(format!("segment {} is missing; restore it from a copy", path(dir, base, "log").display()))
+}
+
+fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+    Error::internal(format!("can't {what} {}", path.display())).with_source(error)
+}

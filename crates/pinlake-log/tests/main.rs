@@ -1,0 +1,19 @@
+//! The disk log against its contract, a model, crashes, damage and a failing disk.
+#![expect(clippy::disallowed_methods, reason = "the tests look at the log's files and damage them")]
+
+#[path = "main/contract.rs"]
+mod contract;
+#[path = "main/crashes.rs"]
+mod crashes;
+#[path = "main/damage.rs"]
+mod damage;
+#[path = "main/failing_disk.rs"]
+mod failing_disk;
+#[path = "main/files.rs"]
+mod files;
+#[path = "main/kill.rs"]
+mod kill;
+#[path = "main/model.rs"]
+mod model;
+#[path = "main/setup.rs"]
+mod setup;
