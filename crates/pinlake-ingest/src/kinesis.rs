@@ -2,6 +2,7 @@
 //! that classic scripts use; it must not know how records are batched.
 
 mod admin;
+mod body;
 mod entry;
 mod error;
 mod gateway;

@@ -1,13 +1,14 @@
 //! The oldest clients' door: `POST /pin/` takes one plain JSON pin, appends it to a configured topic and echoes it.
 
+use std::fmt::Display;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pinlake_core::{Error, ErrorKind};
-use serde_json::value::RawValue;
 
 use crate::doors::Call;
-use crate::json;
+use crate::json::{self, Scanner, Value};
 use crate::limits::Refusal;
 use crate::partitioner::Partitioning;
 use crate::records::Records;
@@ -41,18 +42,9 @@ async fn post(call: &Call<'_>, body: Body) -> Result<Vec<u8>, Refused> {
         return Err((StatusCode::METHOD_NOT_ALLOWED, "POST /pin/ takes one pin as a JSON object".to_owned()));
     }
     let (body, _permit) = call.shared.read(call.parts, body).await.map_err(refused)?;
-    let row: &RawValue =
-        serde_json::from_slice(&body).map_err(|error| (StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}")))?;
-    if !row.get().starts_with('{') {
-        return Err((
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "the body is not a JSON object: send one pin as {\"index\":...}".to_owned(),
-        ));
-    }
+    let row = row(&body)?;
     let mut records = Records::over(body.clone());
-    let start = records.scratch().len();
-    let changed = json::compact(row.get(), records.scratch());
-    let value = if changed { records.written(start) } else { records.borrow(row.get().as_bytes()) };
+    let value = row.span(&mut records);
     records.push(None, Some(value), None);
     let producer = &call.shared.producer;
     let topic = producer.open(call.shared.settings.pin_topic.as_str()).await.map_err(|error| of(&error))?;
@@ -60,6 +52,21 @@ async fn post(call: &Call<'_>, body: Body) -> Result<Vec<u8>, Refused> {
     placed[0].offset.as_ref().map_err(of)?;
     call.metrics.received(1, value.len());
     Ok(records.bytes(value).to_vec())
+}
+
+/// The body's one JSON object.
+fn row(body: &[u8]) -> Result<Value<'_>, Refused> {
+    let not_json = |error: &dyn Display| (StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}"));
+    let text = std::str::from_utf8(body).map_err(|error| not_json(&error))?;
+    let mut scanner = Scanner::new(text);
+    let row = scanner.value().and_then(|row| scanner.end().map(|()| row)).map_err(|error| not_json(&error))?;
+    if !row.text().starts_with('{') {
+        return Err((
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "the body is not a JSON object: send one pin as {\"index\":...}".to_owned(),
+        ));
+    }
+    Ok(row)
 }
 
 fn of(error: &Error) -> Refused {

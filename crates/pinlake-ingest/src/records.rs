@@ -59,10 +59,9 @@ impl Records {
         all
     }
 
-    /// A span for `part`, which is a slice of the body.
+    /// A span for `part`: where it lies if it is a slice of the body, else for a copy.
     pub fn borrow(&mut self, part: &[u8]) -> Span {
         let start = (part.as_ptr() as usize).wrapping_sub(self.body.as_ptr() as usize);
-        // A slice from elsewhere is copied, so that a mistake costs time and never a wrong record.
         if start > self.body.len() || part.len() > self.body.len() - start {
             return self.copy(part);
         }
@@ -79,16 +78,6 @@ impl Records {
         let start = self.scratch.len();
         write(&mut self.scratch);
         debug_assert!(self.scratch.len() <= BYTES_MAX, "no text grows by taking it apart");
-        Span { start: start as u32, len: (self.scratch.len() - start) as u32, in_scratch: true }
-    }
-
-    /// The scratch buffer, for bytes whose span [`Records::written`] gives.
-    pub(crate) fn scratch(&mut self) -> &mut Vec<u8> {
-        &mut self.scratch
-    }
-
-    /// A span for the scratch buffer from `start` on.
-    pub(crate) fn written(&self, start: usize) -> Span {
         Span { start: start as u32, len: (self.scratch.len() - start) as u32, in_scratch: true }
     }
 

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::error::{DoorError, Gateway};
-use crate::json;
+use crate::json::Value;
 use crate::records::{Records, Span};
 
 /// Characters of a partition key, as in Kinesis.
@@ -14,26 +12,25 @@ const KEY_CHARS_MAX: usize = 256;
 /// The fields of a record as they were sent.
 #[derive(Debug, Default)]
 pub(super) struct Entry<'a> {
-    pub(super) data: Option<&'a RawValue>,
-    pub(super) key: Option<&'a RawValue>,
-    pub(super) hash: Option<&'a RawValue>,
+    pub(super) data: Option<Value<'a>>,
+    pub(super) key: Option<Value<'a>>,
+    pub(super) hash: Option<Value<'a>>,
     /// A field that only a Kafka REST body has.
     pub(super) kafka_value: bool,
 }
 
 impl<'a> Entry<'a> {
-    /// Takes a field of any of the forms; `false` if it is none of them.
-    pub(super) fn take(&mut self, field: &str, raw: &'a RawValue) -> bool {
+    /// Takes a field in any of its spellings; other fields say nothing.
+    pub(super) fn take(&mut self, field: &str, value: Value<'a>) {
         // A null is as good as none.
-        let raw = (raw.get() != "null").then_some(raw);
+        let value = (!value.is_null()).then_some(value);
         match field {
-            "Data" | "data" => self.data = raw,
-            "PartitionKey" | "partition-key" | "partitionKey" => self.key = raw,
-            "ExplicitHashKey" | "explicit-hash-key" | "explicitHashKey" => self.hash = raw,
+            "Data" | "data" => self.data = value,
+            "PartitionKey" | "partition-key" | "partitionKey" => self.key = value,
+            "ExplicitHashKey" | "explicit-hash-key" | "explicitHashKey" => self.hash = value,
             "value" => self.kafka_value = true,
-            _ => return false,
+            _ => {}
         }
-        true
     }
 }
 
@@ -67,7 +64,7 @@ pub(super) fn add(
     bytes_max: usize,
     place: Place,
 ) -> Result<Option<u128>, DoorError> {
-    let Some(data) = entry.data else { return Err(no_data(entry, place)) };
+    let Some(data) = &entry.data else { return Err(no_data(entry, place)) };
     let key = key_span(entry, records, place)?;
     let data = data_span(data, records, strings)?;
     if data.len() + key.len() > bytes_max {
@@ -75,7 +72,7 @@ pub(super) fn add(
         return Err(DoorError::constraint(Some("java.nio.HeapByteBuffer"), &place.field("data"), &must));
     }
     records.push(Some(key), Some(data), None);
-    entry.hash.map(|hash| explicit_hash(hash, place)).transpose()
+    entry.hash.as_ref().map(|hash| explicit_hash(hash, place)).transpose()
 }
 
 fn no_data(entry: &Entry<'_>, place: Place) -> DoorError {
@@ -95,16 +92,15 @@ fn no_data(entry: &Entry<'_>, place: Place) -> DoorError {
 
 fn key_span(entry: &Entry<'_>, records: &mut Records, place: Place) -> Result<Span, DoorError> {
     let field = || place.field("partitionKey");
-    let Some(raw) = entry.key else { return Err(DoorError::constraint(None, &field(), "not be null")) };
-    let key: Cow<'_, str> = match (json::plain_string(raw), raw.get().as_bytes().first()) {
-        (Some(plain), _) => Cow::Borrowed(plain),
-        (None, Some(b'{' | b'[')) => {
+    let Some(value) = &entry.key else { return Err(DoorError::constraint(None, &field(), "not be null")) };
+    let key: Cow<'_, str> = match value.text().as_bytes()[0] {
+        b'"' => string(value)?,
+        b'{' | b'[' => {
             let message = "Start of structure or map found where not expected.";
             return Err(DoorError::kinesis("SerializationException", message));
         }
         // The usual template puts quotes around whatever it finds, so a number is its text.
-        (None, Some(b'"')) => Cow::Owned(unescaped(raw)?),
-        (None, _) => Cow::Borrowed(raw.get()),
+        _ => Cow::Borrowed(value.text()),
     };
     if key.is_empty() {
         return Err(DoorError::constraint(Some(&key), &field(), "have length greater than or equal to 1"));
@@ -113,33 +109,24 @@ fn key_span(entry: &Entry<'_>, records: &mut Records, place: Place) -> Result<Sp
     if key.len() > KEY_CHARS_MAX && key.chars().count() > KEY_CHARS_MAX {
         return Err(DoorError::constraint(Some(&key), &field(), "have length less than or equal to 256"));
     }
-    Ok(match key {
-        Cow::Borrowed(key) => records.borrow(key.as_bytes()),
-        Cow::Owned(key) => records.copy(key.as_bytes()),
-    })
+    Ok(records.borrow(key.as_bytes()))
 }
 
-fn data_span(raw: &RawValue, records: &mut Records, strings: StringData) -> Result<Span, DoorError> {
-    if strings == StringData::Content && json::is_string(raw) {
-        return Ok(match json::plain_string(raw) {
-            Some(plain) => records.borrow(plain.as_bytes()),
-            None => records.copy(unescaped(raw)?.as_bytes()),
-        });
+fn data_span(value: &Value<'_>, records: &mut Records, strings: StringData) -> Result<Span, DoorError> {
+    if strings == StringData::Content && value.text().starts_with('"') {
+        return Ok(records.borrow(string(value)?.as_bytes()));
     }
-    let start = records.scratch().len();
-    let changed = json::compact(raw.get(), records.scratch());
-    Ok(if changed { records.written(start) } else { records.borrow(raw.get().as_bytes()) })
+    Ok(value.span(records))
 }
 
-fn explicit_hash(raw: &RawValue, place: Place) -> Result<u128, DoorError> {
-    let text = raw.get().trim_matches('"');
+fn explicit_hash(value: &Value<'_>, place: Place) -> Result<u128, DoorError> {
+    let text = value.text().trim_matches('"');
     text.parse().map_err(|_| {
         let field = place.field("explicitHashKey");
         DoorError::constraint(Some(text), &field, "satisfy regular expression pattern: 0|([1-9]\\d{0,38})")
     })
 }
 
-fn unescaped(raw: &RawValue) -> Result<String, DoorError> {
-    serde_json::from_str(raw.get())
-        .map_err(|error| DoorError::gateway(Gateway::InvalidBody, format!("a string does not decode: {error}")))
+fn string<'a>(value: &'a Value<'_>) -> Result<Cow<'a, str>, DoorError> {
+    value.string().ok_or_else(|| DoorError::gateway(Gateway::InvalidBody, "a string holds half a surrogate pair"))
 }

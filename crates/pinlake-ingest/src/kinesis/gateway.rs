@@ -1,30 +1,23 @@
 //! PutRecord and PutRecords in the API-Gateway form: `PUT /streams/STREAM/record[s]`. The path says which stream; what the body
 //! says of it is ignored.
 
-use std::fmt;
-
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use pinlake_core::{ErrorKind, Timestamp};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::admin;
-use super::entry::{self, Entry, Place, StringData};
+use super::body::parse;
 use super::error::{self, DoorError, Gateway};
 use super::sequence::{SequenceNumber, push_shard_id};
 use crate::doors::Call;
-use crate::json::{self, FieldName};
+use crate::json;
 use crate::limits::Permit;
 use crate::partitioner::{Partitioning, shard_of_hash};
 use crate::path::{decode, query_value};
 use crate::produce::{OpenTopic, Placed};
-use crate::records::Records;
 
-/// Records of one PutRecords, as in Kinesis.
-const RECORDS_MAX: usize = 500;
 /// Characters of a stream's name, as in Kinesis.
 const STREAM_NAME_LEN_MAX: usize = 128;
 
@@ -173,175 +166,4 @@ fn records_answer(placed: &[Placed], arrival: Timestamp) -> String {
     }
     out.push_str("]}");
     out
-}
-
-/// A body taken apart.
-struct Parsed {
-    records: Records,
-    /// Records whose shard the client picks by its hash.
-    hashes: Vec<(usize, u128)>,
-    /// The body's own StreamName.
-    stream: Option<String>,
-}
-
-struct Parsing {
-    parsed: Parsed,
-    bytes_max: usize,
-    /// Whether a list of records was there.
-    list: bool,
-    /// What is wrong, if it is more than the syntax.
-    problem: Option<DoorError>,
-}
-
-fn parse(body: &Bytes, single: bool, bytes_max: usize) -> Result<Parsed, DoorError> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        DoorError::gateway(Gateway::InvalidBody, format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to()))
-    })?;
-    let parsed = Parsed { records: Records::over(body.clone()), hashes: Vec::new(), stream: None };
-    let mut parsing = Parsing { parsed, bytes_max, list: false, problem: None };
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let outer = Outer { parsing: &mut parsing, single }.deserialize(&mut deserializer);
-    let outer = outer.and_then(|outer| deserializer.end().map(|()| outer));
-    let outer = outer.map_err(|error| {
-        let problem = parsing.problem.take();
-        problem.unwrap_or_else(|| DoorError::gateway(Gateway::InvalidBody, format!("the body is not the JSON expected: {error}")))
-    })?;
-    if single {
-        if parsing.list && outer.data.is_none() {
-            return Err(DoorError::kinesis(
-                "ValidationException",
-                "1 validation error detected: Value null at 'data' failed to satisfy constraint: Member must not be null. This body holds \
-                 a list of records: send {\"Data\":{...},\"PartitionKey\":\"...\"} here, Kinesis lists to /streams/STREAM/records, \
-                 and a Kafka REST body {\"records\":[{\"value\":{...}}]} to POST /topics/TOPIC",
-            ));
-        }
-        parsing.add(&outer, StringData::Literal, None)?;
-    } else if !parsing.list {
-        let hint = if outer.data.is_some() { ". This is a body for one record: send it to /streams/STREAM/record" } else { "" };
-        let form = ". Expected {\"StreamName\":\"...\",\"Records\":[{\"Data\":{...},\"PartitionKey\":\"...\"}]}";
-        return Err(DoorError::kinesis(
-            "ValidationException",
-            format!(
-                "1 validation error detected: Value null at 'records' failed to satisfy constraint: Member must not be null{hint}{form}"
-            ),
-        ));
-    } else if parsing.parsed.records.is_empty() {
-        return Err(DoorError::constraint(Some("[]"), "records", "have length greater than or equal to 1"));
-    }
-    Ok(parsing.parsed)
-}
-
-impl Parsing {
-    fn add(&mut self, entry: &Entry<'_>, strings: StringData, member: Option<usize>) -> Result<(), DoorError> {
-        let parsed = &mut self.parsed;
-        let hash = entry::add(entry, &mut parsed.records, strings, self.bytes_max, Place { member })?;
-        parsed.hashes.extend(hash.map(|hash| (parsed.records.len() - 1, hash)));
-        Ok(())
-    }
-}
-
-/// The body: the fields of a record, a list of records, or both by mistake.
-struct Outer<'a> {
-    parsing: &'a mut Parsing,
-    single: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Outer<'_> {
-    type Value = Entry<'de>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Outer<'_> {
-    type Value = Entry<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.single { "an object {\"Data\":...,\"PartitionKey\":...}" } else { "an object {\"Records\":[...]}" })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entry = Entry::default();
-        while let Some(field) = map.next_key_seed(FieldName)? {
-            match &*field {
-                "records" | "Records" => {
-                    self.parsing.list = true;
-                    if self.single {
-                        map.next_value::<IgnoredAny>()?;
-                    } else {
-                        map.next_value_seed(List(self.parsing))?;
-                    }
-                }
-                "StreamName" => {
-                    let name = map.next_value::<&RawValue>()?;
-                    self.parsing.parsed.stream = serde_json::from_str(name.get()).ok();
-                }
-                field => {
-                    entry.take(field, map.next_value()?);
-                }
-            }
-        }
-        Ok(entry)
-    }
-}
-
-struct List<'a>(&'a mut Parsing);
-
-impl<'de> DeserializeSeed<'de> for List<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for List<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of records [{\"Data\":...,\"PartitionKey\":...}]")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        // Of a repeated field the last one counts.
-        self.0.parsed.records.clear();
-        self.0.parsed.hashes.clear();
-        while let Some(entry) = list.next_element_seed(Member)? {
-            let member = self.0.parsed.records.len() + 1;
-            let added = if member > RECORDS_MAX {
-                Err(DoorError::constraint(Some("[...]"), "records", "have length less than or equal to 500"))
-            } else {
-                self.0.add(&entry, StringData::Content, Some(member))
-            };
-            if let Err(problem) = added {
-                self.0.problem = Some(problem);
-                return Err(serde::de::Error::custom("stopped"));
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Member;
-
-impl<'de> DeserializeSeed<'de> for Member {
-    type Value = Entry<'de>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Member {
-    type Value = Entry<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a record {\"Data\":...,\"PartitionKey\":...}")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entry = Entry::default();
-        while let Some(field) = map.next_key_seed(FieldName)? {
-            entry.take(&field, map.next_value()?);
-        }
-        Ok(entry)
-    }
 }

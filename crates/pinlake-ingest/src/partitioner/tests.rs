@@ -19,7 +19,6 @@ fn murmur2_is_javas() {
 
 #[test]
 fn md5_of_the_key_picks_the_shard() {
-    // md5("test") = 098f6bcd4621d373cade4e832627b4f6, md5("partition-1") starts at 0xc7 or wherever: its own number decides.
     assert_eq!(hash_key(b"test"), 0x098f_6bcd_4621_d373_cade_4e83_2627_b4f6);
     assert_eq!(Partitioning::Kinesis.of_key(b"test", 4), 0);
     assert_eq!(Partitioning::Kinesis.of_key(b"", 4), 3, "md5 of nothing is d41d8cd9...");

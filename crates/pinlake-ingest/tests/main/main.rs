@@ -6,6 +6,7 @@ mod cases;
 mod concurrency;
 mod faults;
 mod limits;
+mod metrics;
 mod properties;
 mod server;
 mod setup;
