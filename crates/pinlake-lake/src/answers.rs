@@ -1,7 +1,7 @@
 //! The questions' answers as one canonical JSON document, so that two ways to compute them can be compared byte for byte.
 
-use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::prelude::SessionContext;
@@ -49,7 +49,8 @@ pub fn document(answers: &[Answer]) -> String {
 }
 
 fn row_text(columns: &[String], row: &[Value]) -> String {
-    let fields: Vec<String> = columns.iter().zip(row).map(|(name, value)| format!("{}:{value}", Value::from(name.as_str()))).collect();
+    let fields: Vec<String> =
+        columns.iter().zip(row).map(|(name, value)| format!("{}:{value}", Value::from(name.as_str()))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
@@ -74,7 +75,11 @@ fn column_values(column: &std::sync::Arc<dyn Array>) -> Result<Vec<Value>> {
     let values = if data_type.is_integer() {
         to(&DataType::Int64)?.as_primitive::<Int64Type>().iter().map(|number| number.map_or(Value::Null, Value::from)).collect()
     } else if data_type.is_numeric() {
-        to(&DataType::Float64)?.as_primitive::<Float64Type>().iter().map(|number| number.map_or(Value::Null, number_value)).collect()
+        to(&DataType::Float64)?
+            .as_primitive::<Float64Type>()
+            .iter()
+            .map(|number| number.map_or(Value::Null, number_value))
+            .collect()
     } else {
         to(&DataType::Utf8View)?.as_string_view().iter().map(|text| text.map_or(Value::Null, Value::from)).collect()
     };

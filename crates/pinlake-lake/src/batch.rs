@@ -149,7 +149,13 @@ pub struct Output<'a> {
 }
 
 /// Runs `objects` through a recipe into files.
-pub async fn build(raw: &Store, objects: Vec<RawObject>, output: Output<'_>, clock: &Clock, progress: &Arc<Progress>) -> Result<Built> {
+pub async fn build(
+    raw: &Store,
+    objects: Vec<RawObject>,
+    output: Output<'_>,
+    clock: &Clock,
+    progress: &Arc<Progress>,
+) -> Result<Built> {
     let (crew, sender) = workers::Crew::start(&output, progress);
     let chunks = raw::chunks(raw, objects);
     pin_mut!(chunks);

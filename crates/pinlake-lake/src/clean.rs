@@ -9,14 +9,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::execution::context::ExecutionProps;
-use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::prelude::SessionContext;
 use pinlake_core::pipeline::{Problem, TableSpec};
@@ -70,7 +70,8 @@ impl Cleaning {
         collect_steps(&plan, &mut steps).map_err(problem)?;
         let output = steps.last().map_or_else(|| raw.clone(), |step| step.schema.clone());
         let reason = output.index_of(QUARANTINE_COLUMN).ok();
-        let fields: Vec<_> = output.fields().iter().enumerate().filter(|(at, _)| Some(*at) != reason).map(|(_, field)| storable(field)).collect();
+        let fields: Vec<_> =
+            output.fields().iter().enumerate().filter(|(at, _)| Some(*at) != reason).map(|(_, field)| storable(field)).collect();
         let schema = Arc::new(Schema::new(fields));
         check_columns(&schema, table).map_err(problem)?;
         let key = table.key.iter().map(|column| schema.index_of(column).map_err(|_| column)).collect::<Result<_, _>>();
@@ -101,11 +102,13 @@ impl Cleaning {
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         for (at, column) in rows.columns().iter().enumerate().filter(|(at, _)| Some(*at) != self.reason) {
             let field = self.schema.field(columns.len());
-            let column = if column.data_type() == field.data_type() { Ok(column.clone()) } else { cast(column, field.data_type()) };
+            let column =
+                if column.data_type() == field.data_type() { Ok(column.clone()) } else { cast(column, field.data_type()) };
             columns.push(column.map_err(|e| error::arrow(&format!("storing clean column {at}"), e))?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-        let rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|e| error::arrow("cleaning", e))?;
+        let rows =
+            RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|e| error::arrow("cleaning", e))?;
         self.reject_null_keys(&rows, &mut rejected);
         Ok(Cleaned { rows, rejected })
     }
@@ -119,7 +122,9 @@ impl Cleaning {
             }
             let name = self.schema.field(at).name();
             let nulls = (0..rows.num_rows()).filter(|row| column.is_null(*row));
-            rejected.extend(nulls.map(|row| (u32::try_from(row).expect("a chunk is small"), format!("key column {name} is missing"))));
+            rejected.extend(
+                nulls.map(|row| (u32::try_from(row).expect("a chunk is small"), format!("key column {name} is missing"))),
+            );
         }
         if rejected.len() > sorted_before {
             rejected.sort_by_key(|(row, _)| *row);
@@ -131,7 +136,8 @@ impl Cleaning {
 impl Step {
     fn apply(&self, input: &RecordBatch) -> datafusion::error::Result<RecordBatch> {
         let rows = input.num_rows();
-        let columns = self.exprs.iter().map(|expr| expr.evaluate(input)?.into_array(rows)).collect::<Result<Vec<ArrayRef>, _>>()?;
+        let columns =
+            self.exprs.iter().map(|expr| expr.evaluate(input)?.into_array(rows)).collect::<Result<Vec<ArrayRef>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
     }
@@ -148,7 +154,8 @@ fn collect_steps(plan: &LogicalPlan, steps: &mut Vec<Step>) -> Result<(), String
     match plan {
         LogicalPlan::TableScan(scan) => {
             let Some(projection) = &scan.projection else { return Ok(()) };
-            let columns: Vec<Expr> = projection.iter().map(|&at| Expr::Column(scan.source.schema().field(at).name().into())).collect();
+            let columns: Vec<Expr> =
+                projection.iter().map(|&at| Expr::Column(scan.source.schema().field(at).name().into())).collect();
             let raw = DFSchema::try_from(scan.source.schema().as_ref().clone()).map_err(|error| error.to_string())?;
             steps.push(step(&columns, &raw, scan.projected_schema.inner())?);
         }
@@ -165,7 +172,9 @@ fn collect_steps(plan: &LogicalPlan, steps: &mut Vec<Step>) -> Result<(), String
 fn step(exprs: &[Expr], input: &DFSchema, output: &SchemaRef) -> Result<Step, String> {
     let properties = ExecutionProps::new();
     let context = PhysicalPlanningContext::default();
-    let create = |expr: &Expr| create_physical_expr(expr, input, &properties, &context).map_err(|error| first_line(&error.strip_backtrace()));
+    let create = |expr: &Expr| {
+        create_physical_expr(expr, input, &properties, &context).map_err(|error| first_line(&error.strip_backtrace()))
+    };
     let exprs: Vec<Arc<dyn PhysicalExpr>> = exprs.iter().map(create).collect::<Result<_, _>>()?;
     // The planner's own nullability may be narrower than what expressions yield on strange data.
     let fields: Vec<_> = output.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
@@ -176,7 +185,10 @@ fn check_columns(schema: &Schema, table: &TableSpec) -> Result<(), String> {
     for field in schema.fields() {
         if field.name().starts_with('_') {
             let name = field.name();
-            return Err(format!("column '{name}' of table '{}': names that begin with '_' are Pinlake's, except {QUARANTINE_COLUMN}", table.name));
+            return Err(format!(
+                "column '{name}' of table '{}': names that begin with '_' are Pinlake's, except {QUARANTINE_COLUMN}",
+                table.name
+            ));
         }
         if matches!(field.data_type(), DataType::Null) {
             return Err(format!("column '{}' has no type: cast the null", field.name()));

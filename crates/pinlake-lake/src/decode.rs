@@ -80,7 +80,8 @@ impl Decoder {
         rejected.extend(rejects);
         rejected.sort_by_key(|reject| reject.record);
         let rows = filter_record_batch(&rows, &wrong.keep).map_err(|e| error::arrow("setting wrong rows aside", e))?;
-        let sources = sources.into_iter().enumerate().filter(|(row, _)| wrong.keep.value(*row)).map(|(_, source)| source).collect();
+        let sources =
+            sources.into_iter().enumerate().filter(|(row, _)| wrong.keep.value(*row)).map(|(_, source)| source).collect();
         Ok(Decoded { rows, sources, rejected })
     }
 
@@ -142,7 +143,9 @@ fn feed(decoder: &mut arrow_json::reader::Decoder, record: &[u8], at: usize) -> 
         return false;
     }
     let taken = decoder.decode(record);
-    matches!(taken, Ok(taken) if taken == record.len() || rest_is_blank(&record[taken..])) && !decoder.has_partial_record() && decoder.len() == at + 1
+    matches!(taken, Ok(taken) if taken == record.len() || rest_is_blank(&record[taken..]))
+        && !decoder.has_partial_record()
+        && decoder.len() == at + 1
 }
 
 fn rest_is_blank(rest: &[u8]) -> bool {

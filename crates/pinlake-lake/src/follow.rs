@@ -14,8 +14,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
 use pinlake_core::pipeline::Pipeline;
+use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::batch::Built;

@@ -119,7 +119,8 @@ pub fn keys_of(rows: &RecordBatch, key: &[usize]) -> Result<Keys> {
 /// A digest of each row's content over the first `columns` columns.
 pub fn digests_of(rows: &RecordBatch, columns: usize) -> Result<Vec<u32>> {
     let mut hashes = vec![0_u64; rows.num_rows()];
-    create_hashes(&rows.columns()[..columns], &RandomState::default(), &mut hashes).map_err(|e| error::query("digesting rows", e))?;
+    create_hashes(&rows.columns()[..columns], &RandomState::default(), &mut hashes)
+        .map_err(|e| error::query("digesting rows", e))?;
     #[expect(clippy::cast_possible_truncation, reason = "half of the hash is the digest")]
     Ok(hashes.into_iter().map(|hash| (hash >> 32) as u32 ^ hash as u32).collect())
 }

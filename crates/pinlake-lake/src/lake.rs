@@ -58,7 +58,14 @@ impl Lake {
     ///
     /// # Errors
     /// What is wrong with the pipeline or the store.
-    pub async fn start(log: Arc<dyn Log>, followers: &Followers, pipeline: Arc<Pipeline>, store: Store, clock: Clock, limits: QueryLimits) -> Result<Lake> {
+    pub async fn start(
+        log: Arc<dyn Log>,
+        followers: &Followers,
+        pipeline: Arc<Pipeline>,
+        store: Store,
+        clock: Clock,
+        limits: QueryLimits,
+    ) -> Result<Lake> {
         Self::register(&pipeline, followers);
         let settings = ArchiveSettings {
             pipeline: pipeline.clone(),
@@ -122,7 +129,8 @@ impl Lake {
     /// # Errors
     /// See [`query::run`]; `Retry` when too many queries wait.
     pub async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
-        let _accepted = self.accepted.try_acquire().map_err(|_| Error::retry(format!("{QUERIES_MAX} queries wait or run already")))?;
+        let _accepted =
+            self.accepted.try_acquire().map_err(|_| Error::retry(format!("{QUERIES_MAX} queries wait or run already")))?;
         let _running = self.running.acquire().await.map_err(|e| Error::internal("no more queries are run").with_source(e))?;
         let mut named = query::tables_of(sql)?;
         let mut questions = Vec::new();
@@ -132,7 +140,9 @@ impl Lake {
         for question in &questions {
             named.extend(query::tables_of(&question.sql)?);
         }
-        if named.iter().any(|(schema, _)| schema == "information_schema") || sql.trim_start().to_ascii_lowercase().starts_with("show") {
+        if named.iter().any(|(schema, _)| schema == "information_schema")
+            || sql.trim_start().to_ascii_lowercase().starts_with("show")
+        {
             named.extend(self.pipeline.tables.iter().map(|table| ("public".to_owned(), table.name.clone())));
         }
         named.sort();
@@ -146,7 +156,8 @@ impl Lake {
     async fn view(&self, (schema, name): &TableName) -> Result<Option<TableView>> {
         match schema.as_str() {
             "public" => {
-                let spec = self.pipeline.tables.iter().position(|table| *name == table.name || is_classic_name(name, &table.name));
+                let spec =
+                    self.pipeline.tables.iter().position(|table| *name == table.name || is_classic_name(name, &table.name));
                 let Some(index) = spec else { return Ok(None) };
                 let ends = self.ends(Some(index)).await?;
                 let late = |_| Error::retry(format!("table '{name}' is behind the log: try again, or look at /api/v1/tables"));

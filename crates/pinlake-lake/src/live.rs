@@ -68,7 +68,12 @@ impl TableView {
         self.tail = Arc::new(Vec::new());
     }
 
-    fn scan_files(&self, session: &dyn Session, projection: Option<&Vec<usize>>, limit: Option<usize>) -> QueryResult<Arc<dyn ExecutionPlan>> {
+    fn scan_files(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> QueryResult<Arc<dyn ExecutionPlan>> {
         let files = self.files.iter().map(|file| PartitionedFile::new(file.path.to_string(), file.size));
         let groups = FileGroup::new(files.collect()).split_files(session.config().target_partitions());
         let url = ObjectStoreUrl::parse(STORE_URL)?;
@@ -108,7 +113,13 @@ impl TableProvider for TableView {
         TableType::Base
     }
 
-    async fn scan(&self, session: &dyn Session, projection: Option<&Vec<usize>>, _filters: &[Expr], limit: Option<usize>) -> QueryResult<Arc<dyn ExecutionPlan>> {
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> QueryResult<Arc<dyn ExecutionPlan>> {
         let memory = || -> QueryResult<Arc<dyn ExecutionPlan>> {
             Ok(MemorySourceConfig::try_new_exec(&[self.tail.to_vec()], self.schema.clone(), projection.cloned())?)
         };

@@ -5,8 +5,8 @@ mod stats;
 use std::io::Write;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use deltalake_core::kernel::Add;
 use object_store::path::Path;
@@ -57,7 +57,8 @@ impl FileWriter {
         let upload = tokio::spawn(upload(objects, Path::from(path.as_str()), receiver));
         let options = ArrowWriterOptions::new().with_properties(properties(sample)).with_skip_arrow_metadata(true);
         let sink = Pieces { piece: Vec::new(), sender, written: 0 };
-        let writer = ArrowWriter::try_new_with_options(sink, sample.schema(), options).map_err(|e| error::parquet("starting a data file", e))?;
+        let writer = ArrowWriter::try_new_with_options(sink, sample.schema(), options)
+            .map_err(|e| error::parquet("starting a data file", e))?;
         Ok(FileWriter { writer, path, upload, rows: 0 })
     }
 
@@ -156,7 +157,9 @@ impl Write for Pieces {
         self.written += bytes.len();
         if self.piece.len() >= PIECE_BYTES {
             let piece = std::mem::take(&mut self.piece);
-            self.sender.blocking_send(Piece::Next(piece)).map_err(|_| std::io::Error::other("the upload of this data file failed"))?;
+            self.sender
+                .blocking_send(Piece::Next(piece))
+                .map_err(|_| std::io::Error::other("the upload of this data file failed"))?;
         }
         Ok(bytes.len())
     }

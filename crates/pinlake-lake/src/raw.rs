@@ -70,7 +70,8 @@ pub struct RawChunk {
 /// `NotFound` when there are none; errors of the store.
 pub async fn list(lake: &Store) -> Result<Vec<RawObject>> {
     let objects = lake.objects();
-    let found: Vec<_> = objects.list(Some(&Path::from(TOPICS_DIR))).try_collect().await.map_err(|e| error::store("listing the raw lake", e))?;
+    let found: Vec<_> =
+        objects.list(Some(&Path::from(TOPICS_DIR))).try_collect().await.map_err(|e| error::store("listing the raw lake", e))?;
     let mut found: Vec<RawObject> = found.into_iter().filter_map(|meta| parse(&meta.location, meta.size)).collect();
     if found.is_empty() {
         return Err(Error::not_found(format!(
@@ -244,7 +245,9 @@ impl RawPiece {
         }
         let mut content = Vec::new();
         let mut decoder = MultiGzDecoder::new(&self.bytes[..]).take(GUNZIPPED_BYTES_MAX);
-        decoder.read_to_end(&mut content).map_err(|e| Error::corrupt(format!("decompressing '{}'", self.object.path)).with_source(e))?;
+        decoder
+            .read_to_end(&mut content)
+            .map_err(|e| Error::corrupt(format!("decompressing '{}'", self.object.path)).with_source(e))?;
         if content.len() as u64 == GUNZIPPED_BYTES_MAX {
             return Err(Error::invalid(format!("'{}' holds over {GUNZIPPED_BYTES_MAX} bytes", self.object.path)));
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::SchemaRef;
-use pinlake_core::pipeline::{Problem, TableSpec};
 use pinlake_core::Result;
+use pinlake_core::pipeline::{Problem, TableSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::clean::Cleaning;

@@ -56,8 +56,9 @@ pub fn with_meta(clean: &Schema) -> SchemaRef {
 /// The Delta columns of an Arrow schema.
 pub(crate) fn delta_columns(schema: &Schema) -> Result<Vec<StructField>> {
     let plain = Schema::new(schema.fields().iter().map(|field| plain_field(field)).collect::<Vec<_>>());
-    let delta: StructType =
-        (&plain).try_into_kernel().map_err(|error| Error::invalid("a column's type can't be stored in a Delta table").with_source(error))?;
+    let delta: StructType = (&plain)
+        .try_into_kernel()
+        .map_err(|error| Error::invalid("a column's type can't be stored in a Delta table").with_source(error))?;
     Ok(delta.fields().cloned().collect())
 }
 

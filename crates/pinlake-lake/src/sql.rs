@@ -32,7 +32,9 @@ pub(crate) fn config() -> SessionConfig {
 pub(crate) fn cleaning_context(raw: &SchemaRef) -> Result<SessionContext> {
     let context = SessionContext::new_with_config(config());
     functions::register(&context);
-    context.register_table(RAW_TABLE, Arc::new(EmptyTable::new(raw.clone()))).map_err(|e| error::query("naming the raw records", e))?;
+    context
+        .register_table(RAW_TABLE, Arc::new(EmptyTable::new(raw.clone())))
+        .map_err(|e| error::query("naming the raw records", e))?;
     Ok(context)
 }
 

@@ -55,7 +55,8 @@ impl Store {
         std::fs::create_dir_all(path).map_err(failed)?;
         let path = path.canonicalize().map_err(failed)?;
         let objects = LocalFileSystem::new_with_prefix(&path).map_err(|e| error::store("opening a local folder", e))?;
-        let url = Url::from_directory_path(&path).map_err(|()| Error::invalid(format!("'{}' is not an absolute path", path.display())))?;
+        let url = Url::from_directory_path(&path)
+            .map_err(|()| Error::invalid(format!("'{}' is not an absolute path", path.display())))?;
         Ok(Self::over(Arc::new(objects), url))
     }
 
@@ -68,7 +69,11 @@ impl Store {
 
     /// The objects, with paths relative to the place.
     pub fn objects(&self) -> Arc<dyn ObjectStore> {
-        if self.path.as_ref().is_empty() { self.root.clone() } else { Arc::new(PrefixStore::new(self.root.clone(), self.path.clone())) }
+        if self.path.as_ref().is_empty() {
+            self.root.clone()
+        } else {
+            Arc::new(PrefixStore::new(self.root.clone(), self.path.clone()))
+        }
     }
 
     /// The whole store, of which the place is [`Store::path`].

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{
+    Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use pinlake_core::pipeline::{Route, Routed};
 use serde::{Deserialize, Serialize};
@@ -45,7 +47,13 @@ pub(crate) struct PreparedRead {
 }
 
 /// Decodes and cleans the records of `batches` from `from` on. Pure work, for a blocking thread.
-pub(crate) fn prepare(recipe: &Recipe, of: &TopicPartition, route: &Route, from: Offset, batches: &[Batch]) -> Result<PreparedRead> {
+pub(crate) fn prepare(
+    recipe: &Recipe,
+    of: &TopicPartition,
+    route: &Route,
+    from: Offset,
+    batches: &[Batch],
+) -> Result<PreparedRead> {
     let mut records: Vec<&[u8]> = Vec::new();
     let (mut places, mut unclaimed, mut elsewhere) = (Vec::new(), Vec::new(), 0);
     for batch in batches.iter().filter(|batch| !batch.is_control()) {
@@ -144,7 +152,12 @@ impl Stream {
 
 /// Clean rows followed by where each came from. Text is copied out of the chunk it was decoded in, so that a few rows do not
 /// keep a whole chunk in memory.
-pub(crate) fn with_places(schema: &SchemaRef, rows: &RecordBatch, of: &TopicPartition, places: &[(Offset, Timestamp)]) -> Result<RecordBatch> {
+pub(crate) fn with_places(
+    schema: &SchemaRef,
+    rows: &RecordBatch,
+    of: &TopicPartition,
+    places: &[(Offset, Timestamp)],
+) -> Result<RecordBatch> {
     let mut columns: Vec<ArrayRef> = rows.columns().iter().map(compact).collect();
     let topic = StringViewArray::from_iter_values(std::iter::repeat_n(of.topic.as_str(), places.len()));
     let partition = Int32Array::from_value(of.partition.0.cast_signed(), places.len());

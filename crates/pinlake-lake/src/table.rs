@@ -131,7 +131,9 @@ impl Table {
         let added = change.add.into_iter().map(|file| Action::Add(Add { data_change, ..file }));
         let transactions = change.transactions.into_iter();
         let transactions = transactions.map(|(id, version)| Transaction::new_with_last_update(id, version, Some(now))).collect();
-        let properties = CommitProperties::default().with_application_transactions(transactions).with_metadata(change.info.map(|info| (INFO_KEY.to_owned(), info)));
+        let properties = CommitProperties::default()
+            .with_application_transactions(transactions)
+            .with_metadata(change.info.map(|info| (INFO_KEY.to_owned(), info)));
         let builder: CommitBuilder = properties.into();
         let operation = if data_change {
             let mode = if change.replace { SaveMode::Overwrite } else { SaveMode::Append };
@@ -141,7 +143,8 @@ impl Table {
         };
         let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
         let snapshot: &dyn TableReference = state.snapshot();
-        let commit = builder.with_actions(removed.chain(added).collect()).build(Some(snapshot), self.delta.log_store(), operation);
+        let commit =
+            builder.with_actions(removed.chain(added).collect()).build(Some(snapshot), self.delta.log_store(), operation);
         let done = commit.await.map_err(|e| error::delta("committing", e))?;
         self.delta.state = Some(done.snapshot());
         Ok(done.version())
@@ -172,14 +175,20 @@ async fn create(store: &Store, name: &str, schema: &Schema) -> Result<DeltaTable
 
 fn check_schema(delta: &DeltaTable, schema: &Schema, name: &str) -> Result<()> {
     let state = delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
-    let found: Vec<(String, String)> = state.schema().fields().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
-    let wanted: Vec<(String, String)> = delta_columns(schema)?.iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+    let found: Vec<(String, String)> =
+        state.schema().fields().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+    let wanted: Vec<(String, String)> =
+        delta_columns(schema)?.iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
     if found == wanted {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::Conflict,
-        format!("table '{name}' exists with other columns ({}) than its cleaning yields ({}): give it another folder, or change the cleaning back", list(&found), list(&wanted)),
+        format!(
+            "table '{name}' exists with other columns ({}) than its cleaning yields ({}): give it another folder, or change the cleaning back",
+            list(&found),
+            list(&wanted)
+        ),
     ))
 }
 

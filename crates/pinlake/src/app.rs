@@ -39,7 +39,7 @@ pub(crate) struct App {
 
 impl App {
     /// Starts everything; `tick` is told of each part as it gets ready.
-    pub(crate) async fn start(config: &Config, metrics: PrometheusHandle, tick: &dyn Fn(&str)) -> Result<App> {
+    pub(crate) async fn start(config: &Config, metrics: PrometheusHandle, tick: &(dyn Fn(&str) + Sync)) -> Result<App> {
         let pipeline = Arc::new(pipeline_files::load(config.pipeline_folder())?);
         let clock = Clock::System;
         let followers = Followers::default();
@@ -50,7 +50,9 @@ impl App {
         let shared: Arc<dyn Log> = log.clone();
         let store = Store::open(&config.store_location())?;
         let limits = QueryLimits { memory_bytes: config.query.memory_bytes_max(), time: config.query.time_max() };
-        let lake = Lake::start(shared.clone(), &followers, pipeline.clone(), store, clock.clone(), limits).await.context("starting the lake")?;
+        let lake = Lake::start(shared.clone(), &followers, pipeline.clone(), store, clock.clone(), limits)
+            .await
+            .context("starting the lake")?;
         let lake = Arc::new(lake);
         tick("archive and tables");
         let doors = Doors::new(shared.clone(), clock, door_settings(config), auto_create(config, pipeline));
@@ -73,8 +75,9 @@ impl App {
         self.server.await.context("the HTTP server stopped")??;
         self.measures.abort();
         let lake = self.lake.stop().await;
-        self.log.close().await;
-        lake.context("committing what the tables hold")
+        let closed = self.log.close().await;
+        lake.context("committing what the tables hold")?;
+        closed.context("closing the log")
     }
 }
 

@@ -42,7 +42,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  pinlake generate raw --posts 10000 && pinlake batch raw out && head out/answers.json")]
     Batch(BatchArgs),
     /// Ask a running server in SQL
-    #[command(after_help = "Example:\n  pinlake query 'SELECT country, count(*) AS posts FROM geo GROUP BY country ORDER BY posts DESC LIMIT 5'")]
+    #[command(
+        after_help = "Example:\n  pinlake query 'SELECT country, count(*) AS posts FROM geo GROUP BY country ORDER BY posts DESC LIMIT 5'"
+    )]
     Query(QueryArgs),
     /// List the pipeline's questions, or answer one
     #[command(after_help = "Example:\n  pinlake questions top_user_by_country")]

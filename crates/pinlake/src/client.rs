@@ -33,8 +33,10 @@ impl Client {
 
     /// Appends records through the Kafka REST door.
     pub(crate) async fn produce(&self, topic: &str, body: Value) -> Result<()> {
-        let request = self.http.post(format!("{}/topics/{topic}", self.base)).header("Content-Type", "application/vnd.kafka.json.v2+json");
-        let answer = request.body(body.to_string()).send().await.with_context(|| format!("no server answers at {}", self.base))?;
+        let request =
+            self.http.post(format!("{}/topics/{topic}", self.base)).header("Content-Type", "application/vnd.kafka.json.v2+json");
+        let answer =
+            request.body(body.to_string()).send().await.with_context(|| format!("no server answers at {}", self.base))?;
         let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
         if !status.is_success() {
             bail!("{text} ({status})");
@@ -47,14 +49,17 @@ impl Client {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let unreachable = || format!("no server answers at {}: start one with 'pinlake serve', or name it with --server", self.base);
+        let unreachable =
+            || format!("no server answers at {}: start one with 'pinlake serve', or name it with --server", self.base);
         let answer = request.send().await.with_context(unreachable)?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
         let text = answer.text().await.unwrap_or_default();
-        let message = serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()));
+        let message = serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()));
         bail!("{} ({status})", message.unwrap_or(text))
     }
 }

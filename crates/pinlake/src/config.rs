@@ -165,7 +165,10 @@ fn set_by_name(values: &mut Value, name: &str, value: String) {
     };
     if let Some(place) = options.get_mut(name) {
         // Numbers and booleans keep their type where the text is one.
-        *place = serde_json::from_str(&value).ok().filter(|parsed: &Value| !place.is_string() && !parsed.is_object()).unwrap_or(Value::String(value));
+        *place = serde_json::from_str(&value)
+            .ok()
+            .filter(|parsed: &Value| !place.is_string() && !parsed.is_object())
+            .unwrap_or(Value::String(value));
     } else if let Some(key) = nested(options) {
         let rest = name[key.len() + 1..].to_owned();
         set_by_name(options.get_mut(&key).expect("the key was just found"), &rest, value);

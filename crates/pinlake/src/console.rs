@@ -10,8 +10,9 @@ use pinlake_lake::sql::encode;
 use pinlake_lake::stream::Standing;
 use pinlake_log::DiskLog;
 use pinlake_web::answers::{
-    ArchiveTrace, Column, Flushed, FlushedTable, Ledger, LogRecord, Outcome, Part, PartitionLedger, Payload, Quarantine, QuarantinedRecord,
-    QuestionSummary, Readiness, Rebuilt, TableDetail, TableLedger, TablePosition, TableSummary, TableTrace, Topic, Trace,
+    ArchiveTrace, Column, Flushed, FlushedTable, Ledger, LogRecord, Outcome, Part, PartitionLedger, Payload, Quarantine,
+    QuarantinedRecord, QuestionSummary, Readiness, Rebuilt, TableDetail, TableLedger, TablePosition, TableSummary, TableTrace,
+    Topic, Trace,
 };
 use pinlake_web::console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 use serde_json::{Map, Value};
@@ -36,7 +37,8 @@ impl AppConsole {
         }
         let pipeline = self.lake.pipeline();
         let tables = pipeline.tables.iter().filter(|table| table.topics.follows(&topic.name)).map(|table| table.name.clone());
-        Ok(Topic::of(topic, &ranges, tables.collect()))
+        let tables = tables.collect();
+        Ok(Topic::of(topic, &ranges, tables))
     }
 
     /// The rows of a query as JSON objects.
@@ -45,7 +47,9 @@ impl AppConsole {
         let mut rows = Vec::new();
         for batch in &result.batches {
             let names: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
-            rows.extend(encode::rows_of(batch)?.into_iter().map(|values| names.iter().cloned().zip(values).collect::<Map<_, _>>()));
+            rows.extend(
+                encode::rows_of(batch)?.into_iter().map(|values| names.iter().cloned().zip(values).collect::<Map<_, _>>()),
+            );
         }
         Ok(rows)
     }
@@ -85,7 +89,9 @@ impl AppConsole {
         let key = records.iter().flat_map(|batch| batch.records()).filter_map(Result::ok).find(|record| record.offset == offset);
         let route = self.lake.pipeline().route(index, &of.topic);
         match (key, route) {
-            (Some(record), Some(route)) if route.of(record.key) == pinlake_core::pipeline::Routed::Elsewhere => Ok(Outcome::Elsewhere),
+            (Some(record), Some(route)) if route.of(record.key) == pinlake_core::pipeline::Routed::Elsewhere => {
+                Ok(Outcome::Elsewhere)
+            }
             _ => Ok(Outcome::Duplicate),
         }
     }
@@ -135,7 +141,9 @@ impl Console for AppConsole {
 
     async fn delete_topic(&self, name: &TopicName) -> Result<()> {
         if self.lake.pipeline().follows(name) {
-            return Err(Error::conflict(format!("topic '{name}' feeds a table of the pipeline, which stands for its records: it can't be deleted")));
+            return Err(Error::conflict(format!(
+                "topic '{name}' feeds a table of the pipeline, which stands for its records: it can't be deleted"
+            )));
         }
         self.log.delete_topic(name).await
     }
@@ -250,7 +258,14 @@ impl Console for AppConsole {
                 tables.push(TableTrace { table, outcome: self.table_trace(index, of, offset).await? });
             }
         }
-        Ok(Trace { topic: of.topic.clone(), partition: of.partition.0, offset: offset.0, in_log: range.contains(offset), archive, tables })
+        Ok(Trace {
+            topic: of.topic.clone(),
+            partition: of.partition.0,
+            offset: offset.0,
+            in_log: range.contains(offset),
+            archive,
+            tables,
+        })
     }
 
     async fn readiness(&self) -> Readiness {

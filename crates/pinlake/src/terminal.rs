@@ -31,7 +31,8 @@ pub(crate) fn table(answer: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    let head: Vec<String> = list(answer.get("columns")).iter().map(|column| plain(column.get("name").unwrap_or(&Value::Null))).collect();
+    let head: Vec<String> =
+        list(answer.get("columns")).iter().map(|column| plain(column.get("name").unwrap_or(&Value::Null))).collect();
     let rows: Vec<Vec<String>> = list(answer.get("rows")).iter().map(|row| list(Some(row)).iter().map(plain).collect()).collect();
     grid(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
 }
@@ -39,7 +40,7 @@ pub(crate) fn table(answer: &Value) -> String {
 /// Rows under column names.
 pub(crate) fn grid(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut grid = comfy_table::Table::new();
-    grid.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    grid.load_preset(comfy_table::presets::NOTHING);
     grid.set_header(head);
     grid.add_rows(rows);
     grid.to_string()
@@ -60,7 +61,8 @@ impl Bar {
 
     /// A bar that is moved by hand.
     pub(crate) fn counter(label: &'static str) -> Bar {
-        let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}").expect("the template is constant");
+        let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}")
+            .expect("the template is constant");
         let hidden = !std::io::stderr().is_terminal();
         let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::new(0) };
         bar.set_style(style);

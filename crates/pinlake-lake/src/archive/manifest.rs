@@ -93,7 +93,8 @@ impl Manifest {
             writer.write(&rows)?;
             writer.close()
         };
-        let closing = tokio::task::spawn_blocking(write).await.map_err(|e| Error::internal("writing the manifest").with_source(e))??;
+        let closing =
+            tokio::task::spawn_blocking(write).await.map_err(|e| Error::internal("writing the manifest").with_source(e))??;
         let file = closing.finish(&schema(), clock).await?;
         let transactions = entries.iter().map(|entry| (entry.of.to_string(), positions[&entry.of].0));
         let transactions: BTreeMap<String, i64> = transactions.collect();
@@ -133,7 +134,8 @@ impl Manifest {
 }
 
 fn rows(entries: &[ManifestEntry]) -> Result<RecordBatch> {
-    let text = |of: fn(&ManifestEntry) -> &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(entries.iter().map(of))) };
+    let text =
+        |of: fn(&ManifestEntry) -> &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(entries.iter().map(of))) };
     let long = |of: fn(&ManifestEntry) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(entries.iter().map(of))) };
     let columns: Vec<ArrayRef> = vec![
         text(|entry| &entry.object),

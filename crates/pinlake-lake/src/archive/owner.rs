@@ -101,7 +101,9 @@ impl Owner {
             };
             match done {
                 // What is buffered stays so, and the next tick tries again.
-                Err(error) if error.kind() == ErrorKind::Retry => tracing::warn!(%error, "the archive's store failed, trying again"),
+                Err(error) if error.kind() == ErrorKind::Retry => {
+                    tracing::warn!(%error, "the archive's store failed, trying again")
+                }
                 done => done?,
             }
         }
@@ -111,7 +113,8 @@ impl Owner {
         self.look_for_topics().await?;
         let age_max = self.flush_limits().age;
         let is_old = |buffer: &Buffer| buffer.since.is_some_and(|since| since.elapsed() >= age_max);
-        let old: Vec<TopicPartition> = self.buffers.iter().filter(|(_, buffer)| is_old(buffer)).map(|(of, _)| of.clone()).collect();
+        let old: Vec<TopicPartition> =
+            self.buffers.iter().filter(|(_, buffer)| is_old(buffer)).map(|(of, _)| of.clone()).collect();
         for of in old {
             self.write(&of).await?;
         }
@@ -306,4 +309,3 @@ async fn fetch(objects: &dyn ObjectStore, path: &Path) -> Result<bytes::Bytes> {
     let failed = |e| error::store(&format!("reading object '{path}'"), e);
     objects.get(path).await.map_err(failed)?.bytes().await.map_err(failed)
 }
-

@@ -50,7 +50,9 @@ fn expr_problem(expr: &Expr) -> Option<String> {
             Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
                 Some(format!("the cleaning is not repeatable: {}() depends on time or chance", call.func.name()))
             }
-            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => Some("the cleaning is not row-local: it has a subquery".to_owned()),
+            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_) => {
+                Some("the cleaning is not row-local: it has a subquery".to_owned())
+            }
             _ => None,
         };
         Ok(if wrong.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })

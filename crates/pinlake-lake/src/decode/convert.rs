@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringViewArray};
 use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringViewArray,
+};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use pinlake_core::Result;
 

@@ -10,7 +10,12 @@ use super::*;
 
 fn decoder() -> Decoder {
     let column = |name: &str, kind| RawColumn { name: name.to_owned(), kind };
-    Decoder::new(&[column("ind", RawType::Bigint), column("name", RawType::String), column("price", RawType::Double), column("ok", RawType::Boolean)])
+    Decoder::new(&[
+        column("ind", RawType::Bigint),
+        column("name", RawType::String),
+        column("price", RawType::Double),
+        column("ok", RawType::Boolean),
+    ])
 }
 
 /// The `ind`s of the decoded rows with their sources, and the reasons of the others.

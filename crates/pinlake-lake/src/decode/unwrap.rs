@@ -15,9 +15,9 @@ pub(super) fn object(record: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     for _ in 0..=DEPTH_MAX {
         let inner = match current.first() {
             Some(b'{') => return Ok(current),
-            Some(b'"') => {
-                serde_json::from_slice::<String>(&current).map(String::into_bytes).map_err(|error| format!("not JSON: {error}"))?
-            }
+            Some(b'"') => serde_json::from_slice::<String>(&current)
+                .map(String::into_bytes)
+                .map_err(|error| format!("not JSON: {error}"))?,
             Some(b'[') => return Err("a JSON array, not an object".to_owned()),
             None => return Err("empty".to_owned()),
             Some(_) => match STANDARD.decode(&current) {
@@ -36,7 +36,10 @@ pub(super) fn why_not(record: &[u8]) -> String {
         Err(error) => format!("not JSON: {error}"),
         Ok(Value::Object(fields)) => {
             let nested = fields.iter().find(|(_, value)| value.is_array() || value.is_object());
-            nested.map_or_else(|| "does not fit the declared columns".to_owned(), |(name, _)| format!("{name} is nested, not a plain value"))
+            nested.map_or_else(
+                || "does not fit the declared columns".to_owned(),
+                |(name, _)| format!("{name} is nested, not a plain value"),
+            )
         }
         Ok(value) => format!("a JSON {}, not an object", kind(&value)),
     }

@@ -159,7 +159,11 @@ impl Owner {
 }
 
 /// Commits, and finds out what happened when the store does not say: the commit is ours if the table stands where we want it.
-async fn commit_until_known(table: &mut Table, change: impl Fn() -> Result<Change>, wanted: &BTreeMap<TopicPartition, Standing>) -> Result<()> {
+async fn commit_until_known(
+    table: &mut Table,
+    change: impl Fn() -> Result<Change>,
+    wanted: &BTreeMap<TopicPartition, Standing>,
+) -> Result<()> {
     let mut failed = None;
     for _ in 0..TRIES_MAX {
         if failed.is_some() {
@@ -198,7 +202,8 @@ async fn commit_replacing(table: &mut Table, change: impl Fn() -> Result<Change>
 
 /// The positions that moved, as transaction ids.
 fn moved(before: &BTreeMap<TopicPartition, Standing>, now: &BTreeMap<TopicPartition, Standing>) -> Vec<(String, i64)> {
-    let has_moved = |(of, standing): &(&TopicPartition, &Standing)| before.get(of).is_none_or(|before| before.position != standing.position);
+    let has_moved =
+        |(of, standing): &(&TopicPartition, &Standing)| before.get(of).is_none_or(|before| before.position != standing.position);
     now.iter().filter(has_moved).map(|(of, standing)| (of.to_string(), standing.position.0)).collect()
 }
 

@@ -172,7 +172,9 @@ impl Owner {
 
     /// Whether everything before `ends` was taken; partitions of other tables do not count.
     fn has_reached(&self, ends: &Ends) -> bool {
-        let reached = |(of, end): &(&TopicPartition, &pinlake_core::Offset)| self.stream.standings.get(of).is_some_and(|standing| standing.position >= **end);
+        let reached = |(of, end): &(&TopicPartition, &pinlake_core::Offset)| {
+            self.stream.standings.get(of).is_some_and(|standing| standing.position >= **end)
+        };
         ends.iter().filter(|(of, end)| end.0 > 0 && self.routes.contains_key(of)).all(|end| reached(&end))
     }
 
@@ -232,7 +234,8 @@ impl Owner {
         let recipe = self.recipe.clone();
         let route = self.routes.get(&read.of).cloned().unwrap_or(Route::All);
         let prepare = move || stream::prepare(&recipe, &read.of, &route, read.from, &read.batches);
-        let prepared = tokio::task::spawn_blocking(prepare).await.map_err(|e| Error::internal("cleaning stopped").with_source(e))??;
+        let prepared =
+            tokio::task::spawn_blocking(prepare).await.map_err(|e| Error::internal("cleaning stopped").with_source(e))??;
         let index = &mut self.index;
         self.stream.take(prepared, |prepared| prepared.admit(index))
     }

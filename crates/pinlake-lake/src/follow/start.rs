@@ -38,7 +38,8 @@ impl CommitInfo {
 /// Where `table` stands, as its last commit says; nothing for a new table.
 pub(super) async fn standings(table: &Table) -> Result<BTreeMap<TopicPartition, Standing>> {
     let Some(info) = table.last_info().await? else { return Ok(BTreeMap::new()) };
-    let info: CommitInfo = serde_json::from_value(info).map_err(|e| Error::corrupt("the last commit's positions do not read").with_source(e))?;
+    let info: CommitInfo =
+        serde_json::from_value(info).map_err(|e| Error::corrupt("the last commit's positions do not read").with_source(e))?;
     info.standings.into_iter().map(|(of, standing)| Ok((of.parse()?, standing))).collect()
 }
 
@@ -48,7 +49,8 @@ pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: Foll
     let schema = with_meta(recipe.schema());
     let table = Table::open(settings.table.clone(), &spec.name, schema.clone(), settings.clock.clone()).await?;
     let quarantine_name = format!("quarantine.{}", spec.name);
-    let quarantine = Table::open(settings.quarantine.clone(), &quarantine_name, quarantine::schema(), settings.clock.clone()).await?;
+    let quarantine =
+        Table::open(settings.quarantine.clone(), &quarantine_name, quarantine::schema(), settings.clock.clone()).await?;
     let index = load_keys(&table, &recipe).await?;
     let mut stream = Stream::new(schema);
     stream.standings = standings(&table).await?;

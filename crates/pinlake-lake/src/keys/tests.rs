@@ -6,11 +6,12 @@ fn admissions(index: &mut KeyIndex, rows: &[(u64, u32)]) -> Vec<Admission> {
     let keys = Keys::Integer(rows.iter().map(|row| row.0).collect());
     let digests: Vec<u32> = rows.iter().map(|row| row.1).collect();
     let mut found = Vec::new();
-    index.admit(&keys, &digests, |row, admission| {
-        assert_eq!(row, found.len());
-        found.push(admission);
-    })
-    .unwrap();
+    index
+        .admit(&keys, &digests, |row, admission| {
+            assert_eq!(row, found.len());
+            found.push(admission);
+        })
+        .unwrap();
     found
 }
 

@@ -39,8 +39,13 @@ impl Lake {
         let entries = self.archive.entries().await?;
         let entries: Vec<ManifestEntry> = entries.into_iter().filter(|entry| ends.contains_key(&entry.of)).collect();
         let bounds = contiguous(&entries)?;
-        if ends.keys().any(|of| matches!(self.pipeline.route(index, &of.topic), Some(pinlake_core::pipeline::Route::ByKey { .. })) && bounds.contains_key(of)) {
-            return Err(Error::invalid(format!("table '{name}' shares a topic, and the archive does not keep the keys that tell whose a record is")));
+        if ends.keys().any(|of| {
+            matches!(self.pipeline.route(index, &of.topic), Some(pinlake_core::pipeline::Route::ByKey { .. }))
+                && bounds.contains_key(of)
+        }) {
+            return Err(Error::invalid(format!(
+                "table '{name}' shares a topic, and the archive does not keep the keys that tell whose a record is"
+            )));
         }
         let objects = entries.into_iter().map(raw_object).collect();
         let (into, quarantine) = (self.store.folder(TABLES_DIR).folder(name), self.store.folder(QUARANTINE_DIR).folder(name));
@@ -49,7 +54,10 @@ impl Lake {
         let mut counts = Counts::default();
         built.counts.values().for_each(|partition| counts.add(partition));
         let standing = |(of, (start, position)): (&TopicPartition, &(Offset, Offset))| {
-            (of.clone(), Standing { start: *start, position: *position, counts: built.counts.get(of).copied().unwrap_or_default() })
+            (
+                of.clone(),
+                Standing { start: *start, position: *position, counts: built.counts.get(of).copied().unwrap_or_default() },
+            )
         };
         let standings = bounds.iter().map(standing).collect();
         let version = table.replace(built, standings).await?;
@@ -71,5 +79,11 @@ fn contiguous(entries: &[ManifestEntry]) -> Result<BTreeMap<TopicPartition, (Off
 }
 
 fn raw_object(entry: ManifestEntry) -> RawObject {
-    RawObject { path: Path::from(entry.object), size: entry.bytes, of: entry.of, start: entry.first, times: Arc::from(entry.times) }
+    RawObject {
+        path: Path::from(entry.object),
+        size: entry.bytes,
+        of: entry.of,
+        start: entry.first,
+        times: Arc::from(entry.times),
+    }
 }

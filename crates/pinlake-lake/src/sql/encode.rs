@@ -76,11 +76,13 @@ pub fn type_name(data_type: &DataType) -> String {
 fn values(column: &ArrayRef) -> Result<Vec<Value>> {
     let failed = |e| error::arrow("encoding an answer", e);
     let batch = RecordBatch::try_from_iter_with_nullable([("v", column.clone(), true)]).map_err(failed)?;
-    let mut writer = arrow_json::WriterBuilder::new().with_explicit_nulls(true).build::<_, arrow_json::writer::LineDelimited>(Vec::new());
+    let mut writer =
+        arrow_json::WriterBuilder::new().with_explicit_nulls(true).build::<_, arrow_json::writer::LineDelimited>(Vec::new());
     writer.write(&batch).map_err(failed)?;
     writer.finish().map_err(failed)?;
     let lines = writer.into_inner();
-    let value = |line: &[u8]| serde_json::from_slice::<Map<String, Value>>(line).map(|mut row| row.remove("v").unwrap_or(Value::Null));
+    let value =
+        |line: &[u8]| serde_json::from_slice::<Map<String, Value>>(line).map(|mut row| row.remove("v").unwrap_or(Value::Null));
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(value).collect::<Result<_, _>>().map_err(|e| Error::internal("encoding an answer").with_source(e))
 }

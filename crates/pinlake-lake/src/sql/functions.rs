@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, Int64Builder};
 use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{Array, Int64Builder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;

@@ -9,8 +9,8 @@ use pinlake_lake::batch::{self, Progress};
 use pinlake_lake::store::Store;
 
 use crate::cli::BatchArgs;
-use crate::terminal::{self, Bar};
 use crate::pipeline_files;
+use crate::terminal::{self, Bar};
 
 /// Runs the command.
 pub(crate) async fn run(args: BatchArgs) -> Result<()> {
@@ -19,7 +19,8 @@ pub(crate) async fn run(args: BatchArgs) -> Result<()> {
     let out = Store::open(&args.out).context("opening the output")?;
     let progress = Arc::new(Progress::default());
     let shown = progress.clone();
-    let bar = Bar::bytes("cleaning", move || (shown.bytes_done.load(Ordering::Relaxed), shown.bytes_total.load(Ordering::Relaxed)));
+    let bar =
+        Bar::bytes("cleaning", move || (shown.bytes_done.load(Ordering::Relaxed), shown.bytes_total.load(Ordering::Relaxed)));
     let done = batch::run(&raw, &out, &pipeline, &Clock::System, &progress).await;
     drop(bar);
     let summary = done?;

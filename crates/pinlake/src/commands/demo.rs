@@ -12,8 +12,8 @@ use crate::app::App;
 use crate::cli::DemoArgs;
 use crate::client::Client;
 use crate::config;
-use crate::terminal::{self, Bar};
 use crate::telemetry;
+use crate::terminal::{self, Bar};
 
 /// Records of one request: few enough to look like many clients, enough to be quick.
 const RECORDS_A_REQUEST: usize = 20;
@@ -110,6 +110,8 @@ async fn stay(server: &str) -> Result<()> {
     terminal::line("  SQL               pinlake query 'SELECT count(*) FROM pin'");
     terminal::line("  questions         pinlake questions");
     terminal::line("  the ledger        pinlake prove");
-    terminal::line(format!("  Kafka REST        curl -X POST {server}/topics/0a1b2c3d4e5f.pin -H 'Content-Type: application/vnd.kafka.json.v2+json' -d '{{\"records\":[{{\"value\":{{\"index\":1}}}}]}}'"));
+    terminal::line(format!(
+        "  Kafka REST        curl -X POST {server}/topics/0a1b2c3d4e5f.pin -H 'Content-Type: application/vnd.kafka.json.v2+json' -d '{{\"records\":[{{\"value\":{{\"index\":1}}}}]}}'"
+    ));
     serve::asked_to_end().await
 }

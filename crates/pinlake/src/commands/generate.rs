@@ -27,7 +27,7 @@ pub(crate) async fn run(args: GenerateArgs) -> Result<()> {
                 Ok(format!("{} posts in {shown}; next: pinlake batch {shown} out", args.posts))
             }
             GenerateFormat::Mysql => {
-                let options = DumpOptions { posts: args.posts, seed: args.seed, ..DumpOptions::default() };
+                let options = DumpOptions { rows: args.posts, seed: args.seed };
                 write_mysql_dump(&args.out, &options, &|done, total| bar.set(done, Some(total)))?;
                 Ok(format!("{} posts in {shown}; next: mariadb < {shown}", args.posts))
             }

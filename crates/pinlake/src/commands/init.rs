@@ -24,6 +24,9 @@ pub(crate) fn run(args: &InitArgs) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("writing '{}'", path.display()))?;
     }
     let shown = dir.display();
-    terminal::line(format!("wrote {} files to {shown}; next: pinlake check {shown} && pinlake serve --config {shown}/{CONFIG_FILE}", files.len()));
+    terminal::line(format!(
+        "wrote {} files to {shown}; next: pinlake check {shown} && pinlake serve --config {shown}/{CONFIG_FILE}",
+        files.len()
+    ));
     Ok(())
 }

@@ -21,7 +21,19 @@ pub(crate) async fn run(args: ProveArgs) -> Result<()> {
 
 /// Prints the ledger as a table.
 pub(crate) fn show(ledger: &Ledger) {
-    let head = ["table", "source", "records", "rows", "quarantined", "duplicates", "conflicts", "elsewhere", "archived", "lost", "doubled"];
+    let head = [
+        "table",
+        "source",
+        "records",
+        "rows",
+        "quarantined",
+        "duplicates",
+        "conflicts",
+        "elsewhere",
+        "archived",
+        "lost",
+        "doubled",
+    ];
     let mut rows = Vec::new();
     for table in &ledger.tables {
         for line in &table.partitions {
@@ -43,5 +55,9 @@ pub(crate) fn show(ledger: &Ledger) {
     }
     terminal::line(terminal::grid(&head, &rows));
     let lost: u64 = ledger.tables.iter().flat_map(|table| &table.partitions).map(|line| line.lost + line.doubled).sum();
-    terminal::line(if ledger.closed { "the ledger closes: 0 lost, 0 doubled".to_owned() } else { format!("THE LEDGER DOES NOT CLOSE: {lost} records") });
+    terminal::line(if ledger.closed {
+        "the ledger closes: 0 lost, 0 doubled".to_owned()
+    } else {
+        format!("THE LEDGER DOES NOT CLOSE: {lost} records")
+    });
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cli::{OutputFormat, QuestionsArgs, QueryArgs};
+use crate::cli::{OutputFormat, QueryArgs, QuestionsArgs};
 use crate::client::Client;
 use crate::terminal;
 
@@ -42,6 +42,9 @@ fn show(answer: &str, format: OutputFormat) -> Result<()> {
     terminal::line(terminal::table(&answer));
     let rows = answer.get("row_count").and_then(Value::as_u64).unwrap_or_default();
     let more = if answer.get("truncated").and_then(Value::as_bool).unwrap_or_default() { ", more were left out" } else { "" };
-    terminal::line(format!("{rows} rows in {:.1} ms{more}", answer.get("elapsed_ms").and_then(Value::as_f64).unwrap_or_default()));
+    terminal::line(format!(
+        "{rows} rows in {:.1} ms{more}",
+        answer.get("elapsed_ms").and_then(Value::as_f64).unwrap_or_default()
+    ));
     Ok(())
 }

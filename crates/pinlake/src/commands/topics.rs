@@ -49,8 +49,11 @@ async fn list(client: &Client) -> Result<()> {
     let answer = client.get("/api/v1/topics").await?;
     let topics = answer.as_array().or_else(|| answer.get("topics")?.as_array()).cloned().unwrap_or_default();
     let row = |topic: &Value| {
-        let text = |field: &str| topic.get(field).map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        let tables: Vec<&str> = topic.get("tables").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let text = |field: &str| {
+            topic.get(field).map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        };
+        let tables: Vec<&str> =
+            topic.get("tables").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         vec![text("name"), text("partitions"), text("records"), tables.join(", ")]
     };
     terminal::line(terminal::grid(&["topic", "partitions", "records", "tables"], &topics.iter().map(row).collect::<Vec<_>>()));
@@ -82,8 +85,21 @@ async fn tail(client: &Client, topic: &str, partition: u32, mut from: u64, limit
 }
 
 async fn produce(client: &Client, topic: &str) -> Result<()> {
-    let mut values = Vec::new();
     let mut sent = 0;
+    loop {
+        let values = tokio::task::spawn_blocking(read_values).await.context("reading standard input")??;
+        if values.is_empty() {
+            break;
+        }
+        sent += send(client, topic, values).await?;
+    }
+    terminal::line(format!("{sent} records"));
+    Ok(())
+}
+
+/// The next JSON values of standard input; none at its end.
+fn read_values() -> Result<Vec<Value>> {
+    let mut values = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.context("reading standard input")?;
         if !line.trim().is_empty() {
@@ -91,14 +107,10 @@ async fn produce(client: &Client, topic: &str) -> Result<()> {
             values.push(json!({"value": value}));
         }
         if values.len() == PRODUCE_AT_ONCE {
-            sent += send(client, topic, std::mem::take(&mut values)).await?;
+            break;
         }
     }
-    if !values.is_empty() {
-        sent += send(client, topic, values).await?;
-    }
-    terminal::line(format!("{sent} records"));
-    Ok(())
+    Ok(values)
 }
 
 async fn send(client: &Client, topic: &str, records: Vec<Value>) -> Result<usize> {
