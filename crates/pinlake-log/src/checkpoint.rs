@@ -25,8 +25,10 @@ pub(crate) struct Checkpoint {
     pub(crate) position: u64,
     /// The offset after them.
     pub(crate) next: Offset,
-    /// The segment's first and largest timestamps.
-    pub(crate) timestamps: Option<(i64, i64)>,
+    /// When the segment's first batch was appended.
+    pub(crate) began: Option<i64>,
+    /// Its largest timestamp.
+    pub(crate) max_timestamp: Option<i64>,
     /// The last batch's offset within the segment.
     pub(crate) last: u32,
     /// CRCs of the two index files as of here.
@@ -43,7 +45,8 @@ impl Checkpoint {
             segment: base,
             position: 0,
             next: base,
-            timestamps: None,
+            began: None,
+            max_timestamp: None,
             last: 0,
             index_crcs: (0, 0),
             producers,
@@ -54,11 +57,11 @@ impl Checkpoint {
     pub(crate) fn at_end_of(active: &Segment, producers: Vec<ProducerState>, durable: bool) -> io::Result<Self> {
         let extent = active.extent();
         let index = active.index().unwrap_or_default();
-        let timestamps = extent.first_timestamp.zip(extent.max_timestamp).map(|(first, largest)| (first.0, largest.0));
         Ok(Self {
             position: extent.bytes,
             next: extent.end,
-            timestamps,
+            began: extent.began.map(|began| began.0),
+            max_timestamp: extent.max_timestamp.map(|largest| largest.0),
             last: index.last(),
             index_crcs: active.write_index(&index, durable)?,
             ..Self::at_start_of(active.base, producers)

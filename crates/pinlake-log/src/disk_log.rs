@@ -28,7 +28,6 @@ const SPEC_FILE: &str = "topic.json";
 const PARTITIONS_AT_ONCE: usize = 16;
 
 /// The durable log on disk.
-#[derive(Debug)]
 pub struct DiskLog {
     inner: Arc<Inner>,
     timers: Mutex<Vec<AbortHandle>>,
@@ -43,7 +42,6 @@ pub struct StoppedPartition {
     pub error: Error,
 }
 
-#[derive(Debug)]
 struct Inner {
     dir: PathBuf,
     context: Arc<Context>,
@@ -134,6 +132,12 @@ impl DiskLog {
     }
 }
 
+impl std::fmt::Debug for DiskLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskLog").field("dir", &self.inner.dir).finish_non_exhaustive()
+    }
+}
+
 impl Drop for DiskLog {
     fn drop(&mut self) {
         self.stop_timers();
@@ -182,12 +186,13 @@ impl Inner {
     async fn load_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<Topic> {
         let partitions = stream::iter(0..spec.partitions).map(|number| {
             let (disk, interval) = (self.context.disk.clone(), self.context.settings.index_interval_bytes);
+            let now = self.context.clock.now();
             let dir = self.partition_dir(topic, number);
             let (id, spec) = (topic.partition(number), spec.clone());
             async move {
                 let recover = {
                     let dir = dir.clone();
-                    move || recovery::recover(&disk, &dir, interval)
+                    move || recovery::recover(&disk, &dir, interval, now)
                 };
                 let recovered = self.context.syncer.run(recover).await??;
                 Ok::<_, Error>(Arc::new(Partition::start(&self.context, id, spec, dir, recovered)))

@@ -23,8 +23,8 @@ pub(crate) struct Recovered {
     pub(crate) producers: Producers,
 }
 
-/// Recovers the partition in `dir`, which need not be there.
-pub(crate) fn recover(disk: &Disk, dir: &Path, interval: u32) -> Result<Recovered> {
+/// Recovers the partition in `dir`, which need not be there. A segment whose age is not known begins `now`.
+pub(crate) fn recover(disk: &Disk, dir: &Path, interval: u32, now: Timestamp) -> Result<Recovered> {
     let bases = clean_up(disk, dir).map_err(|error| failed("list", dir, error))?;
     let checkpoint = Checkpoint::load(disk, dir).map_err(|error| failed("read the checkpoint of", dir, error))?;
     let (Some(first), Some(last)) = (bases.first(), bases.last()) else {
@@ -41,7 +41,7 @@ pub(crate) fn recover(disk: &Disk, dir: &Path, interval: u32) -> Result<Recovere
     let start = *first;
     let checkpoint =
         checkpoint.filter(|noted| bases.contains(&noted.segment)).unwrap_or(Checkpoint::at_start_of(start, Vec::new()));
-    let mut recovery = Recovery { disk, dir, interval, segments: Vec::new(), producers: Producers::default() };
+    let mut recovery = Recovery { disk, dir, interval, now, segments: Vec::new(), producers: Producers::default() };
     for state in &checkpoint.producers {
         recovery.producers.restore(state.id, Some(state.clone()));
     }
@@ -57,6 +57,7 @@ struct Recovery<'a> {
     disk: &'a Disk,
     dir: &'a Path,
     interval: u32,
+    now: Timestamp,
     segments: Vec<Arc<Segment>>,
     producers: Producers,
 }
@@ -124,13 +125,13 @@ impl Recovery<'_> {
         extent.end = from.next;
         let segment = Segment::new(self.disk, self.dir, self.interval, base, extent, Some(index));
         let mut next = from.next;
-        let producers = &mut self.producers;
+        let (now, producers) = (self.now, &mut self.producers);
         let take = |batch: &Batch, _| {
             let follows = batch.base_offset() == next;
             if follows {
                 next = batch.offsets().end;
                 producers.record(batch, batch.base_offset());
-                segment.note(std::slice::from_ref(batch));
+                segment.note(std::slice::from_ref(batch), now);
             }
             follows
         };
@@ -162,14 +163,18 @@ impl Recovery<'_> {
             return Ok((Index::default(), Extent::empty(from.segment)));
         }
         let (offsets, times) = (read("index"), read("timeindex"));
-        let newest = from.timestamps.map(|(_, newest)| Timestamp(newest));
+        let newest = from.max_timestamp.map(Timestamp);
         if from.index_crcs == (crc32c::crc32c(&offsets), crc32c::crc32c(&times))
             && let Some(index) = Index::decode(&offsets, &times, newest, from.last)
         {
-            let first_timestamp = from.timestamps.map(|(first, _)| Timestamp(first));
-            return Ok((index, Extent { end: from.next, bytes: from.position, first_timestamp, max_timestamp: newest }));
+            return Ok((
+                index,
+                Extent { end: from.next, bytes: from.position, began: from.began.map(Timestamp), max_timestamp: newest },
+            ));
         }
-        index_of(file, self.interval, from.segment, from.position).map_err(|error| self.failed(from.segment, error))
+        let (index, extent) =
+            index_of(file, self.interval, from.segment, from.position).map_err(|error| self.failed(from.segment, error))?;
+        Ok((index, Extent { began: from.began.map_or(Some(self.now), |began| Some(Timestamp(began))), ..extent }))
     }
 
     fn open(&self, base: Offset) -> Result<File> {

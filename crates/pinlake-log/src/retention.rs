@@ -29,7 +29,7 @@ pub(crate) fn is_expired(segment: &Extent, now: Timestamp, spec: &TopicSpec) -> 
     segment.max_timestamp.is_some_and(|newest| newest.until(now) > Duration::from_millis(keep))
 }
 
-/// Whether the segment's first batch is so old that it should be sealed.
+/// Whether the segment's first batch was appended so long ago that it should be sealed.
 pub(crate) fn is_old(segment: &Extent, now: Timestamp, age: Duration) -> bool {
-    segment.first_timestamp.is_some_and(|first| first.until(now) >= age)
+    segment.began.is_some_and(|began| began.until(now) >= age)
 }

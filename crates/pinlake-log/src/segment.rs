@@ -30,8 +30,8 @@ pub(crate) struct Extent {
     pub(crate) end: Offset,
     /// How many bytes of the file are batches.
     pub(crate) bytes: u64,
-    /// The timestamp of its first batch.
-    pub(crate) first_timestamp: Option<Timestamp>,
+    /// When its first batch was appended, by the log's clock: producers may send old timestamps.
+    pub(crate) began: Option<Timestamp>,
     /// The largest timestamp.
     pub(crate) max_timestamp: Option<Timestamp>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Extent {
 impl Extent {
     /// A segment without batches that starts at `base`.
     pub(crate) fn empty(base: Offset) -> Self {
-        Self { end: base, bytes: 0, first_timestamp: None, max_timestamp: None }
+        Self { end: base, bytes: 0, began: None, max_timestamp: None }
     }
 }
 
@@ -66,8 +66,8 @@ impl Segment {
         self.known().extent
     }
 
-    /// Takes note of batches that are durable behind the others.
-    pub(crate) fn note(&self, batches: &[Batch]) {
+    /// Takes note of batches that are durable behind the others, `now`.
+    pub(crate) fn note(&self, batches: &[Batch], now: Timestamp) {
         let mut known = self.known_mut();
         let known = &mut *known;
         for batch in batches {
@@ -78,7 +78,7 @@ impl Segment {
             }
             extent.bytes += header.len;
             extent.end = header.end_offset;
-            extent.first_timestamp.get_or_insert(header.max_timestamp);
+            extent.began.get_or_insert(now);
             extent.max_timestamp = extent.max_timestamp.max(Some(header.max_timestamp));
         }
     }
@@ -224,6 +224,10 @@ impl Segment {
         while let Some(len) = Batch::claimed_len(&buffer[at..]).filter(|len| at + len <= buffer.len()) {
             let batch = Batch::parse(buffer.slice(at..at + len))
                 .map_err(|error| self.corrupt(position + at as u64, "a batch is damaged").with_source(error))?;
+            // The base offset is outside the CRC: that batches follow one another is what vouches for it.
+            if batches.last().is_some_and(|last: &Batch| last.offsets().end != batch.base_offset()) {
+                return Err(self.corrupt(position + at as u64, "a batch does not follow the one before"));
+            }
             batches.push(batch);
             at += len;
         }
@@ -278,7 +282,6 @@ pub(crate) fn index_of(file: &File, interval: u32, base: Offset, bytes: u64) -> 
         index.note(interval, base, &header, position);
         extent.bytes += header.len;
         extent.end = header.end_offset;
-        extent.first_timestamp.get_or_insert(header.max_timestamp);
     }
     extent.max_timestamp = index.max_timestamp();
     Ok((index, extent))

@@ -1,5 +1,8 @@
 //! What an operator may set about the log. Plain data: it must not open or check anything on disk.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;

@@ -3,8 +3,6 @@
 
 #[path = "main/contract.rs"]
 mod contract;
-#[path = "main/crashes.rs"]
-mod crashes;
 #[path = "main/damage.rs"]
 mod damage;
 #[path = "main/failing_disk.rs"]

@@ -1,9 +1,8 @@
-//! Failures on demand, for tests: failed syncs, torn writes, a full disk, and what a power cut would leave. It must not be reached without
+//! Failures on demand, for tests: failed and held syncs, torn writes, a full disk. It must not be reached without
 //! [`super::Disk::with_faults`].
 
-use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// How a write fails.
@@ -33,7 +32,6 @@ struct State {
     held: bool,
     in_flight: usize,
     in_flight_max: usize,
-    durable: HashMap<PathBuf, u64>,
 }
 
 impl Faults {
@@ -91,11 +89,6 @@ impl Faults {
         self.lock().in_flight_max
     }
 
-    /// How many bytes of a file a power cut leaves for sure.
-    pub fn durable_len(&self, path: &Path) -> u64 {
-        self.lock().durable.get(path).copied().unwrap_or(0)
-    }
-
     pub(super) fn free_bytes(&self) -> Option<u64> {
         self.lock().free
     }
@@ -122,8 +115,8 @@ impl Faults {
         (reaches < len).then(|| (reaches, io::ErrorKind::StorageFull.into()))
     }
 
-    /// Runs a sync, unless it is to fail. `sync` answers how long the file is then.
-    pub(super) fn around_sync(&self, path: &Path, sync: impl FnOnce() -> io::Result<u64>) -> io::Result<()> {
+    /// Runs a sync, unless it is to fail.
+    pub(super) fn around_sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut state = self.lock();
         state.syncs += 1;
         let fails = state.fail_sync_at == Some(state.syncs);
@@ -132,11 +125,9 @@ impl Faults {
         self.changed.notify_all();
         drop(self.changed.wait_while(state, |state| state.held));
         let synced = if fails { Err(io::Error::other("injected sync error")) } else { sync() };
-        let mut state = self.lock();
-        state.in_flight -= 1;
+        self.lock().in_flight -= 1;
         self.changed.notify_all();
-        state.durable.insert(path.to_owned(), synced?);
-        Ok(())
+        synced
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

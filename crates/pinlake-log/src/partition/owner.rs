@@ -122,7 +122,7 @@ impl Owner {
         let (settings, now) = (&self.context.settings, self.context.clock.now());
         let active = self.active_extent();
         let full = active.bytes > 0 && active.bytes + append.batch.bytes().len() as u64 > settings.segment_bytes;
-        let old = active.first_timestamp.is_some_and(|first| first.until(now) >= settings.segment_age);
+        let old = retention::is_old(&active, now, settings.segment_age);
         if full || old { self.roll().await } else { Ok(()) }
     }
 

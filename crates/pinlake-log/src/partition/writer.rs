@@ -73,7 +73,7 @@ impl Writer {
         if sync {
             self.sync()?;
         }
-        active.note(batches);
+        active.note(batches, self.context.clock.now());
         self.used = true;
         self.unnoted += len;
         Ok(())

@@ -1,1 +1,285 @@
-//! .
+//! A disk that fails, fills up or is slow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinlake_core::batch::ProducerSequence;
+use pinlake_core::testing::log_contract::{batch, read_all, topic};
+use pinlake_core::{BatchBuilder, ErrorKind, Log, Offset, Timestamp, TopicPartition};
+use pinlake_log::disk::{Faults, WriteFault};
+use pinlake_log::{DiskLog, Durability, LogSettings};
+use tokio::task::JoinSet;
+
+use crate::setup::{copy_whole, folder, last_segment, open, open_faulty, partition, settings};
+
+/// Starts appends and waits until they are all in the queue, behind a sync that is held.
+async fn queue_behind_a_held_sync(
+    log: &Arc<DiskLog>,
+    faults: &Arc<Faults>,
+    to: &TopicPartition,
+    count: usize,
+) -> JoinSet<ErrorOr> {
+    faults.hold_syncs();
+    let mut appends = JoinSet::new();
+    for at in 0..=count {
+        let (log, to) = (log.clone(), to.clone());
+        appends
+            .spawn(async move { log.append(&to, batch(&[&at.to_string()], 1)).await.map_err(|error| error.kind()).map(|_| ()) });
+        if at == 0 {
+            in_flight(faults, 1).await;
+        }
+    }
+    // Every spawned task gets its turn before this one's again.
+    for _ in 0..4 {
+        tokio::task::yield_now().await;
+    }
+    appends
+}
+
+type ErrorOr = Result<(), ErrorKind>;
+
+async fn in_flight(faults: &Arc<Faults>, syncs: usize) {
+    let faults = faults.clone();
+    tokio::task::spawn_blocking(move || faults.wait_for_syncs(syncs)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_sync_acknowledges_nothing_and_stops_the_partition() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), settings()).await;
+    let log = Arc::new(log);
+    let name = topic(&*log, "t", 2).await;
+    let to = name.partition(0);
+    log.append(&to, batch(&["good"], 1)).await.unwrap();
+
+    faults.fail_sync(1);
+    let mut appends = queue_behind_a_held_sync(&log, &faults, &to, 5).await;
+    faults.release_syncs();
+    while let Some(append) = appends.join_next().await {
+        assert_eq!(append.unwrap(), Err(ErrorKind::Internal));
+    }
+    let syncs = faults.syncs();
+    assert_eq!(log.append(&to, batch(&["later"], 1)).await.unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(faults.syncs(), syncs, "a failed sync is never tried again");
+    assert_eq!(read_all(&*log, &to, Offset::ZERO).await, [(0, "good".to_owned())], "reads go on");
+    let health = log.health();
+    assert_eq!(health.len(), 1);
+    assert_eq!(health[0].partition, to);
+    log.append(&name.partition(1), batch(&["elsewhere"], 1)).await.unwrap();
+
+    assert!(log.close().await.is_err(), "a stopped partition is not closed well");
+    let log = open(dir.path(), settings()).await;
+    assert_eq!(read_all(&log, &to, Offset::ZERO).await[0].1, "good");
+    assert!(log.health().is_empty());
+    log.append(&to, batch(&["again"], 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_torn_write_stops_the_partition_and_is_cut_at_the_next_start() {
+    let whole = batch(&["torn"], 1).bytes().len();
+    for reaches in 0..=whole {
+        let dir = folder();
+        let (log, faults) = open_faulty(dir.path(), settings()).await;
+        let to = partition(&log).await;
+        log.append(&to, batch(&["good"], 1)).await.unwrap();
+        faults.fail_write(1, WriteFault { reaches, full: false });
+        assert_eq!(log.append(&to, batch(&["torn"], 1)).await.unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(log.health().len(), 1);
+        assert_eq!(log.range(&to).await.unwrap().end, Offset(1));
+        let copied = copy_whole(dir.path());
+        let log = open(copied.path(), settings()).await;
+        let found = log.range(&to).await.unwrap().end;
+        assert_eq!(found, Offset(if reaches == whole { 2 } else { 1 }), "{reaches} bytes reached the disk");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_appends_and_goes_on_when_there_is_room() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), settings()).await;
+    let to = partition(&log).await;
+    faults.set_room(Some(0));
+    let first = log.append(&to, batch(&["no room for the first segment"], 1)).await.unwrap_err();
+    assert_eq!(first.kind(), ErrorKind::Retry);
+    faults.set_room(None);
+    log.append(&to, batch(&["good"], 1)).await.unwrap();
+    let len = std::fs::metadata(last_segment(&dir.path().join("t/0"))).unwrap().len();
+    for room in [0, 1, 30, 61, 70] {
+        faults.set_room(Some(room));
+        let error = log.append(&to, batch(&["refused"], 1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Retry);
+        assert!(error.message().contains("full"), "{error}");
+        let left = std::fs::metadata(last_segment(&dir.path().join("t/0"))).unwrap().len();
+        assert_eq!(left, len, "what was partly written is cut off again");
+        assert_eq!(read_all(&log, &to, Offset::ZERO).await.len(), 1, "reads go on");
+    }
+    assert!(log.health().is_empty());
+    faults.set_room(None);
+    assert_eq!(log.append(&to, batch(&["fits"], 1)).await.unwrap().start, Offset(1));
+    let found = read_all(&open(copy_whole(dir.path()).path(), settings()).await, &to, Offset::ZERO).await;
+    assert_eq!(found, [(0, "good".to_owned()), (1, "fits".to_owned())]);
+}
+
+#[tokio::test]
+async fn appends_are_refused_before_the_disk_is_full() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), LogSettings { disk_free_min: 1000, ..settings() }).await;
+    let to = partition(&log).await;
+    faults.set_free(Some(1000));
+    assert_eq!(log.append(&to, batch(&["x"], 1)).await.unwrap_err().kind(), ErrorKind::Retry);
+    faults.set_free(Some(2000));
+    log.append(&to, batch(&["x"], 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_append_does_not_use_up_its_sequence() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), settings()).await;
+    let to = partition(&log).await;
+    let produced = |first| {
+        let mut builder = BatchBuilder::new(Timestamp(1));
+        builder.set_producer(ProducerSequence { id: 7, epoch: 0, first });
+        builder.push(None, Some(b"x"));
+        builder.build().unwrap()
+    };
+    log.append(&to, produced(0)).await.unwrap();
+    faults.set_room(Some(10));
+    assert_eq!(log.append(&to, produced(1)).await.unwrap_err().kind(), ErrorKind::Retry);
+    assert_eq!(log.append(&to, produced(0)).await.unwrap().start, Offset(0), "what was there before is still known");
+    faults.set_room(None);
+    assert_eq!(log.append(&to, produced(1)).await.unwrap().start, Offset(1));
+    assert_eq!(log.append(&to, produced(1)).await.unwrap().start, Offset(1));
+}
+
+#[tokio::test]
+async fn waiting_appends_share_one_write_and_one_sync() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), settings()).await;
+    let log = Arc::new(log);
+    let to = partition(&log).await;
+    let mut appends = queue_behind_a_held_sync(&log, &faults, &to, 50).await;
+    faults.release_syncs();
+    while let Some(append) = appends.join_next().await {
+        append.unwrap().unwrap();
+    }
+    assert_eq!(faults.syncs(), 2, "one for the first append, one for the fifty that waited");
+    assert_eq!(log.range(&to).await.unwrap().end, Offset(51));
+}
+
+#[tokio::test]
+async fn nothing_is_readable_before_its_sync() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), settings()).await;
+    let log = Arc::new(log);
+    let to = partition(&log).await;
+    let mut appends = queue_behind_a_held_sync(&log, &faults, &to, 0).await;
+    assert_eq!(faults.writes(), 1 + 1, "topic.json and the batch are written");
+    assert!(log.range(&to).await.unwrap().is_empty());
+    assert_eq!(log.offset_at(&to, Timestamp(0)).await.unwrap(), Offset::ZERO);
+    faults.release_syncs();
+    appends.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(log.range(&to).await.unwrap().end, Offset(1));
+}
+
+/// Busy partitions are at the disk side by side, as many as there are lanes, so that their flushes are shared; and each needs one sync
+/// for all its waiting appends.
+#[tokio::test]
+async fn syncs_are_shared_from_1_to_200_partitions() {
+    for partitions in [1, 10, 100, 200] {
+        let dir = folder();
+        let (log, faults) = open_faulty(dir.path(), settings()).await;
+        let log = Arc::new(log);
+        let name = topic(&*log, "t", partitions).await;
+        faults.hold_syncs();
+        let mut appends = JoinSet::new();
+        for partition in 0..partitions {
+            for _ in 0..5 {
+                let (log, to) = (log.clone(), name.partition(partition));
+                appends.spawn(async move { log.append(&to, batch(&["x"], 1)).await.unwrap() });
+            }
+        }
+        let lanes = LogSettings::default().sync_lanes.min(partitions as usize);
+        in_flight(&faults, lanes).await;
+        faults.release_syncs();
+        appends.join_all().await;
+        assert_eq!(faults.syncs_in_flight_max(), lanes, "{partitions} partitions");
+        let syncs = faults.syncs();
+        assert!(syncs <= 2 * u64::from(partitions), "{partitions} partitions with 5 appends each took {syncs} syncs");
+    }
+}
+
+#[tokio::test]
+async fn an_append_whose_caller_went_away_is_whole_or_not_there() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), settings()).await;
+    let log = Arc::new(log);
+    let to = partition(&log).await;
+    let mut appends = queue_behind_a_held_sync(&log, &faults, &to, 3).await;
+    appends.abort_all();
+    while appends.join_next().await.is_some() {}
+    faults.release_syncs();
+    let after = log.append(&to, batch(&["after"], 1)).await.unwrap();
+    let found = read_all(&*log, &to, Offset::ZERO).await;
+    assert_eq!(found.len() as i64, after.end.0);
+    assert_eq!(found.last().unwrap().1, "after");
+}
+
+#[tokio::test]
+async fn too_many_waiting_bytes_are_refused() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), LogSettings { append_bytes_max: 1000, ..settings() }).await;
+    let log = Arc::new(log);
+    let to = partition(&log).await;
+    let value = "x".repeat(400);
+    faults.hold_syncs();
+    let mut appends = JoinSet::new();
+    for _ in 0..2 {
+        let (log, to, value) = (log.clone(), to.clone(), value.clone());
+        appends.spawn(async move { log.append(&to, batch(&[&value], 1)).await.unwrap() });
+    }
+    in_flight(&faults, 1).await;
+    tokio::task::yield_now().await;
+    assert_eq!(log.append(&to, batch(&[&value], 1)).await.unwrap_err().kind(), ErrorKind::Retry);
+    faults.release_syncs();
+    appends.join_all().await;
+    log.append(&to, batch(&[&value], 1)).await.unwrap();
+    log.append(&to, batch(&[&"x".repeat(2000)], 1)).await.expect("one append over the limit goes alone");
+}
+
+#[tokio::test]
+async fn interval_syncs_by_itself_and_stops_when_that_fails() {
+    let dir = folder();
+    let durability = Durability::Interval(Duration::from_millis(1));
+    let (log, faults) = open_faulty(dir.path(), LogSettings { durability, ..settings() }).await;
+    let to = partition(&log).await;
+    faults.hold_syncs();
+    log.append(&to, batch(&["acknowledged before the sync"], 1)).await.unwrap();
+    in_flight(&faults, 1).await;
+    faults.release_syncs();
+    faults.fail_sync(1);
+    while log.append(&to, batch(&["x"], 1)).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(log.health().len(), 1);
+}
+
+#[tokio::test]
+async fn close_drains_what_waits() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), settings()).await;
+    let log = Arc::new(log);
+    let to = partition(&log).await;
+    let mut appends = queue_behind_a_held_sync(&log, &faults, &to, 10).await;
+    let closing = tokio::spawn({
+        let log = log.clone();
+        async move { log.close().await }
+    });
+    tokio::task::yield_now().await;
+    faults.release_syncs();
+    closing.await.unwrap().unwrap();
+    while let Some(append) = appends.join_next().await {
+        append.unwrap().unwrap();
+    }
+    assert_eq!(log.append(&to, batch(&["late"], 1)).await.unwrap_err().kind(), ErrorKind::Retry);
+    assert_eq!(read_all(&open(dir.path(), settings()).await, &to, Offset::ZERO).await.len(), 11);
+}

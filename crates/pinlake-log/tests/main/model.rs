@@ -1,1 +1,150 @@
-//! .
+//! The disk log does what the log in memory does, whatever happens between: clean restarts, killed processes and power cuts.
+
+use std::path::Path;
+
+use pinlake_core::batch::ProducerSequence;
+use pinlake_core::testing::log_contract::{read_all, topic};
+use pinlake_core::{Batch, BatchBuilder, Log, MemoryLog, Offset, Timestamp};
+use pinlake_log::{DiskLog, LogSettings};
+use proptest::prelude::*;
+
+use crate::setup::{copy, folder, last_segment, open, settings};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append { partition: u32, values: Vec<String>, at: i64 },
+    Produce { partition: u32, producer: i64, epoch: i16, first: i32, count: usize },
+    Look { time: i64 },
+    Restart,
+    Kill,
+    PowerCut { lost: usize },
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let append = (0..2_u32, proptest::collection::vec("[a-z]{0,30}", 1..4), 0..100_i64);
+    let produce = (0..2_u32, 1..3_i64, 0..2_i16, 0..6_i32, 1..3_usize);
+    prop_oneof![
+        6 => append.prop_map(|(partition, values, at)| Step::Append { partition, values, at }),
+        4 => produce.prop_map(|(partition, producer, epoch, first, count)| Step::Produce { partition, producer, epoch, first, count }),
+        1 => (0..110_i64).prop_map(|time| Step::Look { time }),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Kill),
+        1 => any::<usize>().prop_map(|lost| Step::PowerCut { lost }),
+    ]
+}
+
+fn plain(values: &[String], at: i64) -> Batch {
+    let mut batch = BatchBuilder::new(Timestamp(at));
+    for value in values {
+        batch.push(None, Some(value.as_bytes()));
+    }
+    batch.build().unwrap()
+}
+
+fn produced(id: i64, epoch: i16, first: i32, count: usize) -> Batch {
+    let mut batch = BatchBuilder::new(Timestamp(7));
+    batch.set_producer(ProducerSequence { id, epoch, first });
+    for _ in 0..count {
+        batch.push(None, Some(b"produced"));
+    }
+    batch.build().unwrap()
+}
+
+struct Both {
+    memory: MemoryLog,
+    disk: DiskLog,
+    dir: tempfile::TempDir,
+    settings: LogSettings,
+}
+
+impl Both {
+    async fn new(settings: LogSettings) -> Self {
+        let dir = folder();
+        let disk = open(dir.path(), settings.clone()).await;
+        let memory = MemoryLog::new();
+        topic(&disk, "t", 2).await;
+        topic(&memory, "t", 2).await;
+        Self { memory, disk, dir, settings }
+    }
+
+    async fn append(&self, partition: u32, batch: Batch) {
+        let to = partition_of(partition);
+        let (expected, found) = (self.memory.append(&to, batch.clone()).await, self.disk.append(&to, batch).await);
+        assert_eq!(found.map_err(|error| error.kind()), expected.map_err(|error| error.kind()));
+    }
+
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Append { partition, values, at } => self.append(partition, plain(&values, at)).await,
+            Step::Produce { partition, producer, epoch, first, count } => {
+                self.append(partition, produced(producer, epoch, first, count)).await;
+            }
+            Step::Look { time } => self.compare(time).await,
+            Step::Restart => {
+                self.disk.close().await.unwrap();
+                self.disk = open(self.dir.path(), self.settings.clone()).await;
+            }
+            Step::Kill => self.reopen_copy(&|_, _| ()).await,
+            Step::PowerCut { lost } => self.reopen_copy(&|path, bytes| cut_power(path, bytes, lost)).await,
+        }
+    }
+
+    async fn reopen_copy(&mut self, change: &dyn Fn(&Path, &mut Vec<u8>)) {
+        let to = folder();
+        copy(self.dir.path(), to.path(), change);
+        self.disk = open(to.path(), self.settings.clone()).await;
+        self.dir = to;
+    }
+
+    async fn compare(&self, time: i64) {
+        for of in [partition_of(0), partition_of(1)] {
+            let range = self.memory.range(&of).await.unwrap();
+            assert_eq!(self.disk.range(&of).await.unwrap(), range);
+            let expected = read_all(&self.memory, &of, Offset::ZERO).await;
+            assert_eq!(read_all(&self.disk, &of, Offset::ZERO).await, expected);
+            let middle = Offset(range.end.0 / 2);
+            assert_eq!(read_all(&self.disk, &of, middle).await, expected[usize::try_from(middle.0).unwrap()..]);
+            let time = Timestamp(time);
+            assert_eq!(self.disk.offset_at(&of, time).await.unwrap(), self.memory.offset_at(&of, time).await.unwrap());
+        }
+    }
+}
+
+/// What was never synced may be lost or torn: the active segment's indexes, a checkpoint, and bytes behind the last acknowledged batch.
+fn cut_power(path: &Path, bytes: &mut Vec<u8>, lost: usize) {
+    let partition = path.parent().unwrap();
+    let keeps = bytes.len() - (lost / 7) % (bytes.len() + 1);
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("log") if path == last_segment(partition) => bytes.extend(vec![(lost % 256) as u8; lost % 200]),
+        Some("index" | "timeindex") if path.file_stem() == last_segment(partition).file_stem() => bytes.truncate(keeps),
+        None if path.ends_with("checkpoint") && lost % 2 == 0 => bytes.truncate(keeps),
+        _ => {}
+    }
+}
+
+fn partition_of(number: u32) -> pinlake_core::TopicPartition {
+    pinlake_core::TopicName::new("t").unwrap().partition(number)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_disk_log_is_the_log_in_memory(
+        steps in proptest::collection::vec(any_step(), 1..60),
+        segment_bytes in 200..2000_u64,
+        checkpoint_bytes in 1..600_u64,
+        index_interval_bytes in 1..500_u32,
+        tail_bytes_max in 0..600_usize,
+    ) {
+        let settings = LogSettings { segment_bytes, checkpoint_bytes, index_interval_bytes, tail_bytes_max, ..settings() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut both = Both::new(settings).await;
+            for step in steps {
+                both.step(step).await;
+            }
+            both.compare(50).await;
+        });
+    }
+}

@@ -1,6 +1,6 @@
 //! Logs in folders of their own, and copies of folders as a crash would leave them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pinlake_core::testing::log_contract::topic;
@@ -23,29 +23,46 @@ pub(crate) async fn open_faulty(dir: &Path, settings: LogSettings) -> (DiskLog, 
     (log, faults)
 }
 
+/// Settings that let folders in memory be used up.
+pub(crate) fn settings() -> LogSettings {
+    LogSettings { disk_free_min: 0, ..LogSettings::default() }
+}
+
+/// The last segment of a partition's folder.
+pub(crate) fn last_segment(partition: &Path) -> PathBuf {
+    let paths = std::fs::read_dir(partition).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "log")).max().unwrap()
+}
+
 /// The only partition of a new topic `t`.
 pub(crate) async fn partition(log: &DiskLog) -> TopicPartition {
     topic(log, "t", 1).await.partition(0)
 }
 
-/// Copies a folder; `len` says how much of each file is copied.
-pub(crate) fn copy(from: &Path, to: &Path, len: &dyn Fn(&Path, u64) -> u64) {
+/// Copies a folder; `change` may change what each file holds.
+pub(crate) fn copy(from: &Path, to: &Path, change: &dyn Fn(&Path, &mut Vec<u8>)) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
-            copy(&path, &target, len);
+            copy(&path, &target, change);
         } else {
             let mut bytes = std::fs::read(&path).unwrap();
-            bytes.truncate(usize::try_from(len(&path, bytes.len() as u64)).unwrap());
+            change(&path, &mut bytes);
             std::fs::write(target, bytes).unwrap();
         }
     }
 }
 
+/// A new folder, in memory where the machine has one: these tests need the order of writes and syncs, not their cost.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
 /// A copy of a folder as it is: what `kill -9` leaves.
 pub(crate) fn copy_whole(from: &Path) -> tempfile::TempDir {
-    let to = tempfile::tempdir().unwrap();
-    copy(from, to.path(), &|_, len| len);
+    let to = folder();
+    copy(from, to.path(), &|_, _| ());
     to
 }
