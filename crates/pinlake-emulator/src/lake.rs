@@ -154,6 +154,7 @@ struct ObjectLog {
     open: Option<(PathBuf, Object)>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there are a handful of them")]
 enum Object {
     Plain(BufWriter<File>),
     Gzip(GzEncoder<BufWriter<File>>),

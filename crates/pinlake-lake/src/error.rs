@@ -38,6 +38,7 @@ pub(crate) fn parquet(doing: &str, error: parquet::errors::ParquetError) -> Erro
 }
 
 /// A query engine's error: the caller's SQL is at fault, unless it ran out of something.
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 pub(crate) fn query(doing: &str, error: DataFusionError) -> Error {
     let kind = match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => ErrorKind::Retry,

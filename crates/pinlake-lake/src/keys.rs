@@ -175,7 +175,6 @@ impl<K: Key> Shards<K> {
 
     fn admit(&mut self, key: K, digest: u32) -> Admission {
         let hash = key.hash();
-        #[expect(clippy::cast_possible_truncation, reason = "masked to a slot")]
         let slot = (hash >> 40) as usize % SLOTS;
         let shard = &mut self.shards[self.shard_of[slot] as usize];
         match shard.entry(hash, |kept| { kept.key } == key, |kept| { kept.key }.hash()) {

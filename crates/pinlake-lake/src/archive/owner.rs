@@ -27,6 +27,9 @@ const BUFFERED_BYTES_MAX: usize = 128 << 20;
 /// Objects that may wait to be entered into the manifest.
 const ENTRIES_WAITING_MAX: usize = 64;
 
+/// Who waits for a flush.
+type Flushed = oneshot::Sender<Result<BTreeMap<TopicPartition, Offset>>>;
+
 pub(super) struct Owner {
     log: Arc<dyn Log>,
     followers: Followers,
@@ -38,7 +41,7 @@ pub(super) struct Owner {
     entries: Vec<ManifestEntry>,
     readers: Readers,
     reads: mpsc::Receiver<Result<Read>>,
-    waiting: Vec<(Ends, oneshot::Sender<Result<BTreeMap<TopicPartition, Offset>>>)>,
+    waiting: Vec<(Ends, Flushed)>,
 }
 
 impl Owner {
@@ -102,7 +105,7 @@ impl Owner {
             match done {
                 // What is buffered stays so, and the next tick tries again.
                 Err(error) if error.kind() == ErrorKind::Retry => {
-                    tracing::warn!(%error, "the archive's store failed, trying again")
+                    tracing::warn!(%error, "the archive's store failed, trying again");
                 }
                 done => done?,
             }
@@ -217,7 +220,7 @@ impl Owner {
         let done = self.write_all().await;
         let (ready, still) = std::mem::take(&mut self.waiting).into_iter().partition(|(ends, _)| reached(&self.buffers, ends));
         self.waiting = still;
-        let ready: Vec<(Ends, oneshot::Sender<_>)> = ready;
+        let ready: Vec<(Ends, Flushed)> = ready;
         for (_, reply) in ready {
             // A caller that went away needs no answer.
             let _ = reply.send(done.clone().map(|()| self.manifest.positions.clone()));
