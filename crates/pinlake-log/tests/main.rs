@@ -1,4 +1,5 @@
 //! The disk log against its contract, a model, crashes, damage and a failing disk.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "the tests look at the log's files and damage them")]
 
 #[path = "main/contract.rs"]
