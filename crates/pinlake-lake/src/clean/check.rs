@@ -36,7 +36,9 @@ pub(super) fn not_row_local(node: &LogicalPlan) -> String {
 
 fn node_problem(node: &LogicalPlan) -> Option<String> {
     match node {
-        LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_) => None,
+        LogicalPlan::TableScan(scan) if scan.table_name.table() == RAW_TABLE => None,
+        LogicalPlan::TableScan(_) => Some(format!("the cleaning must read FROM {RAW_TABLE}")),
+        LogicalPlan::SubqueryAlias(_) => None,
         LogicalPlan::Projection(projection) => projection.expr.iter().find_map(expr_problem),
         other => Some(not_row_local(other)),
     }
