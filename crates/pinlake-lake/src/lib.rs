@@ -12,6 +12,8 @@ pub mod follow;
 pub mod keys;
 pub mod lake;
 pub mod live;
+mod local_store;
+mod maintain;
 pub mod parquet_file;
 pub mod quarantine;
 pub mod raw;

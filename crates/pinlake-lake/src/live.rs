@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::SessionContext;
+use deltalake_core::kernel::Add;
 use object_store::path::Path;
 use pinlake_core::Result;
 
@@ -48,14 +49,19 @@ pub struct TableView {
 impl TableView {
     /// The snapshot of `table`, and `tail` behind it.
     pub fn new(table: &Table, tail: Vec<RecordBatch>) -> Result<TableView> {
-        let place = table.store().path();
-        let file = |add: deltalake_core::kernel::Add| ViewFile {
-            path: add.path.split('/').fold(place.clone(), |path, part| path.join(part)),
+        let files = table.files()?;
+        let files = Self::of_files(table.store(), table.schema().clone(), &files);
+        Ok(TableView { tail: Arc::new(tail), version: table.version(), ..files })
+    }
+
+    /// Some files of a table in `store`, without a snapshot around them.
+    pub(crate) fn of_files(store: &Store, schema: SchemaRef, files: &[Add]) -> TableView {
+        let file = |add: &Add| ViewFile {
+            path: add.path.split('/').fold(store.path().clone(), |path, part| path.join(part)),
             size: u64::try_from(add.size).unwrap_or_default(),
             rows: add.stats.as_deref().and_then(rows_in_stats),
         };
-        let files = table.files()?.into_iter().map(file).collect();
-        Ok(TableView { schema: table.schema().clone(), files, tail: Arc::new(tail), version: table.version() })
+        TableView { schema, files: files.iter().map(file).collect(), tail: Arc::new(Vec::new()), version: 0 }
     }
 
     /// Rows that are behind the snapshot.

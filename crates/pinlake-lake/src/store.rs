@@ -4,7 +4,6 @@ use std::path::Path as FsPath;
 use std::sync::Arc;
 
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
-use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -13,6 +12,7 @@ use pinlake_core::{Error, Result};
 use url::Url;
 
 use crate::error;
+use crate::local_store::LocalStore;
 
 /// A place in an object store.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl Store {
         let failed = |error: std::io::Error| Error::invalid(format!("opening folder '{}'", path.display())).with_source(error);
         std::fs::create_dir_all(path).map_err(failed)?;
         let path = path.canonicalize().map_err(failed)?;
-        let objects = LocalFileSystem::new_with_prefix(&path).map_err(|e| error::store("opening a local folder", e))?;
+        let objects = LocalStore::new(&path).map_err(|e| error::store("opening a local folder", e))?;
         let url = Url::from_directory_path(&path)
             .map_err(|()| Error::invalid(format!("'{}' is not an absolute path", path.display())))?;
         Ok(Self::over(Arc::new(objects), url))

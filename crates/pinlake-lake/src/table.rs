@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
 use deltalake_core::kernel::{Action, Add, LogicalFileView, Remove, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::StreamExt;
@@ -112,6 +113,15 @@ impl Table {
             }
         }
         Ok(None)
+    }
+
+    /// Deletes files that no snapshot of the last day needs, and reads the newest snapshot. Files that are not the table's
+    /// are deleted too once they are that old: what a process left that died before its commit.
+    pub async fn vacuum(&mut self) -> Result<usize> {
+        let vacuum = self.delta.clone().vacuum().with_mode(VacuumMode::Full);
+        let (table, metrics) = vacuum.await.map_err(|e| error::delta("removing old files", e))?;
+        self.delta.state = table.state;
+        Ok(metrics.files_deleted.len())
     }
 
     /// Reads the newest snapshot.

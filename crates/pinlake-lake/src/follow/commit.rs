@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
+use deltalake_core::kernel::Add;
 use pinlake_core::{Error, ErrorKind, Offset, ReadLimit, Result, TopicPartition};
 
 use super::owner::Owner;
 use super::start::{CommitInfo, standings};
 use crate::batch::Built;
+use crate::maintain::Compacted;
 use crate::parquet_file::{DataFile, FileWriter};
 use crate::readers::Read;
 use crate::store::Store;
@@ -61,6 +63,23 @@ impl Owner {
         }
         self.restart_readers();
         done
+    }
+
+    /// Commits a compaction, unless its files were replaced meanwhile.
+    pub(super) async fn replace_small(&mut self, compacted: Compacted) -> Result<usize> {
+        let files = self.table.files()?;
+        let is_there = |file: &Add| files.iter().any(|there| there.path == file.path);
+        if !compacted.from.iter().all(is_there) {
+            return Ok(0);
+        }
+        let replaced = compacted.from.len();
+        let info = CommitInfo::of(&self.status.borrow().committed)?;
+        let change = Change { add: vec![compacted.to.add], remove: compacted.from, info: Some(info), ..Change::default() };
+        let done = self.table.commit(change).await;
+        if done.is_err() {
+            self.table.reload().await?;
+        }
+        done.map(|_| replaced)
     }
 
     async fn replace_by(&mut self, rows: Vec<DataFile>, quarantined: Vec<DataFile>, reached: &Stream) -> Result<u64> {

@@ -7,11 +7,13 @@ use std::time::Duration;
 use pinlake_core::pipeline::{Flush, Route};
 use pinlake_core::{Error, ErrorKind, Followers, Log, Result, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::{Ends, FollowSettings, Message, Status};
 use crate::keys::KeyIndex;
 use crate::live::TableView;
+use crate::maintain::{self, Compacted};
 use crate::readers::{Read, Readers};
 use crate::rows::Recipe;
 use crate::stream::{self, Stream};
@@ -19,6 +21,8 @@ use crate::table::Table;
 
 /// How often new topics are looked for.
 const LOOK_FOR_TOPICS: Duration = Duration::from_millis(500);
+/// How often files that nobody needs are removed.
+const VACUUM_EVERY: Duration = Duration::from_secs(3600);
 /// How long a failed commit waits before it is tried again.
 const COMMIT_RETRY: Duration = Duration::from_millis(500);
 
@@ -38,6 +42,7 @@ pub(super) struct Owner {
     reads: mpsc::Receiver<Result<Read>>,
     waiting: Vec<Waiting>,
     commit_at: Option<Instant>,
+    upkeep: Option<JoinHandle<Result<Compacted>>>,
     /// The store did not say whether a commit happened: nothing more is taken until it is known, so that what is tried again
     /// is the same commit.
     unknown: bool,
@@ -83,6 +88,7 @@ impl Owner {
             reads,
             waiting: Vec::new(),
             commit_at: None,
+            upkeep: None,
             unknown: false,
         }
     }
@@ -100,6 +106,7 @@ impl Owner {
     async fn serve(&mut self, messages: &mut mpsc::Receiver<Message>) -> Result<()> {
         let mut look = interval(LOOK_FOR_TOPICS);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut vacuum = interval_at(Instant::now() + VACUUM_EVERY, VACUUM_EVERY);
         loop {
             let due = self.commit_at;
             tokio::select! {
@@ -116,6 +123,8 @@ impl Owner {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.commit_or_wait().await?,
                 read = self.reads.recv(), if !self.unknown => self.take(read.expect("the readers hold a sender")?).await?,
                 _ = look.tick() => self.look_for_topics().await?,
+                _ = vacuum.tick() => self.vacuum().await,
+                done = finished(&mut self.upkeep) => self.commit_compacted(done).await,
             }
             self.answer_waiting().await?;
         }
@@ -260,7 +269,43 @@ impl Owner {
         let done = self.commit().await;
         self.unknown = done.is_err();
         self.commit_at = self.unknown.then(|| Instant::now() + COMMIT_RETRY);
+        if !self.unknown {
+            self.start_upkeep();
+        }
         done
+    }
+
+    /// Puts small files together in the background, when there are many.
+    fn start_upkeep(&mut self) {
+        if self.upkeep.is_some() {
+            return;
+        }
+        let small = maintain::small_files(self.table.files().unwrap_or_default());
+        if !small.is_empty() {
+            let work =
+                maintain::compact(self.table.store().clone(), self.table.schema().clone(), small, self.settings.clock.clone());
+            self.upkeep = Some(tokio::spawn(work));
+        }
+    }
+
+    /// Upkeep that fails is tried again later: the table is whole without it.
+    async fn commit_compacted(&mut self, done: Result<Compacted>) {
+        let table = self.recipe.name.clone();
+        match done {
+            Ok(compacted) if !self.unknown => match self.replace_small(compacted).await {
+                Ok(files) => tracing::debug!(%table, files, "compacted"),
+                Err(error) => tracing::warn!(%table, %error, "compaction was not committed"),
+            },
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%table, %error, "compaction failed"),
+        }
+    }
+
+    async fn vacuum(&mut self) {
+        match self.table.vacuum().await {
+            Ok(files) => tracing::debug!(table = %self.recipe.name, files, "removed old files"),
+            Err(error) => tracing::warn!(table = %self.recipe.name, %error, "old files were not removed"),
+        }
     }
 
     /// Starts the readers again from where the table stands.
@@ -270,4 +315,12 @@ impl Owner {
             self.readers.start(of.clone(), position);
         }
     }
+}
+
+/// The end of the upkeep that runs; never, if none does.
+async fn finished(upkeep: &mut Option<JoinHandle<Result<Compacted>>>) -> Result<Compacted> {
+    let Some(task) = upkeep.as_mut() else { return std::future::pending().await };
+    let done = task.await.map_err(|e| Error::internal("compaction stopped").with_source(e));
+    *upkeep = None;
+    done?
 }
