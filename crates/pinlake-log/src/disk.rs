@@ -138,8 +138,45 @@ impl Disk {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    /// The file system that holds `dir`, if one call can make everything in it durable and tells every failure to do so.
+    pub(crate) fn file_system(&self, dir: &Path) -> io::Result<Option<FileSystem>> {
+        let root = fs::File::open(dir)?;
+        let whole = match &self.faults {
+            Some(faults) => faults.syncs_whole(),
+            None => tells_sync_failures(&root)?,
+        };
+        Ok(whole.then(|| FileSystem { root, faults: self.faults.clone() }))
+    }
+
     fn wrap(&self, file: fs::File, path: &Path) -> File {
         File { file, path: path.to_owned(), faults: self.faults.clone() }
+    }
+}
+
+/// Linux 5.8 and later report every failed write-back to `syncfs`; stacked file systems pass the report on to nobody.
+fn tells_sync_failures(root: &fs::File) -> io::Result<bool> {
+    const EXT4: u64 = 0xef53;
+    const XFS: u64 = 0x5846_5342;
+    let kind = u64::try_from(rustix::fs::fstatfs(root)?.f_type).unwrap_or(0);
+    let kernel = rustix::system::uname();
+    let release = kernel.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    Ok(matches!(kind, EXT4 | XFS) && version >= (5, 8))
+}
+
+/// A file system as a whole.
+#[derive(Debug)]
+pub(crate) struct FileSystem {
+    root: fs::File,
+    faults: Option<Arc<Faults>>,
+}
+
+impl FileSystem {
+    /// Makes everything that was written to any file durable. Fails if anything was not since the last call, whatever file it was for.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let sync = || Ok(rustix::fs::syncfs(&self.root)?);
+        self.faults.as_ref().map_or_else(sync, |faults| faults.around_sync(sync))
     }
 }
 

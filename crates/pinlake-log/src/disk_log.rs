@@ -87,7 +87,8 @@ impl DiskLog {
             let text = format!("another process has the log in {} open: stop it, or choose another folder", dir.display());
             Error::conflict(text)
         })?;
-        let context = Arc::new(Context::new(disk, settings, clock, lock));
+        let file_system = disk.file_system(dir).map_err(failed)?;
+        let context = Arc::new(Context::new(disk, settings, clock, lock, file_system));
         let inner =
             Inner { dir: dir.to_owned(), context, followers, topics: RwLock::default(), changes: tokio::sync::Mutex::default() };
         let inner = Arc::new(inner);

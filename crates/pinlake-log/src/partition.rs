@@ -13,7 +13,7 @@ use pinlake_core::memory_log::check_readable;
 use pinlake_core::{Batch, Clock, Error, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicPartition, TopicSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, FileSystem};
 use crate::meters::{Meters, PartitionMeters};
 use crate::recovery::Recovered;
 use crate::segment::Segment;
@@ -38,13 +38,14 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(disk: Disk, settings: LogSettings, clock: Clock, lock: File) -> Self {
+    pub(crate) fn new(disk: Disk, settings: LogSettings, clock: Clock, lock: File, file_system: Option<FileSystem>) -> Self {
+        let meters = Meters::new();
         Self {
             disk,
             clock,
-            syncer: Syncer::new(settings.sync_lanes),
+            syncer: Syncer::new(settings.sync_lanes, file_system, meters.clone()),
             tails: TailBudget::new(settings.tail_bytes_max),
-            meters: Meters::new(),
+            meters,
             append_room: Arc::new(Semaphore::new(settings.append_bytes_max)),
             reads: Arc::new(Semaphore::new(settings.reads_max)),
             lock: Mutex::new(Some(lock)),

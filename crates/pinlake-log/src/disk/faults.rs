@@ -29,13 +29,14 @@ struct State {
     fail_write_at: Option<(u64, WriteFault)>,
     room: Option<usize>,
     free: Option<u64>,
+    whole: bool,
     held: bool,
     in_flight: usize,
     in_flight_max: usize,
 }
 
 impl Faults {
-    /// Fails the `nth` sync of a segment from now, counting from 1.
+    /// Fails the `nth` sync from now, counting from 1.
     pub fn fail_sync(&self, nth: u64) {
         let mut state = self.lock();
         state.fail_sync_at = Some(state.syncs + nth);
@@ -57,6 +58,11 @@ impl Faults {
         self.lock().free = bytes;
     }
 
+    /// Lets the log sync the whole file system at once, which it does not otherwise on a disk with faults.
+    pub fn allow_whole_syncs(&self) {
+        self.lock().whole = true;
+    }
+
     /// Holds every sync until [`Faults::release_syncs`].
     pub fn hold_syncs(&self) {
         self.lock().held = true;
@@ -74,7 +80,7 @@ impl Faults {
         drop(self.changed.wait_while(state, |state| state.in_flight < in_flight));
     }
 
-    /// How many segment syncs there were.
+    /// How many syncs there were, of a segment or of the file system.
     pub fn syncs(&self) -> u64 {
         self.lock().syncs
     }
@@ -87,6 +93,10 @@ impl Faults {
     /// The most syncs that ran at the same moment.
     pub fn syncs_in_flight_max(&self) -> usize {
         self.lock().in_flight_max
+    }
+
+    pub(super) fn syncs_whole(&self) -> bool {
+        self.lock().whole
     }
 
     pub(super) fn free_bytes(&self) -> Option<u64> {

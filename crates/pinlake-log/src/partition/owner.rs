@@ -15,6 +15,7 @@ use super::{Append, Caller, Context, Message, View};
 use crate::retention;
 use crate::segment::Extent;
 use crate::settings::Durability;
+use crate::syncer::Flush;
 
 /// The owner of one partition.
 #[derive(Debug)]
@@ -173,11 +174,30 @@ impl Owner {
         }
     }
 
+    /// Takes the round to the disk together with those of other partitions.
     async fn commit(&mut self, round: &Round) -> Result<()> {
-        let sync = self.context.settings.durability == Durability::Fsync;
-        let batches = round.batches.clone();
-        self.at_the_disk(move |writer| writer.append(&batches, sync)).await?;
-        self.view.unsynced.store(!sync, Ordering::Release);
+        let fsync = self.context.settings.durability == Durability::Fsync;
+        let batches: Arc<[Batch]> = round.batches.clone().into();
+        let written = batches.clone();
+        let write = move |writer: &mut Writer| {
+            writer.write(&written)?;
+            if !fsync {
+                writer.note(&written);
+            }
+            Ok(fsync)
+        };
+        let sync = move |writer: &mut Writer, flush: Flush| {
+            match flush {
+                Flush::Own => writer.sync()?,
+                Flush::Whole(synced) => synced.map(|()| writer.synced()).map_err(Fault::Broken)?,
+            }
+            writer.note(&batches);
+            Ok(())
+        };
+        let writer = self.take_writer()?;
+        let worked = self.context.syncer.together(writer, write, sync).await;
+        self.put_back(worked)?;
+        self.view.unsynced.store(!fsync, Ordering::Release);
         Ok(())
     }
 
@@ -292,14 +312,24 @@ impl Owner {
         }
     }
 
-    /// Has the writer do `work` in a lane. A failure of unknown effect stops the partition for good.
+    /// Has the writer do `work`, apart from other partitions.
     async fn at_the_disk(&mut self, work: impl FnOnce(&mut Writer) -> Result<(), Fault> + Send + 'static) -> Result<()> {
-        let Some(mut writer) = self.writer.take() else { return Err(Error::internal("the partition's writer is gone")) };
+        let mut writer = self.take_writer()?;
         let worked = self.context.syncer.run(move || {
             let done = work(&mut writer);
             (writer, done)
         });
-        let (writer, done) = worked.await.map_err(|error| self.stop(error))?;
+        let worked = worked.await;
+        self.put_back(worked)
+    }
+
+    fn take_writer(&mut self) -> Result<Writer> {
+        self.writer.take().ok_or_else(|| Error::internal("the partition's writer is gone"))
+    }
+
+    /// Takes the writer back. A failure of unknown effect stops the partition for good.
+    fn put_back(&mut self, worked: Result<(Writer, Result<(), Fault>)>) -> Result<()> {
+        let (writer, done) = worked.map_err(|error| self.stop(error))?;
         self.writer = Some(writer);
         match done {
             Ok(()) => Ok(()),

@@ -51,11 +51,10 @@ impl Writer {
         Self { context, dir, segments, file: None, used: false, unsynced: false, unnoted: 0 }
     }
 
-    /// Appends batches, which already have their offsets, in one write; with `sync` they are durable on return.
-    pub(super) fn append(&mut self, batches: &[Batch], sync: bool) -> Result<(), Fault> {
+    /// Writes batches, which already have their offsets, behind the others, all at once. They count once they are noted.
+    pub(super) fn write(&mut self, batches: &[Batch]) -> Result<(), Fault> {
         let buffers: Vec<Bytes> = batches.iter().map(|batch| batch.bytes().clone()).collect();
-        let len: u64 = buffers.iter().map(|buffer| buffer.len() as u64).sum();
-        self.check_room(len)?;
+        self.check_room(buffers.iter().map(|buffer| buffer.len() as u64).sum())?;
         let active = self.open()?;
         let file = self.file.as_ref().expect("it was opened above");
         let known_end = active.extent().bytes;
@@ -70,13 +69,16 @@ impl Writer {
             ));
         }
         self.unsynced = true;
-        if sync {
-            self.sync()?;
-        }
+        Ok(())
+    }
+
+    /// Takes note of written batches, which are as durable as they have to be.
+    pub(super) fn note(&mut self, batches: &[Batch]) {
+        let Some(active) = self.active() else { return };
+        let before = active.extent().bytes;
         active.note(batches, self.context.clock.now());
         self.used = true;
-        self.unnoted += len;
-        Ok(())
+        self.unnoted += active.extent().bytes - before;
     }
 
     /// Makes everything appended durable.
@@ -90,6 +92,11 @@ impl Writer {
         self.context.meters.observe_sync(began.elapsed());
         self.unsynced = false;
         Ok(())
+    }
+
+    /// Takes note that somebody else made everything appended durable.
+    pub(super) fn synced(&mut self) {
+        self.unsynced = false;
     }
 
     /// Seals the active segment and starts the next.
