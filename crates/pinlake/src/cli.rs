@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Validate a pipeline and a configuration; all problems at once, with file and line
     #[command(after_help = "Example:\n  pinlake check my-pipeline --config my-pipeline/pinlake.yml")]
     Check(CheckArgs),
+    /// Run the pipeline's own tests in memory: given records, expected rows
+    #[command(after_help = "Example:\n  pinlake test my-pipeline")]
+    Test(TestArgs),
     /// Send user posts as the classic emulator scripts do
     #[command(after_help = "Example:\n  pinlake emulate --to http://127.0.0.1:8082 --mode both --count 1000")]
     Emulate(EmulateArgs),
@@ -124,6 +127,12 @@ pub(crate) struct CheckArgs {
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// The pipeline's folder (default: the built-in pipeline)
+    pub(crate) pipeline: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -12,6 +12,7 @@ mod prove;
 mod query;
 mod rebuild;
 mod serve;
+mod test;
 mod topics;
 mod trace;
 
@@ -27,6 +28,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Rebuild(args) => rebuild::run(args).await,
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(args).await,
+        Command::Test(args) => test::run(args).await,
         Command::Emulate(args) => emulate::run(args).await,
         Command::Generate(args) => generate::run(args).await,
         Command::Batch(args) => batch::run(args).await,

@@ -1,0 +1,115 @@
+//! `pinlake test`: the pipeline's own tests, given records and expected rows, in memory.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use pinlake_core::pipeline::{self, Pipeline};
+use pinlake_core::{Batch, Clock, Followers, Log, MemoryLog, Record, TopicName, TopicSpec};
+use pinlake_lake::lake::Lake;
+use pinlake_lake::sql::encode;
+use pinlake_lake::sql::query::QueryLimits;
+use pinlake_lake::store::Store;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::cli::TestArgs;
+use crate::{pipeline_files, terminal};
+
+/// Where a pipeline keeps its tests.
+const TESTS_DIR: &str = "tests/";
+/// Rows of one answer that are looked at.
+const ROWS_MAX: usize = 10_000;
+
+/// One test file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Test {
+    /// Records in the order in which they come.
+    given: Vec<Given>,
+    /// What is then found: the name of a table, `quarantine.TABLE` or `question.NAME`, with the rows it must hold in any order.
+    /// A row names the columns that matter.
+    expect: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    topic: TopicName,
+    #[serde(default)]
+    key: Option<String>,
+    /// A mapping is sent as JSON, text as it is.
+    value: Value,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: TestArgs) -> Result<()> {
+    let files = pipeline_files::files(args.pipeline.as_deref())?;
+    let pipeline = pipeline::parse(&files).map_err(|problems| anyhow::anyhow!(pipeline_files::describe(&problems)))?;
+    let pipeline = Arc::new(pipeline);
+    let tests: Vec<_> = files.iter().filter(|(path, _)| path.starts_with(TESTS_DIR)).collect();
+    if tests.is_empty() {
+        bail!("the pipeline has no tests: put files such as {TESTS_DIR}my_case.yml beside pipeline.yml");
+    }
+    let mut failed = 0;
+    for (path, text) in &tests {
+        let test: Test = serde_saphyr::from_str(text).with_context(|| format!("reading {path}"))?;
+        let problems = one(&pipeline, &test).await.with_context(|| format!("running {path}"))?;
+        terminal::line(format!("{} {path}", if problems.is_empty() { "✓" } else { "✗" }));
+        problems.iter().for_each(|problem| terminal::line(format!("    {problem}")));
+        failed += usize::from(!problems.is_empty());
+    }
+    terminal::line(format!("{} passed, {failed} failed", tests.len() - failed));
+    if failed == 0 { Ok(()) } else { bail!("{failed} of the pipeline's tests failed") }
+}
+
+/// Runs one test; answers what was not as expected.
+async fn one(pipeline: &Arc<Pipeline>, test: &Test) -> Result<Vec<String>> {
+    let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
+    for given in &test.given {
+        if log.topic(&given.topic).await.is_err() {
+            log.create_topic(&given.topic, TopicSpec::default()).await?;
+        }
+        let value = match &given.value {
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        let record = Record { key: given.key.clone().map(Into::into), value: Some(value.into()), headers: Vec::new() };
+        log.append(&given.topic.partition(0), Batch::of(&[record], Clock::System.now())?).await?;
+    }
+    let store = Store::open("memory:///")?;
+    let lake = Lake::start(log, &Followers::default(), pipeline.clone(), store, Clock::System, QueryLimits::default()).await?;
+    lake.flush().await?;
+    let mut problems = Vec::new();
+    for (name, expected) in &test.expect {
+        problems.extend(compare(name, expected, rows(&lake, name).await?));
+    }
+    lake.stop().await?;
+    Ok(problems)
+}
+
+async fn rows(lake: &Lake, name: &str) -> Result<Vec<Map<String, Value>>> {
+    let (schema, table) = name.split_once('.').unwrap_or(("public", name));
+    let result = lake.query(&format!("SELECT * FROM {schema}.\"{table}\""), ROWS_MAX).await?;
+    let names: Vec<&String> = result.schema.fields().iter().map(|field| field.name()).collect();
+    let mut rows = Vec::new();
+    for batch in &result.batches {
+        let values = encode::rows_of(batch)?;
+        rows.extend(values.into_iter().map(|row| names.iter().map(|name| (*name).clone()).zip(row).collect::<Map<_, _>>()));
+    }
+    Ok(rows)
+}
+
+/// Matches each expected row with one found row, in any order.
+fn compare(name: &str, expected: &Value, mut found: Vec<Map<String, Value>>) -> Vec<String> {
+    let Some(expected) = expected.as_array() else { return vec![format!("{name}: expected rows are a list")] };
+    let mut problems = Vec::new();
+    for row in expected.iter().filter_map(Value::as_object) {
+        let fits = |found: &Map<String, Value>| row.iter().all(|(column, value)| found.get(column) == Some(value));
+        match found.iter().position(fits) {
+            Some(at) => drop(found.remove(at)),
+            None => problems.push(format!("{name}: no row like {}", Value::Object(row.clone()))),
+        }
+    }
+    problems.extend(found.into_iter().map(|row| format!("{name}: unexpected row {}", Value::Object(row))));
+    problems
+}
