@@ -16,8 +16,8 @@ use datafusion::prelude::SessionContext;
 use futures::{StreamExt, pin_mut};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use pinlake_core::pipeline::{Pipeline, TableSpec};
-use pinlake_core::{Clock, Error, Result, TopicPartition};
+use pinlake_core::pipeline::{Pipeline, Route};
+use pinlake_core::{Clock, Error, Result, TopicName, TopicPartition};
 
 use crate::answers::{self, Answer};
 use crate::clean::problem_error;
@@ -77,7 +77,7 @@ pub async fn run(raw: &Store, out: &Store, pipeline: &Pipeline, clock: &Clock, p
     register_store(&context, out);
     for (index, spec) in pipeline.tables.iter().enumerate() {
         let objects = objects.iter().filter(|object| pipeline.route(index, &object.of.topic).is_some()).cloned().collect();
-        let (table, counts) = clean_table(raw, objects, out, spec, clock, progress).await?;
+        let (table, counts) = clean_table(raw, objects, out, (pipeline, index), clock, progress).await?;
         let view = Arc::new(TableView::new(&table, Vec::new())?);
         context.register_table(spec.name.as_str(), view).map_err(|e| error::query("naming a table", e))?;
         tables.push(TableSummary { name: spec.name.clone(), counts });
@@ -95,14 +95,16 @@ async fn clean_table(
     raw: &Store,
     objects: Vec<RawObject>,
     out: &Store,
-    spec: &TableSpec,
+    (pipeline, index): (&Pipeline, usize),
     clock: &Clock,
     progress: &Arc<Progress>,
 ) -> Result<(Table, Counts)> {
+    let spec = &pipeline.tables[index];
+    let route = |topic: &TopicName| pipeline.route(index, topic);
     let recipe = Arc::new(Recipe::compile(spec).await.map_err(|problem| problem_error(&problem))?);
     let mut table = Table::open(out.folder(&spec.name), &spec.name, recipe.schema().clone(), clock.clone()).await?;
     let quarantine = out.folder(QUARANTINE_DIR).folder(&spec.name);
-    let output = Output { recipe: &recipe, into: table.store(), quarantine: &quarantine, placed: false };
+    let output = Output { recipe: &recipe, into: table.store(), quarantine: &quarantine, placed: false, route: &route };
     let built = build(raw, objects, output, clock, progress).await?;
     if !built.quarantined.is_empty() {
         let name = format!("{QUARANTINE_DIR}.{}", spec.name);
@@ -136,7 +138,7 @@ pub struct Built {
 }
 
 /// What is to be made of raw objects, and where it goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Output<'a> {
     /// The table's compiled definition.
     pub recipe: &'a Arc<Recipe>,
@@ -146,6 +148,8 @@ pub struct Output<'a> {
     pub quarantine: &'a Store,
     /// Whether the rows say where they came from, as those of a streamed table do.
     pub placed: bool,
+    /// Which records of a topic are the table's.
+    pub route: &'a (dyn Fn(&TopicName) -> Option<Route> + Sync),
 }
 
 /// Runs `objects` through a recipe into files.
@@ -156,7 +160,9 @@ pub async fn build(
     clock: &Clock,
     progress: &Arc<Progress>,
 ) -> Result<Built> {
-    let (crew, sender) = workers::Crew::start(&output, progress);
+    let routed = |object: &RawObject| Some((object.of.topic.clone(), (output.route)(&object.of.topic)?));
+    let routes = objects.iter().filter_map(routed).collect();
+    let (crew, sender) = workers::Crew::start(&output, routes, progress);
     let chunks = raw::chunks(raw, objects);
     pin_mut!(chunks);
     let mut read = Ok(());

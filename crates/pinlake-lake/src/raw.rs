@@ -38,6 +38,8 @@ pub struct RawObject {
     pub start: Offset,
     /// How many records share which time, in order; empty where nobody knows.
     pub times: Arc<[(u32, Timestamp)]>,
+    /// The key of each record, in order; empty where nobody knows.
+    pub keys: Arc<[Option<Vec<u8>>]>,
 }
 
 /// A run of whole lines of one object.
@@ -95,7 +97,14 @@ fn parse(path: &Path, size: u64) -> Option<RawObject> {
         return None;
     }
     let start = stem.rsplit('+').next().and_then(|offset| offset.parse().ok()).unwrap_or(0);
-    Some(RawObject { path: path.clone(), size, of: topic.partition(partition), start: Offset(start), times: Arc::new([]) })
+    Some(RawObject {
+        path: path.clone(),
+        size,
+        of: topic.partition(partition),
+        start: Offset(start),
+        times: Arc::new([]),
+        keys: Arc::new([]),
+    })
 }
 
 /// The name of the object that starts at `start`, as the S3 sink gives it.
@@ -258,5 +267,11 @@ impl RawPiece {
     pub fn times(&self) -> impl Iterator<Item = Timestamp> {
         let skip = usize::try_from(self.start.since(self.object.start)).expect("an object is smaller than memory");
         self.object.times.iter().flat_map(|(count, time)| std::iter::repeat_n(*time, *count as usize)).skip(skip)
+    }
+
+    /// The key of the piece's record number `line`, where it is known.
+    pub fn key(&self, line: usize) -> Option<&[u8]> {
+        let skip = usize::try_from(self.start.since(self.object.start)).expect("an object is smaller than memory");
+        self.object.keys.get(skip + line)?.as_deref()
     }
 }

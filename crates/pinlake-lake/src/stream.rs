@@ -30,6 +30,9 @@ pub struct Standing {
     pub counts: Counts,
 }
 
+/// Why a record of a shared topic is in quarantine that no table takes.
+pub(crate) const UNCLAIMED: &str = "no table of the pipeline takes records with this key";
+
 /// The value of a tombstone, for whoever needs bytes.
 const TOMBSTONE: &[u8] = b"null";
 
@@ -70,8 +73,7 @@ pub(crate) fn prepare(
                 }
                 Routed::Elsewhere => elsewhere += 1,
                 Routed::Unclaimed => {
-                    let reason = "no table of the pipeline takes records with this key".to_owned();
-                    unclaimed.push((reason, value.to_vec(), record.offset, record.timestamp));
+                    unclaimed.push((UNCLAIMED.to_owned(), value.to_vec(), record.offset, record.timestamp));
                 }
             }
         }

@@ -23,17 +23,23 @@ pub(super) struct Buffer {
     pub(super) next: Offset,
     /// Time runs of the records: how many share which time, in order.
     pub(super) times: Vec<(u32, Timestamp)>,
+    /// The records' keys, where the key tells whose a record is.
+    pub(super) keys: Option<Vec<Option<Vec<u8>>>>,
     /// When the first record came in.
     pub(super) since: Option<Instant>,
 }
 
 impl Buffer {
-    pub(super) fn at(start: Offset) -> Self {
-        Self { lines: Vec::new(), start, next: start, times: Vec::new(), since: None }
+    /// An empty buffer; with `keyed` the records' keys are kept too.
+    pub(super) fn at(start: Offset, keyed: bool) -> Self {
+        Self { lines: Vec::new(), start, next: start, times: Vec::new(), keys: keyed.then(Vec::new), since: None }
     }
 
     pub(super) fn push(&mut self, record: &RecordView<'_>) {
         push_line(&mut self.lines, record.value);
+        if let Some(keys) = &mut self.keys {
+            keys.push(record.key.map(<[u8]>::to_vec));
+        }
         self.next = record.offset.plus(1);
         self.since = self.since.or_else(|| Some(Instant::now()));
         match self.times.last_mut() {

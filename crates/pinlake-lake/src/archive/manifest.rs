@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::cast::AsArray;
-use datafusion::arrow::array::{ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringViewArray};
+use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
@@ -34,6 +34,8 @@ pub struct ManifestEntry {
     pub digest: String,
     /// How many records share which time, in order.
     pub times: Vec<(u32, Timestamp)>,
+    /// The key of each record, in order, for topics where the key tells whose a record is.
+    pub keys: Option<Vec<Option<Vec<u8>>>>,
 }
 
 /// The manifest's table and the position of every partition in it.
@@ -54,6 +56,7 @@ fn schema() -> SchemaRef {
         Field::new("bytes", DataType::Int64, true),
         Field::new("digest", DataType::Utf8View, true),
         Field::new("times", DataType::Binary, true),
+        Field::new("keys", DataType::Binary, true),
     ]))
 }
 
@@ -147,6 +150,7 @@ fn rows(entries: &[ManifestEntry]) -> Result<RecordBatch> {
         long(|entry| entry.bytes.cast_signed()),
         text(|entry| &entry.digest),
         Arc::new(BinaryArray::from_iter_values(entries.iter().map(|entry| encode_times(&entry.times)))),
+        Arc::new(BinaryArray::from_iter(entries.iter().map(|entry| entry.keys.as_deref().map(encode_keys)))),
     ];
     RecordBatch::try_new(schema(), columns).map_err(|e| error::arrow("entering objects", e))
 }
@@ -155,7 +159,7 @@ fn entries_of(batch: &RecordBatch) -> Result<Vec<ManifestEntry>> {
     let text = |at: usize| batch.column(at).as_string_view();
     let long = |at: usize| batch.column(at).as_primitive::<Int64Type>();
     let partitions = batch.column(2).as_primitive::<Int32Type>();
-    let times = batch.column(8).as_binary::<i32>();
+    let (times, keys) = (batch.column(8).as_binary::<i32>(), batch.column(9).as_binary::<i32>());
     let entry = |row: usize| {
         Ok(ManifestEntry {
             object: text(0).value(row).to_owned(),
@@ -165,6 +169,7 @@ fn entries_of(batch: &RecordBatch) -> Result<Vec<ManifestEntry>> {
             bytes: long(6).value(row).cast_unsigned(),
             digest: text(7).value(row).to_owned(),
             times: decode_times(times.value(row)),
+            keys: keys.is_valid(row).then(|| decode_keys(keys.value(row))),
         })
     };
     (0..batch.num_rows()).map(entry).collect()
@@ -182,4 +187,26 @@ fn decode_times(bytes: &[u8]) -> Vec<(u32, Timestamp)> {
         (count, Timestamp(i64::from_le_bytes(time.try_into().expect("eight bytes"))))
     };
     bytes.chunks_exact(12).map(run).collect()
+}
+
+/// Keys one after another: a four-byte little-endian length plus one, or zero for no key, and the bytes.
+fn encode_keys(keys: &[Option<Vec<u8>>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for key in keys {
+        let length = key.as_ref().map_or(0, |key| u32::try_from(key.len()).unwrap_or(u32::MAX - 1) + 1);
+        out.extend(length.to_le_bytes());
+        out.extend(key.iter().flatten());
+    }
+    out
+}
+
+fn decode_keys(mut bytes: &[u8]) -> Vec<Option<Vec<u8>>> {
+    let mut keys = Vec::new();
+    while let Some((length, rest)) = bytes.split_at_checked(4) {
+        let length = u32::from_le_bytes(length.try_into().expect("four bytes")) as usize;
+        let Some((key, rest)) = rest.split_at_checked(length.saturating_sub(1)) else { break };
+        keys.push((length > 0).then(|| key.to_vec()));
+        bytes = rest;
+    }
+    keys
 }

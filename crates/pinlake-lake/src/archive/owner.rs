@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
-use pinlake_core::pipeline::Flush;
-use pinlake_core::{Error, ErrorKind, Followers, Log, Offset, ReadLimit, Result, TopicPartition};
+use pinlake_core::pipeline::{Flush, Route};
+use pinlake_core::{Error, ErrorKind, Followers, Log, Offset, ReadLimit, Result, TopicName, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use xxhash_rust::xxh3::xxh3_128;
@@ -181,7 +181,7 @@ impl Owner {
             }
             Err(error) => return Err(Error::retry(format!("writing object '{path}'")).with_source(error)),
         }
-        let written = std::mem::replace(buffer, Buffer::at(buffer.next));
+        let written = std::mem::replace(buffer, Buffer::at(buffer.next, buffer.keys.is_some()));
         metrics::counter!("pinlake_archived_records_total").increment(written.records());
         self.entries.push(entry(path.to_string(), of, written));
         Ok(())
@@ -254,7 +254,8 @@ impl Owner {
             self.entries.push(entry);
         }
         self.enter().await?;
-        self.buffers.insert(of.clone(), Buffer::at(position));
+        let buffer = Buffer::at(position, self.is_keyed(&of.topic));
+        self.buffers.insert(of.clone(), buffer);
         self.readers.start(of, position);
         Ok(())
     }
@@ -268,7 +269,7 @@ impl Owner {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut buffer = Buffer::at(position);
+        let mut buffer = Buffer::at(position, self.is_keyed(&of.topic));
         let records = lines(&there).count() as u64;
         let end = position.plus(records);
         while buffer.next < end {
@@ -291,6 +292,12 @@ impl Owner {
         Ok(Some(entry(path.to_string(), of, buffer)))
     }
 
+    /// Whether tables share the topic, so that a record's key tells whose it is.
+    fn is_keyed(&self, topic: &TopicName) -> bool {
+        let pipeline = &self.settings.pipeline;
+        (0..pipeline.tables.len()).any(|index| matches!(pipeline.route(index, topic), Some(Route::ByKey { .. })))
+    }
+
     fn flush_limits(&self) -> Flush {
         self.settings.pipeline.archive.flush
     }
@@ -305,6 +312,7 @@ fn entry(object: String, of: &TopicPartition, written: Buffer) -> ManifestEntry 
         bytes: written.lines.len() as u64,
         digest: format!("{:032x}", xxh3_128(&written.lines)),
         times: written.times,
+        keys: written.keys,
     }
 }
 

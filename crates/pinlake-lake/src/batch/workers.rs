@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use pinlake_core::{Clock, Error, Result, Timestamp, TopicPartition};
+use pinlake_core::pipeline::{Route, Routed};
+use pinlake_core::{Clock, Error, Result, TopicName, TopicPartition};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -20,7 +21,7 @@ use crate::raw::{RawChunk, lines};
 use crate::rows::{Admitted, Counts, Prepared, Recipe};
 use crate::schema::with_meta;
 use crate::store::Store;
-use crate::stream::with_places;
+use crate::stream::{UNCLAIMED, with_places};
 
 /// Chunks that may wait for a worker.
 const CHUNKS_WAITING_MAX: usize = 2;
@@ -41,6 +42,7 @@ struct Shared {
     quarantine: Store,
     /// The columns of the files: with Pinlake's own where the rows say where they came from.
     placed: Option<SchemaRef>,
+    routes: BTreeMap<TopicName, Route>,
     progress: Arc<Progress>,
     chunks: Mutex<mpsc::Receiver<RawChunk>>,
     turn: Mutex<Turn>,
@@ -63,13 +65,18 @@ struct Files {
 
 impl Crew {
     /// Starts a worker for each core; chunks go into the sender.
-    pub(super) fn start(output: &Output<'_>, progress: &Arc<Progress>) -> (Crew, mpsc::Sender<RawChunk>) {
+    pub(super) fn start(
+        output: &Output<'_>,
+        routes: BTreeMap<TopicName, Route>,
+        progress: &Arc<Progress>,
+    ) -> (Crew, mpsc::Sender<RawChunk>) {
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let shared = Arc::new(Shared {
             recipe: output.recipe.clone(),
             into: output.into.clone(),
             quarantine: output.quarantine.clone(),
             placed: output.placed.then(|| with_meta(output.recipe.schema())),
+            routes,
             progress: progress.clone(),
             chunks: Mutex::new(receiver),
             turn: Mutex::new(Turn { next: 0, failed: false, index: output.recipe.new_index(), counts: BTreeMap::new() }),
@@ -147,37 +154,47 @@ impl Shared {
 
     fn chunk(&self, chunk: &RawChunk, set_aside: &mut QuarantineRows) -> Result<Admitted> {
         let contents = chunk.pieces.iter().map(|piece| piece.content()).collect::<Result<Vec<_>>>()?;
-        let (mut records, mut firsts) = (Vec::new(), Vec::with_capacity(contents.len()));
-        for content in &contents {
-            firsts.push(records.len());
-            records.extend(lines(content).map(unescape));
+        let of = &chunk.pieces[0].object.of;
+        let route = self.routes.get(&of.topic).unwrap_or(&Route::All);
+        let (mut records, mut places, mut others) = (Vec::new(), Vec::new(), Counts::default());
+        for (piece, content) in chunk.pieces.iter().zip(&contents) {
+            let mut times = piece.times();
+            for (line, record) in lines(content).map(unescape).enumerate() {
+                let (offset, time) = (piece.start.plus(line as u64), times.next());
+                let routed = if matches!(route, Route::All) { Routed::Here } else { route.of(piece.key(line)) };
+                match routed {
+                    Routed::Here => {
+                        records.push(record);
+                        places.push((offset, time));
+                    }
+                    Routed::Elsewhere => others.elsewhere += 1,
+                    Routed::Unclaimed => {
+                        others.quarantined += 1;
+                        set_aside.push(UNCLAIMED, &record, of, offset, time);
+                    }
+                }
+            }
         }
         let values: Vec<&[u8]> = records.iter().map(AsRef::as_ref).collect();
         let prepared = self.recipe.prepare(&values)?;
-        let of = &chunk.pieces[0].object.of;
-        let place = |record: u32| {
-            let record = record as usize;
-            let at = firsts.partition_point(|first| *first <= record) - 1;
-            let line = record - firsts[at];
-            (at, line, chunk.pieces[at].start.plus(line as u64))
-        };
         for rejected in &prepared.rejected {
-            let (at, line, offset) = place(rejected.record);
-            let time = chunk.pieces[at].times().nth(line);
+            let (offset, time) = places[rejected.record as usize];
             set_aside.push(&rejected.reason, values[rejected.record as usize], of, offset, time);
         }
-        let mut admitted = self.admit(chunk.number, of, prepared)?;
+        let mut admitted = self.admit(chunk.number, of, prepared, &others)?;
         if let Some(schema) = &self.placed {
-            let times: Vec<Timestamp> = chunk.pieces.iter().flat_map(|piece| piece.times()).collect();
-            let placed = |source: &u32| (place(*source).2, times.get(*source as usize).copied().unwrap_or_default());
-            let places: Vec<_> = admitted.sources.iter().map(placed).collect();
-            admitted.rows = with_places(schema, &admitted.rows, of, &places)?;
+            let place = |source: &u32| {
+                let (offset, time) = places[*source as usize];
+                (offset, time.unwrap_or_default())
+            };
+            let placed: Vec<_> = admitted.sources.iter().map(place).collect();
+            admitted.rows = with_places(schema, &admitted.rows, of, &placed)?;
         }
         Ok(admitted)
     }
 
     /// Admits a chunk when all before it have been.
-    fn admit(&self, number: u64, of: &TopicPartition, prepared: Prepared) -> Result<Admitted> {
+    fn admit(&self, number: u64, of: &TopicPartition, prepared: Prepared, others: &Counts) -> Result<Admitted> {
         let mut turn = lock(&self.turn);
         while turn.next != number && !turn.failed {
             turn = self.turned.wait(turn).unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +203,9 @@ impl Shared {
             return Err(Error::internal(STOPPED));
         }
         let admitted = prepared.admit(&mut turn.index)?;
-        turn.counts.entry(of.clone()).or_default().add(&admitted.counts);
+        let counts = turn.counts.entry(of.clone()).or_default();
+        counts.add(&admitted.counts);
+        counts.add(others);
         turn.next += 1;
         self.turned.notify_all();
         Ok(admitted)

@@ -18,8 +18,13 @@ fn decoder() -> Decoder {
     ])
 }
 
+/// The `ind` and the record of each row.
+type Rows = Vec<(i64, u32)>;
+/// The record and the reason of each reject.
+type Rejects = Vec<(u32, String)>;
+
 /// The `ind`s of the decoded rows with their sources, and the reasons of the others.
-fn decode(records: &[&str]) -> (Vec<(i64, u32)>, Vec<(u32, String)>) {
+fn decode(records: &[&str]) -> (Rows, Rejects) {
     let bytes: Vec<&[u8]> = records.iter().map(|record| record.as_bytes()).collect();
     let decoded = decoder().decode(&bytes).unwrap();
     let inds = decoded.rows.column(0).as_primitive::<Int64Type>().iter().map(|ind| ind.unwrap_or(-1));

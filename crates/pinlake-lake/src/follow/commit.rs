@@ -54,6 +54,11 @@ impl Owner {
         let reached = std::mem::replace(&mut self.stream, Stream::new(self.table.schema().clone()));
         let index = std::mem::replace(&mut self.index, built.index);
         self.stream.standings = standings;
+        // A partition of which the archive holds nothing is taken from the log, from where the table began.
+        for (of, standing) in &reached.standings {
+            let begin = Standing { start: standing.start, position: standing.start, ..Standing::default() };
+            self.stream.standings.entry(of.clone()).or_insert(begin);
+        }
         let done = self.replace_by(built.rows, built.quarantined, &reached).await;
         if done.is_err() {
             self.stream = reached;

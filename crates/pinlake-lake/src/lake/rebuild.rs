@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use object_store::path::Path;
-use pinlake_core::{Error, Offset, Result, TopicPartition};
+use pinlake_core::{Error, Offset, Result, TopicName, TopicPartition};
 
 use super::{Lake, QUARANTINE_DIR, TABLES_DIR};
 use crate::archive::ManifestEntry;
@@ -39,17 +39,10 @@ impl Lake {
         let entries = self.archive.entries().await?;
         let entries: Vec<ManifestEntry> = entries.into_iter().filter(|entry| ends.contains_key(&entry.of)).collect();
         let bounds = contiguous(&entries)?;
-        if ends.keys().any(|of| {
-            matches!(self.pipeline.route(index, &of.topic), Some(pinlake_core::pipeline::Route::ByKey { .. }))
-                && bounds.contains_key(of)
-        }) {
-            return Err(Error::invalid(format!(
-                "table '{name}' shares a topic, and the archive does not keep the keys that tell whose a record is"
-            )));
-        }
         let objects = entries.into_iter().map(raw_object).collect();
         let (into, quarantine) = (self.store.folder(TABLES_DIR).folder(name), self.store.folder(QUARANTINE_DIR).folder(name));
-        let output = Output { recipe: &table.recipe, into: &into, quarantine: &quarantine, placed: true };
+        let route = |topic: &TopicName| self.pipeline.route(index, topic);
+        let output = Output { recipe: &table.recipe, into: &into, quarantine: &quarantine, placed: true, route: &route };
         let built = batch::build(&self.store, objects, output, &self.clock, &Arc::new(Progress::default())).await?;
         let mut counts = Counts::default();
         built.counts.values().for_each(|partition| counts.add(partition));
@@ -85,5 +78,6 @@ fn raw_object(entry: ManifestEntry) -> RawObject {
         of: entry.of,
         start: entry.first,
         times: Arc::from(entry.times),
+        keys: Arc::from(entry.keys.unwrap_or_default()),
     }
 }
