@@ -22,9 +22,15 @@ pub(crate) fn delta(doing: &str, error: DeltaTableError) -> Error {
         DeltaTableError::NotATable(_) => ErrorKind::NotFound,
         DeltaTableError::Transaction { .. } | DeltaTableError::VersionAlreadyExists(_) => ErrorKind::Conflict,
         DeltaTableError::ObjectStore { .. } => ErrorKind::Retry,
+        other if is_of_the_store(&other.to_string()) => ErrorKind::Retry,
         _ => ErrorKind::Internal,
     };
     Error::new(kind, doing.to_owned()).with_source(error)
+}
+
+/// Whether an error that the Delta crates passed on as text or in a kernel error began in the object store.
+fn is_of_the_store(text: &str) -> bool {
+    text.contains("Error interacting with object store")
 }
 
 /// An Arrow error where our own data is at fault.

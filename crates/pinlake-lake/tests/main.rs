@@ -1,0 +1,8 @@
+//! Lakes over a log and an object store in memory: streaming, archive, rebuild, ledger, crashes, SQL and the batch path.
+
+#[path = "main/crashes.rs"]
+mod crashes;
+#[path = "main/faulty_store.rs"]
+mod faulty_store;
+#[path = "main/setup.rs"]
+mod setup;

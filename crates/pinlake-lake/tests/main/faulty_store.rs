@@ -1,0 +1,181 @@
+//! An object store in memory that fails as it is told: one process's way to objects that outlive it.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+/// What goes wrong at one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The put fails and nothing is written.
+    PutBefore,
+    /// The put happens, and its answer is lost.
+    PutAfter,
+    /// The conditional put happens, and answers that the object exists: a client that tried again after a lost answer.
+    ConditionLost,
+    /// The process dies before the put.
+    DeathBefore,
+    /// The process dies after the put.
+    DeathAfter,
+    /// The get fails.
+    Get,
+    /// The listing fails.
+    List,
+}
+
+/// Passes everything on to the objects, but for the fault.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    objects: Arc<InMemory>,
+    fault: Option<(Fault, u64)>,
+    /// Operations of the fault's kind so far.
+    steps: AtomicU64,
+    hit: Mutex<Option<String>>,
+    dead: AtomicBool,
+}
+
+impl FaultyStore {
+    /// Fails at the `step`th operation (from 1) that the fault can strike.
+    pub(crate) fn new(objects: Arc<InMemory>, fault: Fault, step: u64) -> Self {
+        Self { fault: Some((fault, step)), ..Self::sound(objects) }
+    }
+
+    /// Never fails, until it is killed.
+    pub(crate) fn sound(objects: Arc<InMemory>) -> Self {
+        Self { objects, fault: None, steps: AtomicU64::new(0), hit: Mutex::default(), dead: AtomicBool::new(false) }
+    }
+
+    /// The process is gone: whatever of it still runs reaches nothing.
+    pub(crate) fn kill(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+    }
+
+    /// What the fault struck.
+    pub(crate) fn hit(&self) -> Option<String> {
+        self.hit.lock().unwrap().clone()
+    }
+
+    fn alive(&self) -> Result<()> {
+        if self.dead.load(Ordering::SeqCst) { Err(silent()) } else { Ok(()) }
+    }
+
+    /// The fault, if it strikes this operation.
+    fn strikes(&self, may: impl Fn(Fault) -> bool, what: &Path) -> Option<Fault> {
+        let (fault, step) = self.fault.filter(|(fault, _)| may(*fault))?;
+        let strikes = self.steps.fetch_add(1, Ordering::SeqCst) + 1 == step;
+        strikes.then(|| {
+            *self.hit.lock().unwrap() = Some(what.to_string());
+            fault
+        })
+    }
+
+    fn get_strikes(&self, location: &Path) -> Result<()> {
+        self.alive()?;
+        self.strikes(|fault| fault == Fault::Get, location).map_or(Ok(()), |_| Err(silent()))
+    }
+
+    fn list_strikes(&self, prefix: Option<&Path>) -> Result<()> {
+        self.alive()?;
+        let prefix = prefix.cloned().unwrap_or_default();
+        self.strikes(|fault| fault == Fault::List, &prefix).map_or(Ok(()), |_| Err(silent()))
+    }
+}
+
+fn silent() -> Error {
+    Error::Generic { store: "faulty", source: "the store does not answer".into() }
+}
+
+fn can_strike_put(fault: Fault, conditional: bool) -> bool {
+    match fault {
+        Fault::PutBefore | Fault::PutAfter | Fault::DeathBefore | Fault::DeathAfter => true,
+        Fault::ConditionLost => conditional,
+        Fault::Get | Fault::List => false,
+    }
+}
+
+impl fmt::Display for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("faulty")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.alive()?;
+        let conditional = opts.mode == PutMode::Create;
+        let put = || self.objects.put_opts(location, payload, opts);
+        let Some(fault) = self.strikes(|fault| can_strike_put(fault, conditional), location) else { return put().await };
+        match fault {
+            Fault::PutBefore => {}
+            Fault::PutAfter => drop(put().await?),
+            Fault::ConditionLost => {
+                put().await?;
+                return Err(Error::AlreadyExists { path: location.to_string(), source: "it exists".into() });
+            }
+            Fault::DeathBefore => self.kill(),
+            _ => {
+                put().await?;
+                self.kill();
+            }
+        }
+        Err(silent())
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.alive()?;
+        self.objects.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.get_strikes(location)?;
+        self.objects.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.get_strikes(location)?;
+        self.objects.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        match self.alive() {
+            Ok(()) => self.objects.delete_stream(locations),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.list_strikes(prefix) {
+            Ok(()) => self.objects.list(prefix),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.list_strikes(prefix) {
+            Ok(()) => self.objects.list_with_offset(prefix, offset),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.list_strikes(prefix)?;
+        self.objects.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.alive()?;
+        self.objects.copy_opts(from, to, options).await
+    }
+}
