@@ -6,3 +6,5 @@ mod crashes;
 mod faulty_store;
 #[path = "main/setup.rs"]
 mod setup;
+#[path = "main/streaming.rs"]
+mod streaming;
