@@ -62,6 +62,17 @@ pub struct Status {
     pub failed: Option<Error>,
 }
 
+/// A table as of one commit: what it says of itself, its rows and its quarantine.
+#[derive(Debug)]
+pub struct Committed {
+    /// What the commit stated.
+    pub status: Status,
+    /// The rows of that commit.
+    pub rows: TableView,
+    /// The quarantine that goes with it.
+    pub quarantine: TableView,
+}
+
 /// A running table. Cheap to clone.
 #[derive(Clone)]
 pub struct Follower {
@@ -77,6 +88,8 @@ enum Message {
     View { ends: Ends, reply: oneshot::Sender<Result<TableView>> },
     /// Commit what is pending, with at least these ends.
     Flush { ends: Ends, reply: oneshot::Sender<Result<Status>> },
+    /// Commit as for a flush, and show what is committed then.
+    Account { ends: Ends, reply: oneshot::Sender<Result<Committed>> },
     /// The table's quarantine.
     Quarantine { reply: oneshot::Sender<Result<TableView>> },
     /// Replace the table by what was rebuilt, which stands for these positions.
@@ -112,6 +125,11 @@ impl Follower {
     /// Commits what is pending once everything before `ends` is in it.
     pub async fn flush(&self, ends: Ends) -> Result<Status> {
         self.ask(|reply| Message::Flush { ends, reply }).await
+    }
+
+    /// Commits as [`Follower::flush`] does, and shows exactly what is committed then.
+    pub async fn account(&self, ends: Ends) -> Result<Committed> {
+        self.ask(|reply| Message::Account { ends, reply }).await
     }
 
     /// Replaces the table's rows by rebuilt ones. Returns the new version.

@@ -69,11 +69,6 @@ impl TableView {
         self.tail.iter().map(RecordBatch::num_rows).sum()
     }
 
-    /// Leaves the snapshot alone.
-    pub(crate) fn drop_tail(&mut self) {
-        self.tail = Arc::new(Vec::new());
-    }
-
     fn scan_files(
         &self,
         session: &dyn Session,

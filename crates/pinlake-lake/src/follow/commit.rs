@@ -29,6 +29,7 @@ impl Owner {
         if *committed == self.stream.standings {
             return Ok(());
         }
+        self.check_owner(committed).await?;
         self.commit_quarantine().await?;
         let pending = &self.stream.pending;
         let rows = pending.rows.clone();
@@ -45,6 +46,17 @@ impl Owner {
         commit_until_known(&mut self.table, change, &self.stream.standings).await?;
         self.committed();
         Ok(())
+    }
+
+    /// Refuses to go on when somebody else moved the table since our last commit: what they committed would be doubled. Our own
+    /// commit whose answer was lost is no such move.
+    async fn check_owner(&self, committed: &BTreeMap<TopicPartition, Standing>) -> Result<()> {
+        let there = standings(&self.table).await?;
+        if there == *committed || there == self.stream.standings {
+            return Ok(());
+        }
+        let name = &self.recipe.name;
+        Err(Error::conflict(format!("another process commits to table {name}: run one server on this store, and restart it")))
     }
 
     /// Replaces the table by rebuilt files, which stand for `standings`; records that came since are taken from the log, so

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
-use super::{Ends, FollowSettings, Message, Status};
+use super::{Committed, Ends, FollowSettings, Message, Status};
 use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::maintain::{self, Compacted};
@@ -57,6 +57,7 @@ struct Waiting {
 enum Wants {
     View(oneshot::Sender<Result<TableView>>),
     Flush(oneshot::Sender<Result<Status>>),
+    Account(oneshot::Sender<Result<Committed>>),
 }
 
 impl Owner {
@@ -134,6 +135,7 @@ impl Owner {
         match message {
             Message::View { ends, reply } => self.wait(ends, Wants::View(reply)).await?,
             Message::Flush { ends, reply } => self.wait(ends, Wants::Flush(reply)).await?,
+            Message::Account { ends, reply } => self.wait(ends, Wants::Account(reply)).await?,
             Message::Quarantine { reply } => {
                 let _ = reply.send(TableView::new(&self.quarantine, Vec::new()));
             }
@@ -169,14 +171,28 @@ impl Owner {
                 Wants::View(reply) => drop(reply.send(TableView::new(&self.table, self.stream.pending.rows.clone()))),
                 Wants::Flush(reply) => {
                     let done = self.commit_for_caller().await;
-                    let fatal = done.as_ref().err().filter(|error| error.kind() != ErrorKind::Retry).cloned();
+                    let fatal = fatal(&done);
                     let _ = reply.send(done.map(|()| self.status.borrow().clone()));
+                    fatal.map_or(Ok(()), Err)?;
+                }
+                Wants::Account(reply) => {
+                    let done = self.commit_for_caller().await;
+                    let fatal = fatal(&done);
+                    let _ = reply.send(done.and_then(|()| self.committed_now()));
                     fatal.map_or(Ok(()), Err)?;
                 }
             }
         }
         self.waiting = still;
         Ok(())
+    }
+
+    fn committed_now(&self) -> Result<Committed> {
+        Ok(Committed {
+            status: self.status.borrow().clone(),
+            rows: TableView::new(&self.table, Vec::new())?,
+            quarantine: TableView::new(&self.quarantine, Vec::new())?,
+        })
     }
 
     /// Whether everything before `ends` was taken; partitions of other tables do not count.
@@ -323,4 +339,9 @@ async fn finished(upkeep: &mut Option<JoinHandle<Result<Compacted>>>) -> Result<
     let done = task.await.map_err(|e| Error::internal("compaction stopped").with_source(e));
     *upkeep = None;
     done?
+}
+
+/// The error that ends the table; one that only asks for another try does not.
+fn fatal(done: &Result<()>) -> Option<Error> {
+    done.as_ref().err().filter(|error| error.kind() != ErrorKind::Retry).cloned()
 }

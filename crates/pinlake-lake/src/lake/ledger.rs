@@ -46,16 +46,12 @@ impl Lake {
         let mut tables = Vec::new();
         for (index, spec) in self.pipeline.tables.iter().enumerate() {
             let follower = &self.tables[index];
-            let (view, status) = if deep {
-                // Everything committed, so that what is counted is what was stated.
-                let status = follower.flush(self.ends(Some(index)).await?).await?;
-                (Some((follower.view(BTreeMap::new()).await?, follower.quarantine().await?)), status)
+            let (found, status) = if deep {
+                let committed = follower.account(self.ends(Some(index)).await?).await?;
+                let found = (self.count(committed.rows).await?, self.count(committed.quarantine).await?);
+                (Some(found), committed.status)
             } else {
                 (None, follower.status())
-            };
-            let found = match view {
-                Some((rows, quarantined)) => Some((self.count(rows).await?, self.count(quarantined).await?)),
-                None => None,
             };
             let mut accounts = Vec::new();
             for (of, standing) in status.committed {
@@ -71,8 +67,7 @@ impl Lake {
     }
 
     /// Rows by source partition.
-    async fn count(&self, mut view: TableView) -> Result<BTreeMap<TopicPartition, u64>> {
-        view.drop_tail();
+    async fn count(&self, view: TableView) -> Result<BTreeMap<TopicPartition, u64>> {
         let sql = "SELECT arrow_cast(_topic, 'Utf8View') AS topic, _partition, count(*) AS n FROM counted GROUP BY 1, 2";
         let tables = vec![(("public".to_owned(), "counted".to_owned()), view)];
         let counted = query::run(sql, tables, &[], &self.store, usize::MAX, self.limits).await?;
