@@ -52,7 +52,6 @@ async fn an_object_past_the_manifest_is_adopted_if_it_is_the_logs() {
 
 /// An owner that was thought dead must not double what its successor committed.
 #[tokio::test]
-#[ignore = "a stale owner reloads after its conflict and commits again: rows that its successor committed are doubled"]
 async fn two_owners_of_one_table_double_nothing() {
     let world = World::new(things());
     let of = world.topic("a.things", 1).await.partition(0);
