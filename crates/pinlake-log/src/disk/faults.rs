@@ -30,7 +30,8 @@ struct State {
     room: Option<usize>,
     free: Option<u64>,
     whole: bool,
-    held: bool,
+    /// Syncs from this number on are held.
+    held_from: Option<u64>,
     in_flight: usize,
     in_flight_max: usize,
 }
@@ -65,12 +66,19 @@ impl Faults {
 
     /// Holds every sync until [`Faults::release_syncs`].
     pub fn hold_syncs(&self) {
-        self.lock().held = true;
+        self.lock().held_from = Some(0);
     }
 
     /// Lets held syncs go on.
     pub fn release_syncs(&self) {
-        self.lock().held = false;
+        self.lock().held_from = None;
+        self.changed.notify_all();
+    }
+
+    /// Lets held syncs go on, and holds those that come after them.
+    pub fn hold_later_syncs(&self) {
+        let mut state = self.lock();
+        state.held_from = Some(state.syncs + 1);
         self.changed.notify_all();
     }
 
@@ -129,11 +137,12 @@ impl Faults {
     pub(super) fn around_sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut state = self.lock();
         state.syncs += 1;
-        let fails = state.fail_sync_at == Some(state.syncs);
+        let number = state.syncs;
+        let fails = state.fail_sync_at == Some(number);
         state.in_flight += 1;
         state.in_flight_max = state.in_flight_max.max(state.in_flight);
         self.changed.notify_all();
-        drop(self.changed.wait_while(state, |state| state.held));
+        drop(self.changed.wait_while(state, |state| state.held_from.is_some_and(|from| number >= from)));
         let synced = if fails { Err(io::Error::other("injected sync error")) } else { sync() };
         self.lock().in_flight -= 1;
         self.changed.notify_all();

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 /// Fewer files than this are always synced each by itself: that waits for nobody else's bytes.
 const WHOLE_FILES_MIN: usize = 16;
-/// The dearer way is tried again after so many rounds, because a disk's other users come and go.
+/// The dearer way is tried again after so many rounds, because a disk's other users come and go; after twice as many each time that it is
+/// still the dearer.
 const TRY_AGAIN_ROUNDS: u32 = 100;
+/// But not after more than this.
+const TRY_AGAIN_ROUNDS_MAX: u32 = 12_800;
 
 /// How a round's files are synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +27,10 @@ pub(crate) enum Way {
 pub(crate) struct Costs {
     file: Option<Duration>,
     whole: Option<Duration>,
+    /// The cheaper way, how many rounds it has been that, and after how many the other is tried.
+    cheaper: Option<Way>,
     rounds: u32,
+    patience: u32,
 }
 
 impl Costs {
@@ -33,15 +39,18 @@ impl Costs {
         if files < WHOLE_FILES_MIN {
             return Way::Each;
         }
-        self.rounds += 1;
-        let (Some(whole), file) = (self.whole, self.file) else { return Way::Whole };
-        let Some(file) = file else { return Way::Each };
+        let Some(whole) = self.whole else { return Way::Whole };
+        let Some(file) = self.file else { return Way::Each };
         let cheaper = if whole <= file * u32::try_from(files).unwrap_or(u32::MAX) { Way::Whole } else { Way::Each };
-        match cheaper {
-            _ if !self.rounds.is_multiple_of(TRY_AGAIN_ROUNDS) => cheaper,
-            Way::Whole => Way::Each,
-            Way::Each => Way::Whole,
+        if self.cheaper != Some(cheaper) {
+            (self.cheaper, self.rounds, self.patience) = (Some(cheaper), 0, TRY_AGAIN_ROUNDS);
         }
+        self.rounds += 1;
+        if self.rounds < self.patience {
+            return cheaper;
+        }
+        (self.rounds, self.patience) = (0, (self.patience * 2).min(TRY_AGAIN_ROUNDS_MAX));
+        if cheaper == Way::Whole { Way::Each } else { Way::Whole }
     }
 
     /// Takes note of what a round took.

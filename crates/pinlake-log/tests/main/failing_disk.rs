@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use pinlake_core::batch::ProducerSequence;
 use pinlake_core::testing::log_contract::{batch, read_all, topic};
-use pinlake_core::{BatchBuilder, ErrorKind, Log, Offset, Timestamp, TopicPartition};
-use pinlake_log::disk::{Faults, WriteFault};
+use pinlake_core::{BatchBuilder, Clock, ErrorKind, Followers, Log, Offset, Timestamp, TopicPartition};
+use pinlake_log::disk::{Disk, Faults, WriteFault};
 use pinlake_log::{DiskLog, Durability, LogSettings};
 use tokio::task::JoinSet;
 
-use crate::setup::{copy_whole, folder, last_segment, open, open_faulty, partition, settings};
+use crate::setup::{NOW, copy_whole, folder, last_segment, open, open_faulty, partition, settings};
 
 /// Starts appends and waits until they are all in the queue, behind a sync that is held.
 async fn queue_behind_a_held_sync(
@@ -181,31 +181,78 @@ async fn nothing_is_readable_before_its_sync() {
     assert_eq!(log.range(&to).await.unwrap().end, Offset(1));
 }
 
-/// Busy partitions are at the disk side by side, as many as there are lanes, so that their flushes are shared; and each needs one sync
-/// for all its waiting appends.
+/// Queues five appends in each partition while the first partition's sync is held.
+async fn queue_in_all(log: &Arc<DiskLog>, faults: &Arc<Faults>, partitions: u32) -> JoinSet<ErrorOr> {
+    let name = topic(&**log, "t", partitions).await;
+    let mut appends = queue_behind_a_held_sync(log, faults, &name.partition(0), 4).await;
+    for partition in 1..partitions {
+        for _ in 0..5 {
+            let (log, to) = (log.clone(), name.partition(partition));
+            appends.spawn(async move { log.append(&to, batch(&["x"], 1)).await.map_err(|error| error.kind()).map(|_| ()) });
+        }
+    }
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    appends
+}
+
+/// Where the file system can be synced as a whole, a round is one sync from 16 partitions on.
 #[tokio::test]
-async fn syncs_are_shared_from_1_to_200_partitions() {
+async fn syncs_stay_level_from_1_to_200_partitions() {
+    for (partitions, most) in [(1, 2), (10, 11), (100, 3), (200, 3)] {
+        let dir = folder();
+        let faults = Arc::new(Faults::default());
+        faults.allow_whole_syncs();
+        let log = Arc::new(open_on(&faults, dir.path()).await);
+        let appends = queue_in_all(&log, &faults, partitions).await;
+        faults.release_syncs();
+        assert!(appends.join_all().await.iter().all(Result::is_ok));
+        let syncs = faults.syncs();
+        assert!(syncs <= most, "{partitions} partitions with 5 appends each took {syncs} syncs");
+    }
+}
+
+/// Elsewhere the files of a round are synced side by side, each once for all its waiting appends, so that their flushes are shared.
+#[tokio::test]
+async fn syncs_run_side_by_side_from_1_to_200_partitions() {
     for partitions in [1, 10, 100, 200] {
         let dir = folder();
         let (log, faults) = open_faulty(dir.path(), settings()).await;
         let log = Arc::new(log);
-        let name = topic(&*log, "t", partitions).await;
-        faults.hold_syncs();
-        let mut appends = JoinSet::new();
-        for partition in 0..partitions {
-            for _ in 0..5 {
-                let (log, to) = (log.clone(), name.partition(partition));
-                appends.spawn(async move { log.append(&to, batch(&["x"], 1)).await.unwrap() });
-            }
-        }
-        let lanes = LogSettings::default().sync_lanes.min(partitions as usize);
-        in_flight(&faults, lanes).await;
+        let appends = queue_in_all(&log, &faults, partitions).await;
+        faults.hold_later_syncs();
+        let (lanes, others) = (LogSettings::default().sync_lanes, partitions as usize - 1);
+        in_flight(&faults, lanes.min(others.max(1))).await;
         faults.release_syncs();
-        appends.join_all().await;
-        assert_eq!(faults.syncs_in_flight_max(), lanes, "{partitions} partitions");
+        assert!(appends.join_all().await.iter().all(Result::is_ok));
+        assert!(faults.syncs_in_flight_max() <= lanes);
         let syncs = faults.syncs();
-        assert!(syncs <= 2 * u64::from(partitions), "{partitions} partitions with 5 appends each took {syncs} syncs");
+        assert!(syncs <= 1 + u64::from(partitions), "{partitions} partitions with 5 appends each took {syncs} syncs");
     }
+}
+
+#[tokio::test]
+async fn a_failed_sync_of_the_file_system_stops_every_partition_of_its_round() {
+    let dir = folder();
+    let faults = Arc::new(Faults::default());
+    faults.allow_whole_syncs();
+    let log = Arc::new(open_on(&faults, dir.path()).await);
+    let appends = queue_in_all(&log, &faults, 40).await;
+    faults.fail_sync(1);
+    faults.release_syncs();
+    let answers = appends.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "only the round before is acknowledged");
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(()) | Err(ErrorKind::Internal))));
+    assert_eq!(log.health().len(), 40);
+    let name = pinlake_core::TopicName::new("t").unwrap();
+    assert_eq!(log.range(&name.partition(0)).await.unwrap().end, Offset(1));
+    assert_eq!(log.range(&name.partition(39)).await.unwrap().end, Offset(0));
+}
+
+async fn open_on(faults: &Arc<Faults>, dir: &std::path::Path) -> DiskLog {
+    let disk = Disk::with_faults(faults.clone());
+    DiskLog::open_on(disk, dir, settings(), Clock::manual(NOW), Followers::default()).await.unwrap()
 }
 
 #[tokio::test]
