@@ -1,4 +1,5 @@
 //! Lakes over a log and an object store in memory: streaming, archive, rebuild, ledger, crashes, SQL and the batch path.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "main/crashes.rs"]
 mod crashes;

@@ -156,7 +156,7 @@ pub(crate) async fn check_things(world: &World, lake: &Lake, context: &str) {
     let found = "SELECT _topic, _partition, _offset FROM quarantine.things ORDER BY 1, 2, 3";
     assert_eq!(Value::from(rows(lake, found).await), Value::from(wanted_bad), "{context}: quarantine");
     let ledger = lake.ledger(true).await.unwrap();
-    for account in ledger[0].accounts.iter().filter(|account| account.log.len() > 0) {
+    for account in ledger[0].accounts.iter().filter(|account| !account.log.is_empty()) {
         let (records, wanted) = accounts.remove(&account.of).unwrap_or_else(|| panic!("{context}: {}", account.of));
         let counts = account.standing.counts;
         let context = format!("{context}: ledger of {}", account.of);
