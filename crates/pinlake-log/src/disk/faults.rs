@@ -4,6 +4,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How a write fails.
 #[derive(Debug, Clone, Copy)]
@@ -82,10 +83,10 @@ impl Faults {
         self.changed.notify_all();
     }
 
-    /// Blocks until so many syncs are held or running.
-    pub fn wait_for_syncs(&self, in_flight: usize) {
-        let state = self.lock();
-        drop(self.changed.wait_while(state, |state| state.in_flight < in_flight));
+    /// Blocks until so many syncs are held or running: false if that has not come about after `patience`.
+    pub fn wait_for_syncs(&self, in_flight: usize, patience: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |state| state.in_flight < in_flight);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// How many syncs there were, of a segment or of the file system.

@@ -39,8 +39,14 @@ async fn queue_behind_a_held_sync(
 type ErrorOr = Result<(), ErrorKind>;
 
 async fn in_flight(faults: &Arc<Faults>, syncs: usize) {
-    let faults = faults.clone();
-    tokio::task::spawn_blocking(move || faults.wait_for_syncs(syncs)).await.unwrap();
+    let waiting = faults.clone();
+    let patience = Duration::from_secs(60);
+    let came = tokio::task::spawn_blocking(move || waiting.wait_for_syncs(syncs, patience)).await.unwrap();
+    if !came {
+        // A held sync would keep the runtime, and so the test, from ending.
+        faults.release_syncs();
+        panic!("{syncs} syncs at the same moment never came about, {} did", faults.syncs_in_flight_max());
+    }
 }
 
 #[tokio::test]
@@ -191,7 +197,8 @@ async fn queue_in_all(log: &Arc<DiskLog>, faults: &Arc<Faults>, partitions: u32)
             appends.spawn(async move { log.append(&to, batch(&["x"], 1)).await.map_err(|error| error.kind()).map(|_| ()) });
         }
     }
-    for _ in 0..10 {
+    // The runtime lets a few dozen tasks run a turn: these are turns enough for every append and every owner.
+    for _ in 0..partitions + 10 {
         tokio::task::yield_now().await;
     }
     appends
