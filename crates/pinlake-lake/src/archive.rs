@@ -9,9 +9,6 @@ mod buffer;
 mod manifest;
 mod owner;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -8,9 +8,6 @@ mod commit;
 mod owner;
 mod start;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

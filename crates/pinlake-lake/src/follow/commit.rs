@@ -29,7 +29,11 @@ impl Owner {
         if *committed == self.stream.standings {
             return Ok(());
         }
-        self.check_owner(committed).await?;
+        if self.unknown {
+            // The last try may have happened after all.
+            self.table.reload().await?;
+            self.quarantine.reload().await?;
+        }
         self.commit_quarantine().await?;
         let pending = &self.stream.pending;
         let rows = pending.rows.clone();
@@ -43,20 +47,9 @@ impl Owner {
                 ..Change::default()
             })
         };
-        commit_until_known(&mut self.table, change, &self.stream.standings).await?;
+        commit_until_known(&mut self.table, change, committed, &self.stream.standings).await?;
         self.committed();
         Ok(())
-    }
-
-    /// Refuses to go on when somebody else moved the table since our last commit: what they committed would be doubled. Our own
-    /// commit whose answer was lost is no such move.
-    async fn check_owner(&self, committed: &BTreeMap<TopicPartition, Standing>) -> Result<()> {
-        let there = standings(&self.table).await?;
-        if there == *committed || there == self.stream.standings {
-            return Ok(());
-        }
-        let name = &self.recipe.name;
-        Err(Error::conflict(format!("another process commits to table {name}: run one server on this store, and restart it")))
     }
 
     /// Replaces the table by rebuilt files, which stand for `standings`; records that came since are taken from the log, so
@@ -103,7 +96,7 @@ impl Owner {
         for (of, standing) in &reached.standings {
             self.catch_up(of, standing.position).await?;
         }
-        let before = standings(&self.quarantine).await?;
+        let before = self.quarantined.clone();
         let pending = self.stream.pending.quarantined.batches()?;
         let tail = write_file(self.quarantine.store(), pending, &self.settings).await?;
         let remove = self.quarantine.files()?;
@@ -117,7 +110,8 @@ impl Owner {
                 info: Some(CommitInfo::of(&self.stream.standings)?),
             })
         };
-        commit_until_known(&mut self.quarantine, change, &self.stream.standings).await?;
+        commit_replacing(&mut self.quarantine, change).await?;
+        self.quarantined.clone_from(&self.stream.standings);
         let tail = write_file(self.table.store(), self.stream.pending.rows.clone(), &self.settings).await?;
         let remove = self.table.files()?;
         let change = || -> Result<Change> {
@@ -155,7 +149,7 @@ impl Owner {
         }
         let rows = self.stream.pending.quarantined.batches()?;
         let add = write_file(self.quarantine.store(), rows, &self.settings).await?;
-        let before = standings(&self.quarantine).await?;
+        let before = self.quarantined.clone();
         let change = || -> Result<Change> {
             Ok(Change {
                 add: add.iter().map(|file| file.add.clone()).collect(),
@@ -165,7 +159,8 @@ impl Owner {
                 ..Change::default()
             })
         };
-        commit_until_known(&mut self.quarantine, change, &self.stream.standings).await?;
+        commit_until_known(&mut self.quarantine, change, &before, &self.stream.standings).await?;
+        self.quarantined.clone_from(&self.stream.standings);
         self.stream.pending.quarantined.clear();
         self.stream.quarantined_to = positions(&self.stream.standings);
         Ok(())
@@ -198,25 +193,26 @@ impl Owner {
 async fn commit_until_known(
     table: &mut Table,
     change: impl Fn() -> Result<Change>,
+    built_on: &BTreeMap<TopicPartition, Standing>,
     wanted: &BTreeMap<TopicPartition, Standing>,
 ) -> Result<()> {
     let mut failed = None;
     for _ in 0..TRIES_MAX {
         if failed.is_some() {
             table.reload().await?;
-            if standings(table).await? == *wanted {
-                return Ok(());
-            }
+        }
+        let there = standings(table).await?;
+        if there == *wanted {
+            return Ok(());
+        }
+        if there != *built_on {
+            return Err(Error::conflict("another process commits to the table: run one server on this store, and restart it"));
         }
         match table.commit(change()?).await {
             Ok(_) => return Ok(()),
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Retry) => failed = Some(error),
             Err(error) => return Err(error),
         }
-    }
-    table.reload().await?;
-    if standings(table).await? == *wanted {
-        return Ok(());
     }
     let error = failed.expect("the loop ran");
     Err(Error::retry(format!("the commit failed {TRIES_MAX} times")).with_source(error))

@@ -16,7 +16,7 @@ use crate::live::TableView;
 use crate::maintain::{self, Compacted};
 use crate::readers::{Read, Readers};
 use crate::rows::Recipe;
-use crate::stream::{self, Stream};
+use crate::stream::{self, Standing, Stream};
 use crate::table::Table;
 
 /// How often new topics are looked for.
@@ -36,6 +36,8 @@ pub(super) struct Owner {
     pub(super) quarantine: Table,
     pub(super) index: KeyIndex,
     pub(super) stream: Stream,
+    /// Where the quarantine stands with its last commit.
+    pub(super) quarantined: BTreeMap<TopicPartition, Standing>,
     pub(super) status: watch::Sender<Status>,
     routes: BTreeMap<TopicPartition, Route>,
     readers: Readers,
@@ -45,7 +47,7 @@ pub(super) struct Owner {
     upkeep: Option<JoinHandle<Result<Compacted>>>,
     /// The store did not say whether a commit happened: nothing more is taken until it is known, so that what is tried again
     /// is the same commit.
-    unknown: bool,
+    pub(super) unknown: bool,
 }
 
 /// A caller who waits until the table has come so far.
@@ -83,6 +85,7 @@ impl Owner {
             quarantine,
             index,
             stream,
+            quarantined: BTreeMap::new(),
             status,
             routes: BTreeMap::new(),
             readers,

@@ -54,13 +54,16 @@ pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: Foll
     let index = load_keys(&table, &recipe).await?;
     let mut stream = Stream::new(schema);
     stream.standings = standings(&table).await?;
-    stream.quarantined_to = standings(&quarantine).await?.into_iter().map(|(of, standing)| (of, standing.position)).collect();
+    let quarantined = standings(&quarantine).await?;
+    stream.quarantined_to = quarantined.iter().map(|(of, standing)| (of.clone(), standing.position)).collect();
     let committed = stream.standings.clone();
     let status = Status { version: table.version(), committed, files: table.files()?.len(), ..Status::default() };
     for (of, standing) in &stream.standings {
         followers.report(&spec.name, of, standing.position);
     }
-    Ok(Owner::new(log, followers, settings, recipe, table, quarantine, index, stream, watch::Sender::new(status)))
+    let mut owner = Owner::new(log, followers, settings, recipe, table, quarantine, index, stream, watch::Sender::new(status));
+    owner.quarantined = quarantined;
+    Ok(owner)
 }
 
 /// The keys of all committed rows, with digests of the rows.
