@@ -48,10 +48,10 @@ impl Disk {
     }
 
     /// Opens and locks a file; `None` if another process or log holds it.
-    pub(crate) fn lock(&self, path: &Path) -> io::Result<Option<File>> {
+    pub(crate) fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
         let file = self.open_or_create(path)?;
         match file.file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(Lock { file })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
@@ -150,6 +150,19 @@ impl Disk {
 
     fn wrap(&self, file: fs::File, path: &Path) -> File {
         File { file, path: path.to_owned(), faults: self.faults.clone() }
+    }
+}
+
+/// A locked file; unlocked when it goes.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing alone is not enough: a process that is just being forked off holds the file open too, until it runs its own program.
+    fn drop(&mut self) {
+        let _ = self.file.file.unlock();
     }
 }
 

@@ -13,7 +13,7 @@ use pinlake_core::memory_log::check_readable;
 use pinlake_core::{Batch, Clock, Error, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicPartition, TopicSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use crate::disk::{Disk, File, FileSystem};
+use crate::disk::{Disk, FileSystem, Lock};
 use crate::meters::{Meters, PartitionMeters};
 use crate::recovery::Recovered;
 use crate::segment::Segment;
@@ -34,11 +34,11 @@ pub(crate) struct Context {
     append_room: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     /// Held until the log is closed, or its last partition's owner has ended.
-    pub(crate) lock: Mutex<Option<File>>,
+    pub(crate) lock: Mutex<Option<Lock>>,
 }
 
 impl Context {
-    pub(crate) fn new(disk: Disk, settings: LogSettings, clock: Clock, lock: File, file_system: Option<FileSystem>) -> Self {
+    pub(crate) fn new(disk: Disk, settings: LogSettings, clock: Clock, lock: Lock, file_system: Option<FileSystem>) -> Self {
         let meters = Meters::new();
         Self {
             disk,
