@@ -101,9 +101,11 @@ async fn clean_table(
     let recipe = Arc::new(Recipe::compile(spec).await.map_err(|problem| problem_error(&problem))?);
     let mut table = Table::open(out.folder(&spec.name), &spec.name, recipe.schema().clone(), clock.clone()).await?;
     let quarantine = out.folder(QUARANTINE_DIR).folder(&spec.name);
-    let output = Output { recipe: &recipe, into: table.store(), quarantine: &quarantine, placed: false, route: &route };
+    let files = OutputFiles { rows: table.store(), quarantine: &quarantine, placed: false };
+    let output = Output { recipe: &recipe, files: Some(files), route: &route };
     let built = build(raw, objects, output, clock, progress).await?;
-    if !built.quarantined.is_empty() {
+    // An earlier batch's quarantine is replaced also by nothing.
+    if !built.quarantined.is_empty() || Table::exists(&quarantine).await? {
         let name = format!("{QUARANTINE_DIR}.{}", spec.name);
         let mut set_aside = Table::open(quarantine, &name, crate::quarantine::schema(), clock.clone()).await?;
         replace(&mut set_aside, built.quarantined).await?;
@@ -139,17 +141,24 @@ pub struct Built {
 pub struct Output<'a> {
     /// The table's compiled definition.
     pub recipe: &'a Arc<Recipe>,
-    /// Where the files of rows go.
-    pub into: &'a Store,
-    /// Where the files of quarantined records go.
-    pub quarantine: &'a Store,
-    /// Whether the rows say where they came from, as those of a streamed table do.
-    pub placed: bool,
+    /// The files to write; `None` where only keys and counts are wanted.
+    pub files: Option<OutputFiles<'a>>,
     /// Which records of a topic are the table's.
     pub route: &'a (dyn Fn(&TopicName) -> Option<Route> + Sync),
 }
 
-/// Runs `objects` through a recipe into files.
+/// Where the files of a batch go.
+#[derive(Clone, Copy)]
+pub struct OutputFiles<'a> {
+    /// Those of rows.
+    pub rows: &'a Store,
+    /// Those of quarantined records.
+    pub quarantine: &'a Store,
+    /// Whether the rows say where they came from, as those of a streamed table do.
+    pub placed: bool,
+}
+
+/// Runs `objects` through a recipe, into files where the output names some.
 pub async fn build(
     raw: &Store,
     objects: Vec<RawObject>,

@@ -77,6 +77,25 @@ impl KeyIndex {
         Ok(())
     }
 
+    /// Looks every row up in order, and takes in none: `each` is told whether its key is there, and if so with the same digest.
+    ///
+    /// # Errors
+    /// `Internal` when the keys are of another type than the index.
+    pub fn find(&self, keys: &Keys, digests: &[u32], mut each: impl FnMut(usize, Option<bool>)) -> Result<()> {
+        match (self, keys) {
+            (Self::Integer(shards), Keys::Integer(keys)) => {
+                let found = keys.iter().zip(digests).map(|(key, digest)| Some(shards.digest(*key)? == *digest));
+                found.enumerate().for_each(|(row, found)| each(row, found));
+            }
+            (Self::Hashed(shards), Keys::Hashed(keys)) => {
+                let found = keys.iter().zip(digests).map(|(key, digest)| Some(shards.digest(*key)? == *digest));
+                found.enumerate().for_each(|(row, found)| each(row, found));
+            }
+            _ => return Err(Error::internal("keys are not of the index's type")),
+        }
+        Ok(())
+    }
+
     /// How many keys it holds.
     pub fn len(&self) -> usize {
         match self {
@@ -185,6 +204,12 @@ impl<K: Key> Shards<K> {
             Entry::Occupied(entry) if { entry.get().digest } == digest => Admission::Duplicate,
             Entry::Occupied(_) => Admission::Conflict,
         }
+    }
+
+    fn digest(&self, key: K) -> Option<u32> {
+        let hash = key.hash();
+        let slot = (hash >> 40) as usize % SLOTS;
+        self.shards[self.shard_of[slot] as usize].find(hash, |kept| { kept.key } == key).map(|kept| kept.digest)
     }
 
     fn len(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The whole lake of one pipeline: archive, tables, SQL, rebuild and ledger behind one value.
 
+mod compare;
 mod ledger;
 mod rebuild;
 
@@ -9,6 +10,7 @@ use pinlake_core::pipeline::{Pipeline, Question};
 use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
 use tokio::sync::{Mutex, Semaphore};
 
+pub use compare::Comparison;
 pub use ledger::{Account, TableAccount};
 pub use rebuild::Rebuilt;
 

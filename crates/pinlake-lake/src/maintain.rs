@@ -8,11 +8,13 @@ use datafusion::prelude::SessionContext;
 use deltalake_core::kernel::Add;
 use futures::StreamExt;
 use pinlake_core::{Clock, Error, Result};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::live::{TableView, register_store};
 use crate::parquet_file::{DataFile, FileWriter};
 use crate::store::Store;
+use crate::table::{Change, Table};
 use crate::{error, sql};
 
 /// Files below this size are small.
@@ -24,17 +26,57 @@ const COMPACTED_BYTES_MAX: i64 = 128 << 20;
 /// Batches between reading and writing.
 const BATCHES_WAITING_MAX: usize = 2;
 
+/// Which of a table's two parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    /// Its rows.
+    Rows,
+    /// Its quarantine.
+    Quarantine,
+}
+
 /// A finished compaction that no commit names yet.
 #[derive(Debug)]
 pub(crate) struct Compacted {
+    /// What was compacted.
+    pub(crate) part: Part,
     /// The files that were read.
     pub(crate) from: Vec<Add>,
     /// The file that holds their rows.
     pub(crate) to: DataFile,
 }
 
+/// The work of putting the table's small files together; `None` if there are few.
+pub(crate) fn compaction(
+    part: Part,
+    table: &Table,
+    clock: &Clock,
+) -> Option<impl Future<Output = Result<Compacted>> + Send + 'static> {
+    let small = small_files(table.files().unwrap_or_default());
+    let (store, schema, clock) = (table.store().clone(), table.schema().clone(), clock.clone());
+    (!small.is_empty()).then(|| async move {
+        let to = compact(&store, &schema, &small, &clock).await?;
+        Ok(Compacted { part, from: small, to })
+    })
+}
+
+/// Commits a compaction, unless its files were replaced meanwhile. Returns how many files it replaced.
+pub(crate) async fn replace_small(table: &mut Table, compacted: Compacted, info: Option<Value>) -> Result<usize> {
+    let files = table.files()?;
+    let is_there = |file: &Add| files.iter().any(|there| there.path == file.path);
+    if !compacted.from.iter().all(is_there) {
+        return Ok(0);
+    }
+    let replaced = compacted.from.len();
+    let done = table.commit(Change { add: vec![compacted.to.add], remove: compacted.from, info, ..Change::default() }).await;
+    if done.is_err() {
+        table.reload().await?;
+    }
+    done.map(|_| replaced)
+}
+
 /// The small files that are worth putting together; none if there are few.
-pub(crate) fn small_files(mut files: Vec<Add>) -> Vec<Add> {
+fn small_files(mut files: Vec<Add>) -> Vec<Add> {
     files.retain(|file| file.size < SMALL_FILE_BYTES);
     if files.len() < SMALL_FILES_MIN {
         return Vec::new();
@@ -50,7 +92,7 @@ pub(crate) fn small_files(mut files: Vec<Add>) -> Vec<Add> {
 }
 
 /// Writes the rows of `from`, files with columns of `schema`, into one file.
-pub(crate) async fn compact(store: Store, schema: SchemaRef, from: Vec<Add>, clock: Clock) -> Result<Compacted> {
+async fn compact(store: &Store, schema: &SchemaRef, from: &[Add], clock: &Clock) -> Result<DataFile> {
     let failed = |e| error::query("reading small files", e);
     let (sender, mut batches) = mpsc::channel(BATCHES_WAITING_MAX);
     let objects = store.objects();
@@ -65,8 +107,8 @@ pub(crate) async fn compact(store: Store, schema: SchemaRef, from: Vec<Add>, clo
         writer.ok_or_else(|| Error::internal("small files without rows"))?.close()
     });
     let context = SessionContext::new_with_config(sql::config().with_target_partitions(1));
-    register_store(&context, &store);
-    let view = TableView::of_files(&store, schema.clone(), &from);
+    register_store(&context, store);
+    let view = TableView::of_files(store, schema.clone(), from);
     let mut rows = context.read_table(Arc::new(view)).map_err(failed)?.execute_stream().await.map_err(failed)?;
     while let Some(rows) = rows.next().await {
         if sender.send(rows.map_err(failed)?).await.is_err() {
@@ -76,5 +118,5 @@ pub(crate) async fn compact(store: Store, schema: SchemaRef, from: Vec<Add>, clo
     }
     drop(sender);
     let closing = write.await.map_err(|e| Error::internal("compaction stopped").with_source(e))??;
-    Ok(Compacted { from, to: closing.finish(&schema, &clock).await? })
+    closing.finish(schema, clock).await
 }

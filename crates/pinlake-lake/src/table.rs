@@ -5,13 +5,13 @@
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
-use deltalake_core::kernel::{Action, Add, LogicalFileView, Remove, Transaction};
+use deltalake_core::kernel::{Action, Add, CommitInfo, LogicalFileView, Remove, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::StreamExt;
-use pinlake_core::{Clock, Error, ErrorKind, Result};
+use pinlake_core::{Clock, Error, ErrorKind, Result, Timestamp};
 use serde_json::Value;
 
 use crate::error;
@@ -22,6 +22,9 @@ use crate::store::Store;
 const CHECKPOINT_INTERVAL: &str = "20";
 /// How long old log entries and removed files stay for readers of older snapshots.
 const LOG_RETENTION: &str = "interval 1 days";
+
+/// Commits that are looked at first for what the last one of ours said.
+const HISTORY_FIRST: usize = 8;
 
 /// Where a commit of ours keeps what it says of itself.
 pub const INFO_KEY: &str = "pinlake";
@@ -52,6 +55,19 @@ pub struct Change {
     pub replace: bool,
 }
 
+/// One commit, as a table's history shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitLine {
+    /// The version it made.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// `create`, `append`, `rebuild`, `compact` or the operation's own name.
+    pub operation: String,
+    /// What it said of itself, under [`INFO_KEY`].
+    pub info: Option<Value>,
+}
+
 impl Table {
     /// Opens the table in `store`, or creates it with these columns.
     ///
@@ -65,6 +81,12 @@ impl Table {
             Err(error) => return Err(error::delta(&format!("opening table '{name}'"), error)),
         }
         Ok(Table { delta, store, schema, clock })
+    }
+
+    /// Whether there is a table in `store`.
+    pub async fn exists(store: &Store) -> Result<bool> {
+        let found = store.delta().is_delta_table_location().await;
+        found.map_err(|e| error::delta("looking for a table", e))
     }
 
     /// The version of the snapshot.
@@ -104,15 +126,50 @@ impl Table {
     }
 
     /// What our last commit said of itself: the value of [`INFO_KEY`]; `None` if no commit of ours is left in the history.
+    /// For the newest snapshot only.
     pub async fn last_info(&self) -> Result<Option<Value>> {
-        let mut history = self.delta.history(None);
-        while let Some(commit) = history.next().await {
-            let mut commit = commit.map_err(|e| error::delta("reading the history", e))?;
-            if let Some(info) = commit.info.remove(INFO_KEY) {
-                return Ok(Some(info));
+        // The last commits nearly always have it, and reading the whole history lists a day of commits.
+        for commits in [Some(HISTORY_FIRST), None] {
+            let mut history = self.delta.history(commits);
+            while let Some(commit) = history.next().await {
+                let mut commit = commit.map_err(|e| error::delta("reading the history", e))?;
+                if let Some(info) = commit.info.remove(INFO_KEY) {
+                    return Ok(Some(info));
+                }
             }
         }
         Ok(None)
+    }
+
+    /// What the commit of the snapshot's own version said of itself; `None` if it was none of ours.
+    pub async fn own_info(&self) -> Result<Option<Value>> {
+        // The history goes from the newest commit, which may be newer than the snapshot, down to the limit.
+        let mut history = self.delta.history(Some(1));
+        let mut own = None;
+        while let Some(commit) = history.next().await {
+            own = commit.map_err(|e| error::delta("reading the history", e))?.info.remove(INFO_KEY);
+        }
+        Ok(own)
+    }
+
+    /// The last `count` commits, the newest first.
+    pub async fn history(&self, count: usize) -> Result<Vec<CommitLine>> {
+        let mut history = self.delta.history(Some(count));
+        let (mut lines, mut version) = (Vec::new(), self.version());
+        while let Some(commit) = history.next().await {
+            let commit = commit.map_err(|e| error::delta("reading the history", e))?;
+            lines.push(line_of(version, &commit));
+            version = version.saturating_sub(1);
+        }
+        Ok(lines)
+    }
+
+    /// The table as it was one version ago; `None` if this is its first version.
+    pub async fn previous(&self) -> Result<Option<Table>> {
+        let Some(version) = self.version().checked_sub(1) else { return Ok(None) };
+        let mut delta = DeltaTable::new(self.store.delta());
+        delta.load_version(version).await.map_err(|e| error::delta("reading an older version", e))?;
+        Ok(Some(Table { delta, store: self.store.clone(), schema: self.schema.clone(), clock: self.clock.clone() }))
     }
 
     /// Deletes files that no snapshot of the last day needs, and reads the newest snapshot. Files that are not the table's
@@ -159,6 +216,19 @@ impl Table {
         self.delta.state = Some(done.snapshot());
         Ok(done.version())
     }
+}
+
+fn line_of(version: u64, commit: &CommitInfo) -> CommitLine {
+    let parameter = |name: &str| commit.operation_parameters.as_ref().and_then(|parameters| parameters.get(name)?.as_str());
+    let operation = match (commit.operation.as_deref().unwrap_or_default(), parameter("mode")) {
+        ("WRITE", Some("Overwrite")) => "rebuild".to_owned(),
+        ("WRITE", _) => "append".to_owned(),
+        ("OPTIMIZE", _) => "compact".to_owned(),
+        ("CREATE TABLE", _) => "create".to_owned(),
+        (other, _) => other.to_lowercase(),
+    };
+    let at = Timestamp(commit.timestamp.unwrap_or_default());
+    CommitLine { version, at, operation, info: commit.info.get(INFO_KEY).cloned() }
 }
 
 async fn create(store: &Store, name: &str, schema: &Schema) -> Result<DeltaTable> {

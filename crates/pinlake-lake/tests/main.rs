@@ -5,6 +5,8 @@
 mod crashes;
 #[path = "main/faulty_store.rs"]
 mod faulty_store;
+#[path = "main/rebuilds.rs"]
+mod rebuilds;
 #[path = "main/setup.rs"]
 mod setup;
 #[path = "main/streaming.rs"]

@@ -8,7 +8,7 @@ mod trace;
 
 use serde::{Deserialize, Serialize};
 
-pub use ledger::{Ledger, LogRange, PartitionLedger, TableLedger};
+pub use ledger::{Ledger, LogRange, PartitionLedger, RebuildComparison, TableLedger};
 pub use payload::Payload;
 pub use table::{
     Column, Commit, Flushed, FlushedTable, Quarantine, QuarantinedRecord, Rebuilt, TableDetail, TablePosition, TableSummary,

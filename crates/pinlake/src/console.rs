@@ -11,8 +11,8 @@ use pinlake_lake::stream::Standing;
 use pinlake_log::DiskLog;
 use pinlake_web::answers::{
     ArchiveTrace, Column, Flushed, FlushedTable, Ledger, LogRecord, Outcome, Part, PartitionLedger, Payload, Quarantine,
-    QuarantinedRecord, QuestionSummary, Readiness, Rebuilt, TableDetail, TableLedger, TablePosition, TableSummary, TableTrace,
-    Topic, Trace,
+    QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail, TableLedger, TablePosition,
+    TableSummary, TableTrace, Topic, Trace,
 };
 use pinlake_web::console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 use serde_json::{Map, Value};
@@ -298,6 +298,7 @@ fn table_ledger(table: TableAccount) -> TableLedger {
             topic: account.of.topic.clone(),
             partition: account.of.partition.0,
             log: account.log.into(),
+            start: account.standing.start.0,
             position: account.standing.position.0,
             rows,
             quarantined,
@@ -305,12 +306,20 @@ fn table_ledger(table: TableAccount) -> TableLedger {
             conflicts: counts.conflicts,
             elsewhere: counts.elsewhere,
             archived: account.archived,
-            lost: 0,
-            doubled: 0,
+            lost: account.archive_stated.saturating_sub(account.archived),
+            doubled: account.archived.saturating_sub(account.archive_stated),
         }
         .balanced()
     };
-    TableLedger::of(table.table, table.accounts.into_iter().map(line).collect())
+    let comparison = table.comparison.map(|found| RebuildComparison {
+        rebuilt: found.rebuilt,
+        same: found.same,
+        differing: found.differing,
+        missing: found.missing,
+        extra: found.extra,
+        doubled: found.doubled,
+    });
+    TableLedger::of(table.table, table.accounts.into_iter().map(line).collect(), comparison)
 }
 
 fn quarantined(row: &Map<String, Value>) -> Option<QuarantinedRecord> {

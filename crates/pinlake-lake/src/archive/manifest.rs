@@ -9,9 +9,10 @@ use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use pinlake_core::{Clock, Error, Offset, Result, Timestamp, TopicName, TopicPartition};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::live::{TableView, register_store};
+use crate::maintain::{self, Part};
 use crate::parquet_file::FileWriter;
 use crate::store::Store;
 use crate::table::{Change, Table};
@@ -101,12 +102,11 @@ impl Manifest {
         let file = closing.finish(&schema(), clock).await?;
         let transactions = entries.iter().map(|entry| (entry.of.to_string(), positions[&entry.of].0));
         let transactions: BTreeMap<String, i64> = transactions.collect();
-        let info: BTreeMap<String, i64> = positions.iter().map(|(of, at)| (of.to_string(), at.0)).collect();
         let change = Change {
             add: vec![file.add],
             data_change: true,
             transactions: transactions.into_iter().collect(),
-            info: Some(json!({"positions": info})),
+            info: Some(info(&positions)),
             ..Change::default()
         };
         let done = self.table.commit(change).await;
@@ -117,7 +117,28 @@ impl Manifest {
             }
         }
         self.positions = positions;
+        self.compact(clock).await;
         Ok(())
+    }
+
+    /// Puts small files together, when there are many. Failing is no harm: the next commit tries again.
+    async fn compact(&mut self, clock: &Clock) {
+        let Some(work) = maintain::compaction(Part::Rows, &self.table, clock) else { return };
+        let done = match work.await {
+            Ok(compacted) => maintain::replace_small(&mut self.table, compacted, Some(info(&self.positions))).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the manifest was not compacted");
+        }
+    }
+
+    /// Removes files that no snapshot needs.
+    pub(super) async fn vacuum(&mut self) {
+        match self.table.vacuum().await {
+            Ok(files) => tracing::debug!(files, "removed old files of the manifest"),
+            Err(error) => tracing::warn!(%error, "old files of the manifest were not removed"),
+        }
     }
 
     /// All entries, by partition and offset.
@@ -134,6 +155,12 @@ impl Manifest {
         entries.sort_by(|a, b| (&a.of, a.first).cmp(&(&b.of, b.first)));
         Ok(entries)
     }
+}
+
+/// What a commit says of itself.
+fn info(positions: &BTreeMap<TopicPartition, Offset>) -> Value {
+    let positions: BTreeMap<String, i64> = positions.iter().map(|(of, at)| (of.to_string(), at.0)).collect();
+    json!({"positions": positions})
 }
 
 fn rows(entries: &[ManifestEntry]) -> Result<RecordBatch> {

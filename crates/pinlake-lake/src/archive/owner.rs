@@ -9,7 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 use pinlake_core::pipeline::{Flush, Route};
 use pinlake_core::{Error, ErrorKind, Followers, Log, Offset, ReadLimit, Result, TopicName, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::buffer::Buffer;
@@ -20,6 +20,8 @@ use crate::follow::Ends;
 use crate::raw::{lines, object_path};
 use crate::readers::{Read, Readers};
 
+/// How often files of the manifest that nobody needs are removed.
+const VACUUM_EVERY: Duration = Duration::from_secs(3600);
 /// How often new topics and old buffers are looked for.
 const TICK: Duration = Duration::from_millis(500);
 /// Bytes of all buffers together; over it the largest is written.
@@ -76,6 +78,7 @@ impl Owner {
     async fn serve(&mut self, messages: &mut mpsc::Receiver<Message>) -> Result<()> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut vacuum = interval_at(Instant::now() + VACUUM_EVERY, VACUUM_EVERY);
         loop {
             let done = tokio::select! {
                 biased;
@@ -97,6 +100,10 @@ impl Owner {
                 },
                 read = self.reads.recv() => self.take(read.expect("the readers hold a sender")?).await,
                 _ = ticks.tick() => self.tick().await,
+                _ = vacuum.tick() => {
+                    self.manifest.vacuum().await;
+                    Ok(())
+                }
             };
             let done = match done {
                 Ok(()) => self.answer_waiting().await,

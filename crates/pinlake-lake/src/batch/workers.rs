@@ -38,15 +38,20 @@ pub(super) struct Crew {
 
 struct Shared {
     recipe: Arc<Recipe>,
-    into: Store,
-    quarantine: Store,
-    /// The columns of the files: with Pinlake's own where the rows say where they came from.
-    placed: Option<SchemaRef>,
+    files: Option<Folders>,
     routes: BTreeMap<TopicName, Route>,
     progress: Arc<Progress>,
     chunks: Mutex<mpsc::Receiver<RawChunk>>,
     turn: Mutex<Turn>,
     turned: Condvar,
+}
+
+/// Where the files go.
+struct Folders {
+    rows: Store,
+    quarantine: Store,
+    /// The columns with Pinlake's own, where the rows say where they came from.
+    placed: Option<SchemaRef>,
 }
 
 /// What only one worker at a time may touch, in the order of the chunks.
@@ -73,9 +78,11 @@ impl Crew {
         let (sender, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let shared = Arc::new(Shared {
             recipe: output.recipe.clone(),
-            into: output.into.clone(),
-            quarantine: output.quarantine.clone(),
-            placed: output.placed.then(|| with_meta(output.recipe.schema())),
+            files: output.files.map(|files| Folders {
+                rows: files.rows.clone(),
+                quarantine: files.quarantine.clone(),
+                placed: files.placed.then(|| with_meta(output.recipe.schema())),
+            }),
             routes,
             progress: progress.clone(),
             chunks: Mutex::new(receiver),
@@ -109,7 +116,8 @@ impl Crew {
         }
         let shared = Arc::into_inner(self.shared).ok_or_else(|| Error::internal("a batch worker outlived its batch"))?;
         let turn = shared.turn.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let schema = shared.placed.as_ref().unwrap_or(shared.recipe.schema());
+        let placed = shared.files.as_ref().and_then(|files| files.placed.as_ref());
+        let schema = placed.unwrap_or(shared.recipe.schema());
         let mut built = Built { rows: Vec::new(), quarantined: Vec::new(), counts: turn.counts, index: turn.index };
         for file in rows {
             built.rows.push(file.finish(schema, clock).await?);
@@ -130,19 +138,23 @@ impl Shared {
         while let Some(chunk) = self.next_chunk() {
             let bytes = chunk.bytes;
             let admitted = self.chunk(&chunk, &mut set_aside)?;
-            if admitted.rows.num_rows() > 0 {
-                write(&mut writer, &self.into, &admitted.rows, &mut files.rows)?;
-            }
-            if set_aside.len() >= QUARANTINE_ROWS_MAX {
-                self.write_quarantine(&mut set_aside, &mut files)?;
+            if let Some(folders) = &self.files {
+                if admitted.rows.num_rows() > 0 {
+                    write(&mut writer, &folders.rows, &admitted.rows, &mut files.rows)?;
+                }
+                if set_aside.len() >= QUARANTINE_ROWS_MAX {
+                    folders.write_quarantine(&mut set_aside, &mut files)?;
+                }
+            } else {
+                set_aside.clear();
             }
             self.progress.bytes_done.fetch_add(bytes, Ordering::Relaxed);
         }
         if let Some(writer) = writer {
             files.rows.push(writer.close()?);
         }
-        if !set_aside.is_empty() {
-            self.write_quarantine(&mut set_aside, &mut files)?;
+        if let Some(folders) = self.files.as_ref().filter(|_| !set_aside.is_empty()) {
+            folders.write_quarantine(&mut set_aside, &mut files)?;
         }
         Ok(files)
     }
@@ -182,7 +194,7 @@ impl Shared {
             set_aside.push(&rejected.reason, values[rejected.record as usize], of, offset, time);
         }
         let mut admitted = self.admit(chunk.number, of, prepared, &others)?;
-        if let Some(schema) = &self.placed {
+        if let Some(schema) = self.files.as_ref().and_then(|files| files.placed.as_ref()) {
             let place = |source: &u32| {
                 let (offset, time) = places[*source as usize];
                 (offset, time.unwrap_or_default())
@@ -211,6 +223,13 @@ impl Shared {
         Ok(admitted)
     }
 
+    fn fail(&self) {
+        lock(&self.turn).failed = true;
+        self.turned.notify_all();
+    }
+}
+
+impl Folders {
     fn write_quarantine(&self, set_aside: &mut QuarantineRows, files: &mut Files) -> Result<()> {
         let rows = set_aside.batches()?;
         set_aside.clear();
@@ -218,11 +237,6 @@ impl Shared {
         rows.iter().try_for_each(|rows| writer.write(rows))?;
         files.quarantined.push(writer.close()?);
         Ok(())
-    }
-
-    fn fail(&self) {
-        lock(&self.turn).failed = true;
-        self.turned.notify_all();
     }
 }
 

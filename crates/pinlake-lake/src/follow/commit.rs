@@ -9,9 +9,9 @@ use deltalake_core::kernel::Add;
 use pinlake_core::{Error, ErrorKind, Offset, ReadLimit, Result, TopicPartition};
 
 use super::owner::Owner;
-use super::start::{CommitInfo, standings};
+use super::start::{Stand, Standings};
 use crate::batch::Built;
-use crate::maintain::Compacted;
+use crate::maintain::{self, Compacted, Part};
 use crate::parquet_file::{DataFile, FileWriter};
 use crate::readers::Read;
 use crate::store::Store;
@@ -25,8 +25,8 @@ impl Owner {
     /// Commits everything that is pending. On error nothing is lost: what was pending still is, unless the table says that the
     /// commit happened after all.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        let committed = &self.status.borrow().committed.clone();
-        if *committed == self.stream.standings {
+        let committed = Stand { standings: self.status.borrow().committed.clone(), rebuilds: self.rebuilds };
+        if committed.standings == self.stream.standings {
             return Ok(());
         }
         if self.unknown {
@@ -38,23 +38,15 @@ impl Owner {
         let pending = &self.stream.pending;
         let rows = pending.rows.clone();
         let add = write_file(self.table.store(), rows, &self.settings).await?;
-        let change = || -> Result<Change> {
-            Ok(Change {
-                add: add.iter().map(|file| file.add.clone()).collect(),
-                data_change: true,
-                transactions: moved(committed, &self.stream.standings),
-                info: Some(CommitInfo::of(&self.stream.standings)?),
-                ..Change::default()
-            })
-        };
-        commit_until_known(&mut self.table, change, committed, &self.stream.standings).await?;
+        let stand = Stand { standings: self.stream.standings.clone(), rebuilds: self.rebuilds };
+        commit_until_known(&mut self.table, &add, &committed, &stand).await?;
         self.committed();
         Ok(())
     }
 
     /// Replaces the table by rebuilt files, which stand for `standings`; records that came since are taken from the log, so
     /// that the table's positions never go back.
-    pub(super) async fn replace(&mut self, built: Built, standings: BTreeMap<TopicPartition, Standing>) -> Result<u64> {
+    pub(super) async fn replace(&mut self, built: Built, standings: Standings) -> Result<u64> {
         self.commit().await?;
         let reached = std::mem::replace(&mut self.stream, Stream::new(self.table.schema().clone()));
         let index = std::mem::replace(&mut self.index, built.index);
@@ -75,56 +67,49 @@ impl Owner {
         done
     }
 
-    /// Commits a compaction, unless its files were replaced meanwhile.
-    pub(super) async fn replace_small(&mut self, compacted: Compacted) -> Result<usize> {
-        let files = self.table.files()?;
-        let is_there = |file: &Add| files.iter().any(|there| there.path == file.path);
-        if !compacted.from.iter().all(is_there) {
-            return Ok(0);
-        }
-        let replaced = compacted.from.len();
-        let info = CommitInfo::of(&self.status.borrow().committed)?;
-        let change = Change { add: vec![compacted.to.add], remove: compacted.from, info: Some(info), ..Change::default() };
-        let done = self.table.commit(change).await;
-        if done.is_err() {
-            self.table.reload().await?;
-        }
-        done.map(|_| replaced)
-    }
-
-    async fn replace_by(&mut self, rows: Vec<DataFile>, quarantined: Vec<DataFile>, reached: &Stream) -> Result<u64> {
+    async fn replace_by(&mut self, mut rows: Vec<DataFile>, mut quarantined: Vec<DataFile>, reached: &Stream) -> Result<u64> {
         for (of, standing) in &reached.standings {
             self.catch_up(of, standing.position).await?;
         }
-        let before = self.quarantined.clone();
-        let pending = self.stream.pending.quarantined.batches()?;
-        let tail = write_file(self.quarantine.store(), pending, &self.settings).await?;
-        let remove = self.quarantine.files()?;
-        let change = || -> Result<Change> {
-            Ok(Change {
-                add: quarantined.iter().chain(&tail).map(|file| file.add.clone()).collect(),
-                remove: remove.clone(),
-                data_change: true,
-                replace: true,
-                transactions: moved(&before, &self.stream.standings),
-                info: Some(CommitInfo::of(&self.stream.standings)?),
-            })
+        let tail = self.stream.pending.quarantined.batches()?;
+        quarantined.extend(write_file(self.quarantine.store(), tail, &self.settings).await?);
+        rows.extend(write_file(self.table.store(), self.stream.pending.rows.clone(), &self.settings).await?);
+        let stand = Stand { standings: self.stream.standings.clone(), rebuilds: self.rebuilds + 1 };
+        match self.replace_both(rows, quarantined, &reached.standings, &stand).await {
+            Ok(version) => {
+                self.rebuilds = stand.rebuilds;
+                self.quarantined = stand;
+                Ok(version)
+            }
+            Err(error) => {
+                let stays =
+                    |e| Error::internal("a rebuild failed, and its quarantine is put back at the next start").with_source(e);
+                self.quarantined = put_back(&mut self.quarantine, self.rebuilds).await.map_err(stays)?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn replace_both(
+        &mut self,
+        rows: Vec<DataFile>,
+        quarantined: Vec<DataFile>,
+        reached: &Standings,
+        stand: &Stand,
+    ) -> Result<u64> {
+        let moved_there = moved(&self.quarantined.standings, &stand.standings);
+        commit_replacing(&mut self.quarantine, adds(quarantined), moved_there, stand).await?;
+        commit_replacing(&mut self.table, adds(rows), moved(reached, &stand.standings), stand).await
+    }
+
+    /// Commits a compaction, unless its files were replaced meanwhile.
+    pub(super) async fn replace_small(&mut self, compacted: Compacted) -> Result<usize> {
+        let committed = || Stand { standings: self.status.borrow().committed.clone(), rebuilds: self.rebuilds };
+        let (table, stand) = match compacted.part {
+            Part::Rows => (&mut self.table, committed()),
+            Part::Quarantine => (&mut self.quarantine, self.quarantined.clone()),
         };
-        commit_replacing(&mut self.quarantine, change).await?;
-        self.quarantined.clone_from(&self.stream.standings);
-        let tail = write_file(self.table.store(), self.stream.pending.rows.clone(), &self.settings).await?;
-        let remove = self.table.files()?;
-        let change = || -> Result<Change> {
-            Ok(Change {
-                add: rows.iter().chain(&tail).map(|file| file.add.clone()).collect(),
-                remove: remove.clone(),
-                data_change: true,
-                replace: true,
-                transactions: moved(&reached.standings, &self.stream.standings),
-                info: Some(CommitInfo::of(&self.stream.standings)?),
-            })
-        };
-        commit_replacing(&mut self.table, change).await
+        maintain::replace_small(table, compacted, Some(stand.info()?)).await
     }
 
     async fn catch_up(&mut self, of: &TopicPartition, to: Offset) -> Result<()> {
@@ -149,18 +134,9 @@ impl Owner {
         }
         let rows = self.stream.pending.quarantined.batches()?;
         let add = write_file(self.quarantine.store(), rows, &self.settings).await?;
-        let before = self.quarantined.clone();
-        let change = || -> Result<Change> {
-            Ok(Change {
-                add: add.iter().map(|file| file.add.clone()).collect(),
-                data_change: true,
-                transactions: moved(&before, &self.stream.standings),
-                info: Some(CommitInfo::of(&self.stream.standings)?),
-                ..Change::default()
-            })
-        };
-        commit_until_known(&mut self.quarantine, change, &before, &self.stream.standings).await?;
-        self.quarantined.clone_from(&self.stream.standings);
+        let stand = Stand { standings: self.stream.standings.clone(), rebuilds: self.rebuilds };
+        commit_until_known(&mut self.quarantine, &add, &self.quarantined, &stand).await?;
+        self.quarantined = stand;
         self.stream.pending.quarantined.clear();
         self.stream.quarantined_to = positions(&self.stream.standings);
         Ok(())
@@ -189,26 +165,28 @@ impl Owner {
     }
 }
 
-/// Commits, and finds out what happened when the store does not say: the commit is ours if the table stands where we want it.
-async fn commit_until_known(
-    table: &mut Table,
-    change: impl Fn() -> Result<Change>,
-    built_on: &BTreeMap<TopicPartition, Standing>,
-    wanted: &BTreeMap<TopicPartition, Standing>,
-) -> Result<()> {
+/// Adds files, and finds out what happened when the store does not say: the commit is ours if the table stands where we want it.
+async fn commit_until_known(table: &mut Table, add: &[DataFile], built_on: &Stand, wanted: &Stand) -> Result<()> {
     let mut failed = None;
     for _ in 0..TRIES_MAX {
         if failed.is_some() {
             table.reload().await?;
         }
-        let there = standings(table).await?;
+        let there = Stand::of(table).await?;
         if there == *wanted {
             return Ok(());
         }
         if there != *built_on {
             return Err(Error::conflict("another process commits to the table: run one server on this store, and restart it"));
         }
-        match table.commit(change()?).await {
+        let change = Change {
+            add: adds(add.to_vec()),
+            data_change: true,
+            transactions: moved(&built_on.standings, &wanted.standings),
+            info: Some(wanted.info()?),
+            ..Change::default()
+        };
+        match table.commit(change).await {
             Ok(_) => return Ok(()),
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Retry) => failed = Some(error),
             Err(error) => return Err(error),
@@ -218,28 +196,53 @@ async fn commit_until_known(
     Err(Error::retry(format!("the commit failed {TRIES_MAX} times")).with_source(error))
 }
 
-/// A replacing commit is tried once: the files it removes are those of the snapshot it was made for.
-async fn commit_replacing(table: &mut Table, change: impl Fn() -> Result<Change>) -> Result<u64> {
-    let change = change()?;
-    let first = change.add.first().map(|file| file.path.clone());
-    match table.commit(change).await {
+/// Replaces all files. Tried once: the files it removes are those of the snapshot it was made for.
+async fn commit_replacing(table: &mut Table, add: Vec<Add>, transactions: Vec<(String, i64)>, wanted: &Stand) -> Result<u64> {
+    let (remove, info) = (table.files()?, Some(wanted.info()?));
+    match table.commit(Change { add, remove, data_change: true, replace: true, transactions, info }).await {
         Ok(version) => Ok(version),
         Err(error) => {
             table.reload().await?;
-            let happened = first.is_some_and(|path| table.files().is_ok_and(|files| files.iter().any(|file| file.path == path)));
-            if happened { Ok(table.version()) } else { Err(error) }
+            if Stand::of(table).await? == *wanted { Ok(table.version()) } else { Err(error) }
         }
     }
 }
 
+/// Takes back what a rebuild made of the quarantine when it never came to replace the table, which was rebuilt `rebuilds`
+/// times. Returns where the quarantine stands.
+pub(super) async fn put_back(quarantine: &mut Table, rebuilds: u64) -> Result<Stand> {
+    quarantine.reload().await?;
+    let ahead = Stand::of(quarantine).await?;
+    if ahead.rebuilds <= rebuilds {
+        return Ok(ahead);
+    }
+    let mut before = quarantine.previous().await?;
+    while let Some(table) = before.take() {
+        let info = table.own_info().await?;
+        // The first version has no commit of ours: it is an empty table.
+        let stand = if table.version() == 0 { Some(Stand::default()) } else { info.map(Stand::read).transpose()? };
+        if let Some(stand) = stand.filter(|stand| stand.rebuilds <= rebuilds) {
+            let transactions = moved(&ahead.standings, &stand.standings);
+            commit_replacing(quarantine, table.files()?, transactions, &stand).await?;
+            return Ok(stand);
+        }
+        before = table.previous().await?;
+    }
+    Err(Error::corrupt("the quarantine belongs to a rebuild that its table never saw, and its older versions are gone"))
+}
+
+fn adds(files: Vec<DataFile>) -> Vec<Add> {
+    files.into_iter().map(|file| file.add).collect()
+}
+
 /// The positions that moved, as transaction ids.
-fn moved(before: &BTreeMap<TopicPartition, Standing>, now: &BTreeMap<TopicPartition, Standing>) -> Vec<(String, i64)> {
+fn moved(before: &Standings, now: &Standings) -> Vec<(String, i64)> {
     let has_moved =
         |(of, standing): &(&TopicPartition, &Standing)| before.get(of).is_none_or(|before| before.position != standing.position);
     now.iter().filter(has_moved).map(|(of, standing)| (of.to_string(), standing.position.0)).collect()
 }
 
-fn positions(standings: &BTreeMap<TopicPartition, Standing>) -> BTreeMap<TopicPartition, Offset> {
+fn positions(standings: &Standings) -> BTreeMap<TopicPartition, Offset> {
     standings.iter().map(|(of, standing)| (of.clone(), standing.position)).collect()
 }
 

@@ -10,13 +10,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
+use super::start::Stand;
 use super::{Committed, Ends, FollowSettings, Message, Status};
 use crate::keys::KeyIndex;
 use crate::live::TableView;
-use crate::maintain::{self, Compacted};
+use crate::maintain::{self, Compacted, Part};
 use crate::readers::{Read, Readers};
 use crate::rows::Recipe;
-use crate::stream::{self, Standing, Stream};
+use crate::stream::{self, Stream};
 use crate::table::Table;
 
 /// How often new topics are looked for.
@@ -37,7 +38,9 @@ pub(super) struct Owner {
     pub(super) index: KeyIndex,
     pub(super) stream: Stream,
     /// Where the quarantine stands with its last commit.
-    pub(super) quarantined: BTreeMap<TopicPartition, Standing>,
+    pub(super) quarantined: Stand,
+    /// How often the table was rebuilt.
+    pub(super) rebuilds: u64,
     pub(super) status: watch::Sender<Status>,
     routes: BTreeMap<TopicPartition, Route>,
     readers: Readers,
@@ -85,7 +88,8 @@ impl Owner {
             quarantine,
             index,
             stream,
-            quarantined: BTreeMap::new(),
+            quarantined: Stand::default(),
+            rebuilds: 0,
             status,
             routes: BTreeMap::new(),
             readers,
@@ -299,12 +303,9 @@ impl Owner {
         if self.upkeep.is_some() {
             return;
         }
-        let small = maintain::small_files(self.table.files().unwrap_or_default());
-        if !small.is_empty() {
-            let work =
-                maintain::compact(self.table.store().clone(), self.table.schema().clone(), small, self.settings.clock.clone());
-            self.upkeep = Some(tokio::spawn(work));
-        }
+        let work = maintain::compaction(Part::Rows, &self.table, &self.settings.clock);
+        let work = work.or_else(|| maintain::compaction(Part::Quarantine, &self.quarantine, &self.settings.clock));
+        self.upkeep = work.map(tokio::spawn);
     }
 
     /// Upkeep that fails is tried again later: the table is whole without it.
@@ -321,9 +322,12 @@ impl Owner {
     }
 
     async fn vacuum(&mut self) {
-        match self.table.vacuum().await {
-            Ok(files) => tracing::debug!(table = %self.recipe.name, files, "removed old files"),
-            Err(error) => tracing::warn!(table = %self.recipe.name, %error, "old files were not removed"),
+        let table = self.recipe.name.clone();
+        for part in [&mut self.table, &mut self.quarantine] {
+            match part.vacuum().await {
+                Ok(files) => tracing::debug!(%table, files, "removed old files"),
+                Err(error) => tracing::warn!(%table, %error, "old files were not removed"),
+            }
         }
     }
 

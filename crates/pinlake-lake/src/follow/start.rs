@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::commit::put_back;
 use super::owner::Owner;
 use super::{FollowSettings, Status};
 use crate::clean::problem_error;
@@ -21,26 +22,46 @@ use crate::stream::{Standing, Stream};
 use crate::table::Table;
 use crate::{error, quarantine, sql};
 
-/// What a commit says of itself: where the table stands with it.
+/// Where a table stands in every partition that it follows.
+pub(super) type Standings = BTreeMap<TopicPartition, Standing>;
+
+/// What a commit says of itself in the table's history.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct CommitInfo {
+struct CommitInfo {
     /// Partition by partition, `topic/partition`.
-    pub(super) standings: BTreeMap<String, Standing>,
+    standings: BTreeMap<String, Standing>,
+    #[serde(default)]
+    rebuilds: u64,
 }
 
-impl CommitInfo {
-    pub(super) fn of(standings: &BTreeMap<TopicPartition, Standing>) -> Result<Value> {
-        let standings = standings.iter().map(|(of, standing)| (of.to_string(), *standing)).collect();
-        serde_json::to_value(CommitInfo { standings }).map_err(|e| Error::internal("writing positions").with_source(e))
+/// Where a table or its quarantine stands with a commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Stand {
+    pub(super) standings: Standings,
+    /// How often the table was rebuilt. A quarantine that is ahead of its table was replaced by a rebuild that ended there.
+    pub(super) rebuilds: u64,
+}
+
+impl Stand {
+    /// As `table`'s last commit says; nothing for a new table.
+    pub(super) async fn of(table: &Table) -> Result<Stand> {
+        table.last_info().await?.map_or_else(|| Ok(Stand::default()), Stand::read)
     }
-}
 
-/// Where `table` stands, as its last commit says; nothing for a new table.
-pub(super) async fn standings(table: &Table) -> Result<BTreeMap<TopicPartition, Standing>> {
-    let Some(info) = table.last_info().await? else { return Ok(BTreeMap::new()) };
-    let info: CommitInfo =
-        serde_json::from_value(info).map_err(|e| Error::corrupt("the last commit's positions do not read").with_source(e))?;
-    info.standings.into_iter().map(|(of, standing)| Ok((of.parse()?, standing))).collect()
+    /// As a commit says.
+    pub(super) fn read(info: Value) -> Result<Stand> {
+        let info: CommitInfo =
+            serde_json::from_value(info).map_err(|e| Error::corrupt("the last commit's positions do not read").with_source(e))?;
+        let standings: Result<_> = info.standings.into_iter().map(|(of, standing)| Ok((of.parse()?, standing))).collect();
+        Ok(Stand { standings: standings?, rebuilds: info.rebuilds })
+    }
+
+    /// For a commit to say.
+    pub(super) fn info(&self) -> Result<Value> {
+        let standings = self.standings.iter().map(|(of, standing)| (of.to_string(), *standing)).collect();
+        let info = CommitInfo { standings, rebuilds: self.rebuilds };
+        serde_json::to_value(info).map_err(|e| Error::internal("writing positions").with_source(e))
+    }
 }
 
 pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: FollowSettings) -> Result<Owner> {
@@ -49,13 +70,14 @@ pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: Foll
     let schema = with_meta(recipe.schema());
     let table = Table::open(settings.table.clone(), &spec.name, schema.clone(), settings.clock.clone()).await?;
     let quarantine_name = format!("quarantine.{}", spec.name);
-    let quarantine =
+    let mut quarantine =
         Table::open(settings.quarantine.clone(), &quarantine_name, quarantine::schema(), settings.clock.clone()).await?;
     let index = load_keys(&table, &recipe).await?;
     let mut stream = Stream::new(schema);
-    stream.standings = standings(&table).await?;
-    let quarantined = standings(&quarantine).await?;
-    stream.quarantined_to = quarantined.iter().map(|(of, standing)| (of.clone(), standing.position)).collect();
+    let stand = Stand::of(&table).await?;
+    stream.standings = stand.standings;
+    let quarantined = put_back(&mut quarantine, stand.rebuilds).await?;
+    stream.quarantined_to = quarantined.standings.iter().map(|(of, standing)| (of.clone(), standing.position)).collect();
     let committed = stream.standings.clone();
     let status = Status { version: table.version(), committed, files: table.files()?.len(), ..Status::default() };
     for (of, standing) in &stream.standings {
@@ -63,6 +85,7 @@ pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: Foll
     }
     let mut owner = Owner::new(log, followers, settings, recipe, table, quarantine, index, stream, watch::Sender::new(status));
     owner.quarantined = quarantined;
+    owner.rebuilds = stand.rebuilds;
     Ok(owner)
 }
 

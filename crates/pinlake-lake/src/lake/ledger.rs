@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{Int32Type, Int64Type};
 use pinlake_core::{OffsetRange, Result, TopicName, TopicPartition};
 
 use super::Lake;
+use super::compare::{Comparison, Proof};
 use crate::live::TableView;
 use crate::sql::query;
 use crate::stream::Standing;
@@ -19,6 +20,8 @@ pub struct TableAccount {
     pub table: String,
     /// Its accounts.
     pub accounts: Vec<Account>,
+    /// The table beside its rebuild; `None` where the commits were believed.
+    pub comparison: Option<Comparison>,
 }
 
 /// One line of the ledger.
@@ -30,40 +33,52 @@ pub struct Account {
     pub log: OffsetRange,
     /// Where the table stands and what it counted.
     pub standing: Standing,
-    /// Records that the archive holds.
+    /// Records that the archive holds: read again, or as its manifest says.
     pub archived: u64,
+    /// Records that the manifest says it holds.
+    pub archive_stated: u64,
     /// Rows and quarantined records that were found by counting; `None` where the commits were believed.
     pub found: Option<(u64, u64)>,
 }
 
 impl Lake {
-    /// The ledger as of the last commits; `deep` counts rows and quarantined records again.
+    /// The ledger as of the last commits; `deep` counts rows and quarantined records again, reads the archive and compares
+    /// the table with what a rebuild would make of it.
     pub async fn ledger(&self, deep: bool) -> Result<Vec<TableAccount>> {
+        let mut tables = Vec::new();
+        for (index, spec) in self.pipeline.tables.iter().enumerate() {
+            let table = spec.name.clone();
+            tables.push(if deep { self.counted_again(index, table).await? } else { self.as_committed(index, table).await? });
+        }
+        Ok(tables)
+    }
+
+    async fn as_committed(&self, index: usize, table: String) -> Result<TableAccount> {
         let mut archived: BTreeMap<TopicPartition, u64> = BTreeMap::new();
         for entry in self.archive.entries().await? {
             *archived.entry(entry.of).or_default() += entry.next.since(entry.first);
         }
-        let mut tables = Vec::new();
-        for (index, spec) in self.pipeline.tables.iter().enumerate() {
-            let follower = &self.tables[index];
-            let (found, status) = if deep {
-                let committed = follower.account(self.ends(Some(index)).await?).await?;
-                let found = (self.count(committed.rows).await?, self.count(committed.quarantine).await?);
-                (Some(found), committed.status)
-            } else {
-                (None, follower.status())
-            };
-            let mut accounts = Vec::new();
-            for (of, standing) in status.committed {
-                let log = self.log.range(&of).await.unwrap_or_default();
-                let count_of = |counts: &BTreeMap<TopicPartition, u64>| counts.get(&of).copied().unwrap_or_default();
-                let found = found.as_ref().map(|(rows, quarantined)| (count_of(rows), count_of(quarantined)));
-                let archived = archived.get(&of).copied().unwrap_or_default();
-                accounts.push(Account { of, log, standing, archived, found });
-            }
-            tables.push(TableAccount { table: spec.name.clone(), accounts });
+        let mut accounts = Vec::new();
+        for (of, standing) in self.tables[index].status().committed {
+            let log = self.log.range(&of).await.unwrap_or_default();
+            let archived = archived.get(&of).copied().unwrap_or_default();
+            accounts.push(Account { of, log, standing, archived, archive_stated: archived, found: None });
         }
-        Ok(tables)
+        Ok(TableAccount { table, accounts, comparison: None })
+    }
+
+    async fn counted_again(&self, index: usize, table: String) -> Result<TableAccount> {
+        let Proof { comparison, archived, committed } = self.compare(index).await?;
+        let (rows, quarantined) = (self.count(committed.rows).await?, self.count(committed.quarantine).await?);
+        let mut accounts = Vec::new();
+        for (of, standing) in committed.status.committed {
+            let log = self.log.range(&of).await.unwrap_or_default();
+            let (archived, archive_stated) = archived.get(&of).copied().unwrap_or_default();
+            let count_of = |counts: &BTreeMap<TopicPartition, u64>| counts.get(&of).copied().unwrap_or_default();
+            let found = Some((count_of(&rows), count_of(&quarantined)));
+            accounts.push(Account { of, log, standing, archived, archive_stated, found });
+        }
+        Ok(TableAccount { table, accounts, comparison: Some(comparison) })
     }
 
     /// Rows by source partition.

@@ -9,7 +9,7 @@ use pinlake_core::{Error, Offset, Result, TopicName, TopicPartition};
 
 use super::{Lake, QUARANTINE_DIR, TABLES_DIR};
 use crate::archive::ManifestEntry;
-use crate::batch::{self, Output, Progress};
+use crate::batch::{self, Built, Output, OutputFiles, Progress};
 use crate::raw::RawObject;
 use crate::rows::Counts;
 use crate::stream::Standing;
@@ -34,16 +34,9 @@ impl Lake {
         let _alone = self.rebuilding.try_lock().map_err(|_| Error::conflict("another rebuild is running"))?;
         let table = self.table(name)?;
         let index = self.pipeline.tables.iter().position(|table| table.name == name).expect("the table is there");
-        let ends = self.ends(Some(index)).await?;
-        self.archive.flush(ends.clone()).await?;
-        let entries = self.archive.entries().await?;
-        let entries: Vec<ManifestEntry> = entries.into_iter().filter(|entry| ends.contains_key(&entry.of)).collect();
-        let bounds = contiguous(&entries)?;
-        let objects = entries.into_iter().map(raw_object).collect();
         let (into, quarantine) = (self.store.folder(TABLES_DIR).folder(name), self.store.folder(QUARANTINE_DIR).folder(name));
-        let route = |topic: &TopicName| self.pipeline.route(index, topic);
-        let output = Output { recipe: &table.recipe, into: &into, quarantine: &quarantine, placed: true, route: &route };
-        let built = batch::build(&self.store, objects, output, &self.clock, &Arc::new(Progress::default())).await?;
+        let files = OutputFiles { rows: &into, quarantine: &quarantine, placed: true };
+        let (built, bounds) = self.build(index, Some(files)).await?;
         let mut counts = Counts::default();
         built.counts.values().for_each(|partition| counts.add(partition));
         let standing = |(of, (start, position)): (&TopicPartition, &(Offset, Offset))| {
@@ -56,11 +49,28 @@ impl Lake {
         let version = table.replace(built, standings).await?;
         Ok(Rebuilt { table: name.to_owned(), version, counts })
     }
+
+    /// Runs everything that is acknowledged now from the archive through a table's cleaning; and which offsets that was.
+    pub(super) async fn build(&self, index: usize, files: Option<OutputFiles<'_>>) -> Result<(Built, Bounds)> {
+        let ends = self.ends(Some(index)).await?;
+        self.archive.flush(ends.clone()).await?;
+        let entries = self.archive.entries().await?;
+        let entries: Vec<ManifestEntry> = entries.into_iter().filter(|entry| ends.contains_key(&entry.of)).collect();
+        let bounds = contiguous(&entries)?;
+        let objects = entries.into_iter().map(raw_object).collect();
+        let route = |topic: &TopicName| self.pipeline.route(index, topic);
+        let output = Output { recipe: &self.tables[index].recipe, files, route: &route };
+        let built = batch::build(&self.store, objects, output, &self.clock, &Arc::new(Progress::default())).await?;
+        Ok((built, bounds))
+    }
 }
 
+/// First and next offset of what the archive holds of each partition.
+pub(super) type Bounds = BTreeMap<TopicPartition, (Offset, Offset)>;
+
 /// First and next offset of each partition's objects, which must follow one another without a gap.
-fn contiguous(entries: &[ManifestEntry]) -> Result<BTreeMap<TopicPartition, (Offset, Offset)>> {
-    let mut bounds: BTreeMap<TopicPartition, (Offset, Offset)> = BTreeMap::new();
+fn contiguous(entries: &[ManifestEntry]) -> Result<Bounds> {
+    let mut bounds = Bounds::new();
     for entry in entries {
         let (_, next) = bounds.entry(entry.of.clone()).or_insert((entry.first, entry.first));
         if *next != entry.first {

@@ -23,6 +23,11 @@ use url::Url;
 
 /// A pipeline of one table, `things(k, v)`, whose archive closes an object every three records.
 pub(crate) fn things() -> Arc<Pipeline> {
+    cleaned_by("SELECT k, v, CASE WHEN v = 'bad' THEN 'v is bad' END AS _quarantine FROM raw")
+}
+
+/// The same with another cleaning.
+pub(crate) fn cleaned_by(clean: &str) -> Arc<Pipeline> {
     let pipeline = r#"
 pipeline: things
 topics: { things: { match: ["*.things"] } }
@@ -34,7 +39,6 @@ tables:
     schema: { k: bigint, v: string }
     commit: { records: 100000, bytes: 64MiB, age: 10s }
 "#;
-    let clean = "SELECT k, v, CASE WHEN v = 'bad' THEN 'v is bad' END AS _quarantine FROM raw";
     let files = [("pipeline.yml", pipeline), ("clean/things.sql", clean)];
     Arc::new(parse(&files.map(|(path, text)| (path.to_owned(), text.to_owned())).into()).unwrap())
 }

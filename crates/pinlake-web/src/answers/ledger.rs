@@ -24,6 +24,26 @@ pub struct TableLedger {
     pub closed: bool,
     /// The source partitions, by topic and number.
     pub partitions: Vec<PartitionLedger>,
+    /// The table beside what a rebuild from the archive would make of it; `null` unless everything was counted again.
+    pub comparison: Option<RebuildComparison>,
+}
+
+/// A table beside what a rebuild from the archive would make of it, row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuildComparison {
+    /// Rows that a rebuild would make.
+    pub rebuilt: u64,
+    /// Rows that are the same on both sides.
+    pub same: u64,
+    /// Rows with the same key and other content: where a key came with other content, the stream kept what came first, and a
+    /// rebuild keeps what stands first in the archive. There are never more of them than conflicts.
+    pub differing: u64,
+    /// Rows that a rebuild would make and that are not in the table.
+    pub missing: u64,
+    /// Rows of the table that a rebuild would not make.
+    pub extra: u64,
+    /// Rows of the table whose key is there once already.
+    pub doubled: u64,
 }
 
 /// What a table took from one partition, and what became of it.
@@ -35,7 +55,9 @@ pub struct PartitionLedger {
     pub partition: u32,
     /// What the log holds.
     pub log: LogRange,
-    /// The next offset that the table takes: it has taken every record before it.
+    /// The first offset that the table took.
+    pub start: i64,
+    /// The next offset that the table takes: it has taken every record from `start` up to it.
     pub position: i64,
     /// Records that became rows.
     pub rows: u64,
@@ -81,19 +103,19 @@ impl PartitionLedger {
         u64::try_from(self.log.end - self.position).unwrap_or(0)
     }
 
-    /// Whether each record before the position became exactly one thing, and the log does not end before the position.
+    /// Whether each record that the table took became exactly one thing, and the log does not end before the position.
     pub fn closes(&self) -> bool {
-        u64::try_from(self.position) == Ok(self.accounted())
+        u64::try_from(self.position - self.start) == Ok(self.accounted())
             && self.position <= self.log.end
             && self.lost == 0
             && self.doubled == 0
     }
 
-    /// The same account with `lost` or `doubled` set to what the counts say: offsets count from 0 and are dense, so a position
-    /// is also the number of records before it.
+    /// The same account with `lost` or `doubled` set to what the counts say: offsets are dense, so their difference is a number
+    /// of records.
     #[must_use]
     pub fn balanced(mut self) -> Self {
-        let (taken, accounted) = (u64::try_from(self.position).unwrap_or(0), self.accounted());
+        let (taken, accounted) = (u64::try_from(self.position - self.start).unwrap_or(0), self.accounted());
         self.lost = self.lost.max(taken.saturating_sub(accounted));
         self.doubled = self.doubled.max(accounted.saturating_sub(taken));
         self
@@ -101,9 +123,18 @@ impl PartitionLedger {
 }
 
 impl TableLedger {
-    /// A table's account, which closes when each of its partitions' does.
-    pub fn of(table: impl Into<String>, partitions: Vec<PartitionLedger>) -> Self {
-        Self { table: table.into(), closed: partitions.iter().all(PartitionLedger::closes), partitions }
+    /// A table's account, which closes when each of its partitions' does and a rebuild would make the same rows.
+    pub fn of(table: impl Into<String>, partitions: Vec<PartitionLedger>, comparison: Option<RebuildComparison>) -> Self {
+        let conflicts = partitions.iter().map(|partition| partition.conflicts).sum();
+        let agree = comparison.is_none_or(|comparison| comparison.agrees(conflicts));
+        Self { table: table.into(), closed: agree && partitions.iter().all(PartitionLedger::closes), partitions, comparison }
+    }
+}
+
+impl RebuildComparison {
+    /// Whether both sides are the same but for keys that came with several contents, of which there are `conflicts`.
+    pub fn agrees(&self, conflicts: u64) -> bool {
+        self.missing == 0 && self.extra == 0 && self.doubled == 0 && self.differing <= conflicts
     }
 }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use pinlake_core::{Error, Offset, OffsetRange, Result, TopicDescription, TopicName, TopicPartition, TopicSpec};
 use pinlake_web::answers::{
     ArchiveTrace, Column, Commit, Flushed, FlushedTable, Header, Ledger, LogRange, LogRecord, Outcome, Part, PartitionLedger,
-    Payload, Quarantine, QuarantinedRecord, QuestionSummary, Readiness, Rebuilt, TableDetail, TableLedger, TablePosition,
-    TableSummary, TableTrace, Topic, Trace,
+    Payload, Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail, TableLedger,
+    TablePosition, TableSummary, TableTrace, Topic, Trace,
 };
 use pinlake_web::{Console, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 
@@ -74,8 +74,9 @@ pub(crate) fn account() -> PartitionLedger {
         topic: topic_name(),
         partition: 0,
         log: LogRange { start: 100, end: 300 },
+        start: 10,
         position: 292,
-        rows: 270,
+        rows: 260,
         quarantined: 12,
         duplicates: 5,
         conflicts: 2,
@@ -84,6 +85,10 @@ pub(crate) fn account() -> PartitionLedger {
         lost: 0,
         doubled: 0,
     }
+}
+
+pub(crate) fn comparison() -> RebuildComparison {
+    RebuildComparison { rebuilt: 260, same: 258, differing: 2, missing: 0, extra: 0, doubled: 0 }
 }
 
 #[async_trait]
@@ -165,7 +170,7 @@ impl Console for FakeConsole {
 
     async fn ledger(&self, deep: bool) -> Result<Ledger> {
         self.ask(format!("ledger {deep}"))?;
-        Ok(Ledger::of(vec![TableLedger::of("pin", vec![account()])], deep))
+        Ok(Ledger::of(vec![TableLedger::of("pin", vec![account()], deep.then(comparison))], deep))
     }
 
     async fn quarantine(&self, table: &str, limit: usize) -> Result<Quarantine> {

@@ -38,7 +38,7 @@ pub(crate) fn show(ledger: &Ledger) {
     for table in &ledger.tables {
         for line in &table.partitions {
             let numbers = [
-                u64::try_from(line.position).unwrap_or_default(),
+                u64::try_from(line.position - line.start).unwrap_or_default(),
                 line.rows,
                 line.quarantined,
                 line.duplicates,
@@ -54,10 +54,19 @@ pub(crate) fn show(ledger: &Ledger) {
         }
     }
     terminal::line(terminal::grid(&head, &rows));
+    for (table, comparison) in ledger.tables.iter().filter_map(|table| Some((&table.table, table.comparison?))) {
+        terminal::line(format!(
+            "{table} beside its rebuild from the archive: {} of {} rows are the same, {} differ, {} missing, {} extra, {} doubled",
+            comparison.same, comparison.rebuilt, comparison.differing, comparison.missing, comparison.extra, comparison.doubled
+        ));
+    }
     let lost: u64 = ledger.tables.iter().flat_map(|table| &table.partitions).map(|line| line.lost + line.doubled).sum();
     terminal::line(if ledger.closed {
         "the ledger closes: 0 lost, 0 doubled".to_owned()
     } else {
-        format!("THE LEDGER DOES NOT CLOSE: {lost} records")
+        format!(
+            "THE LEDGER DOES NOT CLOSE: {lost} records lost or doubled. Rows that are missing, extra or differ come from a changed \
+             cleaning (run `pinlake rebuild all`) or from damage to the store"
+        )
     });
 }
