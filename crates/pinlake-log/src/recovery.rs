@@ -23,14 +23,23 @@ pub(crate) struct Recovered {
     pub(crate) producers: Producers,
 }
 
-/// Recovers the partition in `dir`, which need not be there. A segment whose age is not known begins `now`.
-pub(crate) fn recover(disk: &Disk, dir: &Path, interval: u32, now: Timestamp) -> Result<Recovered> {
+impl Recovered {
+    /// A partition that nothing was appended to, and whose first record gets the offset `begin`.
+    pub(crate) fn empty_at(begin: Offset) -> Self {
+        Self { range: OffsetRange { start: begin, end: begin }, ..Self::default() }
+    }
+}
+
+/// Recovers the partition in `dir`, which need not be there. A segment whose age is not known begins `now`; without any segment the
+/// partition starts at `begin`.
+pub(crate) fn recover(disk: &Disk, dir: &Path, interval: u32, now: Timestamp, begin: Result<Offset>) -> Result<Recovered> {
     let bases = clean_up(disk, dir).map_err(|error| failed("list", dir, error))?;
     let checkpoint = Checkpoint::load(disk, dir).map_err(|error| failed("read the checkpoint of", dir, error))?;
     let (Some(first), Some(last)) = (bases.first(), bases.last()) else {
+        let begin = begin?;
         return match checkpoint {
-            Some(noted) if noted.next > Offset::ZERO => Err(missing(dir, noted.segment)),
-            _ => Ok(Recovered::default()),
+            Some(noted) if noted.next > begin => Err(missing(dir, noted.segment)),
+            _ => Ok(Recovered::empty_at(begin)),
         };
     };
     if let Some(noted) = &checkpoint
