@@ -187,6 +187,12 @@ impl Inner {
     async fn delete(self: &Arc<Self>, topic: &TopicName) -> Result<()> {
         let changes = self.changes.lock().await;
         changes.check_open()?;
+        self.topic(topic)?;
+        let look = {
+            let (inner, topic) = (self.clone(), topic.clone());
+            move || inner.ends_before(&topic)
+        };
+        let before = self.context.syncer.run(look).await??;
         let removed = self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(topic).ok_or_else(|| no_topic(topic))?;
         let ending = stream::iter(removed.partitions.clone()).map(|partition| async move { partition.delete().await });
         ending.buffer_unordered(PARTITIONS_AT_ONCE).collect::<()>().await;
@@ -194,7 +200,7 @@ impl Inner {
         let ends = Ends::new(removed.partitions.iter().map(|partition| partition.range().end).collect());
         let remove = {
             let (inner, topic) = (self.clone(), topic.clone());
-            move || inner.remove_folder(&topic, &ends)
+            move || inner.remove_folder(&topic, &ends, &before)
         };
         let deleted = self.context.syncer.run(remove).await.flatten();
         if deleted.is_ok() || !self.is_back(topic).await {
