@@ -78,7 +78,8 @@ impl Default for ReadLimit {
 }
 
 /// A partitioned, durable log of record batches. All calls are safe to drop: an append whose caller went away is either
-/// wholly in the log or not at all.
+/// wholly in the log or not at all. A partition whose durable bytes are found damaged is refused: every call that names it answers
+/// `Corrupt`, and the others work.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
     /// Creates a topic. `Conflict` if it exists, `Invalid` for a spec no log can keep.

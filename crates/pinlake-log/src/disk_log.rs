@@ -36,7 +36,8 @@ pub struct DiskLog {
     timers: Mutex<Vec<AbortHandle>>,
 }
 
-/// A partition that takes no more appends, and why.
+/// A partition that takes no more appends, and why: `Internal` after a failed write or sync, and reads go on; `Corrupt` if it was found
+/// damaged when the log was opened, and nothing is read either.
 #[derive(Debug, Clone)]
 pub struct StoppedPartition {
     /// Which one.
@@ -72,10 +73,11 @@ struct Topic {
 }
 
 impl DiskLog {
-    /// Opens the log in `dir`, or makes one there. Must run within a Tokio runtime.
+    /// Opens the log in `dir`, or makes one there. Must run within a Tokio runtime. A partition that is damaged before its tail is refused
+    /// and named by [`DiskLog::health`]: appends and reads answer `Corrupt` for it, all others work.
     ///
     /// # Errors
-    /// `Conflict` when another process has it open, `Corrupt` when bytes that were durable are damaged, `Invalid` for settings
+    /// `Conflict` when another process has it open, `Corrupt` when a topic's settings do not read, `Invalid` for settings
     /// that can't work, `Internal` when the disk fails.
     pub async fn open(dir: &Path, settings: LogSettings, clock: Clock, followers: Followers) -> Result<DiskLog> {
         Self::open_on(Disk::system(), dir, settings, clock, followers).await
@@ -113,7 +115,7 @@ impl DiskLog {
         closed.into_iter().collect()
     }
 
-    /// The partitions that have stopped after a failed write or sync. Empty when all is well.
+    /// The partitions that have stopped after a failed write or sync, or were found damaged. Empty when all is well.
     pub fn health(&self) -> Vec<StoppedPartition> {
         let stopped = |partition: Arc<Partition>| {
             partition.stopped().map(|error| StoppedPartition { partition: partition.id.clone(), error: error.clone() })
@@ -197,7 +199,7 @@ impl Inner {
         let ending = stream::iter(removed.partitions.clone()).map(|partition| async move { partition.delete().await });
         ending.buffer_unordered(PARTITIONS_AT_ONCE).collect::<()>().await;
         // The owners are gone: nothing is acknowledged behind these ends.
-        let ends = Ends::new(removed.partitions.iter().map(|partition| partition.range().end).collect());
+        let ends = Ends::new(removed.partitions.iter().map(|partition| self.end_of(partition)).collect());
         let remove = {
             let (inner, topic) = (self.clone(), topic.clone());
             move || inner.remove_folder(&topic, &ends, &before)
@@ -207,6 +209,18 @@ impl Inner {
             self.followers.forget(topic);
         }
         deleted
+    }
+
+    /// Where a partition ended.
+    fn end_of(&self, partition: &Partition) -> Offset {
+        if let Ok(range) = partition.range() {
+            return range.end;
+        }
+        // What follows a damaged partition may know better than its files.
+        let followed = self.followers.positions(&partition.id).into_iter().map(|(_, position)| position);
+        let end = followed.fold(partition.end_known(), Offset::max);
+        tracing::warn!(partition = %partition.id, %end, "a damaged partition is deleted: its topic goes on at the last offset that is known");
+        end
     }
 
     /// Opens a topic again that could not be deleted: false if its folder is gone from its place, or does not open.
@@ -293,7 +307,7 @@ impl Log for DiskLog {
     }
 
     async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {
-        Ok(self.inner.partition(of)?.range())
+        self.inner.partition(of)?.range()
     }
 
     async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset> {

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use pinlake_core::{Error, ErrorKind, Result, TopicName, TopicSpec};
+use pinlake_core::{Error, ErrorKind, Result, TopicName, TopicPartition, TopicSpec};
 
 use super::{Inner, PARTITIONS_AT_ONCE, Topic};
 use crate::ends::Ends;
 use crate::partition::Partition;
-use crate::recovery;
+use crate::recovery::{self, Found};
 
 const SPEC_FILE: &str = "topic.json";
 
@@ -32,7 +32,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Recovers a topic and takes it in: false if its folder has none.
+    /// Recovers a topic and takes it in: false if its folder has none. Damage stops no more than the partition it is in.
     pub(super) async fn load_topic(&self, topic: &TopicName) -> Result<bool> {
         let Some(spec) = self.read_spec(topic)? else { return Ok(false) };
         let disk = &self.context.disk;
@@ -47,12 +47,15 @@ impl Inner {
             let begin = ends.as_ref().map(|ends| ends.of(number)).map_err(Error::clone);
             let (id, spec) = (topic.partition(number), spec.clone());
             async move {
-                let recover = {
+                let find = {
                     let dir = dir.clone();
-                    move || recovery::recover(&disk, &dir, interval, now, begin)
+                    move || recovery::find(&disk, &dir, interval, now, begin)
                 };
-                let recovered = self.context.syncer.run(recover).await??;
-                Ok::<_, Error>(Arc::new(Partition::start(&self.context, id, spec, dir, recovered)))
+                let partition = match self.context.syncer.run(find).await?? {
+                    Found::Whole(recovered) => Partition::start(&self.context, id, spec, dir, recovered),
+                    Found::Damaged(error, end) => Partition::refused(&self.context, refusal(&id, &error), id, spec, end),
+                };
+                Ok::<_, Error>(Arc::new(partition))
             }
         });
         let partitions = partitions.buffered(PARTITIONS_AT_ONCE).try_collect().await?;
@@ -113,6 +116,12 @@ impl Inner {
     pub(super) fn partition_dir(&self, topic: &TopicName, number: u32) -> PathBuf {
         self.dir.join(topic.as_str()).join(number.to_string())
     }
+}
+
+/// What every call to a damaged partition answers.
+fn refusal(id: &TopicPartition, error: &Error) -> Error {
+    tracing::error!(partition = %id, %error, "a partition is damaged and is refused, the others work: repair it, then restart the server");
+    Error::corrupt(format!("partition {id} is refused until it is repaired and the server is restarted: {error}"))
 }
 
 fn failed(what: &str, path: &Path, error: io::Error) -> Error {

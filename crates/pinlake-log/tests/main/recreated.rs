@@ -134,6 +134,19 @@ async fn a_delete_that_fails_leaves_a_topic_that_works_or_none() {
 }
 
 #[tokio::test]
+async fn a_stopped_partition_ends_where_its_acknowledged_records_do() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), small()).await;
+    let [first, _] = fill(&log).await;
+    faults.fail_sync(1);
+    log.append(&first, batch(&["written but not acknowledged"], 1)).await.unwrap_err();
+    log.delete_topic(&t()).await.unwrap();
+    topic(&log, "t", 2).await;
+    starts(&log, [3, 1], "stopped before").await;
+    assert_eq!(log.append(&first, batch(&["3"], 1)).await.unwrap().start, Offset(3), "the new one works");
+}
+
+#[tokio::test]
 async fn a_create_cut_off_anywhere_keeps_the_ends() {
     for step in 1.. {
         let dir = folder();
@@ -211,6 +224,24 @@ async fn a_damaged_note_is_said_out_loud_and_gives_no_offset_twice() {
     damage(dir.path());
     assert_eq!(log.delete_topic(&t()).await.unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(log.append(&first, batch(&["4"], 1)).await.unwrap().start, Offset(4), "the topic is none the worse");
+}
+
+/// Only a partition without a segment starts by the note.
+#[tokio::test]
+async fn a_damaged_note_refuses_no_partition_that_has_records() {
+    let dir = folder();
+    let log = open(dir.path(), settings()).await;
+    let [first, second] = fill(&log).await;
+    log.delete_topic(&t()).await.unwrap();
+    topic(&log, "t", 2).await;
+    log.append(&first, batch(&["3"], 1)).await.unwrap();
+    log.close().await.unwrap();
+    let path = damage(dir.path());
+    let log = open(dir.path(), settings()).await;
+    assert_eq!(log.append(&first, batch(&["4"], 1)).await.unwrap().start, Offset(4));
+    let refused = log.append(&second, batch(&["1"], 1)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    assert!(refused.message().contains(path.to_str().unwrap()), "{refused}");
 }
 
 /// What follows a topic still stands where it stood if the topic could not be deleted.
