@@ -147,6 +147,20 @@ async fn a_stopped_partition_ends_where_its_acknowledged_records_do() {
 }
 
 #[tokio::test]
+async fn a_delete_that_finds_no_room_for_its_note_leaves_the_topic() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), small()).await;
+    let [first, _] = fill(&log).await;
+    faults.set_room(Some(0));
+    let refused = log.delete_topic(&t()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Retry);
+    assert!(refused.message().contains("full"), "{refused}");
+    assert_eq!(read_all(&log, &first, Offset::ZERO).await.len(), 3);
+    faults.set_room(None);
+    log.delete_topic(&t()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_create_cut_off_anywhere_keeps_the_ends() {
     for step in 1.. {
         let dir = folder();
