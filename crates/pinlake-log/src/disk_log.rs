@@ -189,26 +189,35 @@ impl Inner {
     async fn delete(self: &Arc<Self>, topic: &TopicName) -> Result<()> {
         let changes = self.changes.lock().await;
         changes.check_open()?;
-        self.topic(topic)?;
-        let look = {
+        // A disk that takes no note, most likely because it is full, leaves the topic untouched.
+        let ends = self.ends_of(&*self.topic(topic)?);
+        let note = {
             let (inner, topic) = (self.clone(), topic.clone());
-            move || inner.ends_before(&topic)
+            move || inner.note_ends(&topic, &ends)
         };
-        let before = self.context.syncer.run(look).await??;
+        self.context.syncer.run(note).await??;
         let removed = self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(topic).ok_or_else(|| no_topic(topic))?;
         let ending = stream::iter(removed.partitions.clone()).map(|partition| async move { partition.delete().await });
         ending.buffer_unordered(PARTITIONS_AT_ONCE).collect::<()>().await;
         // The owners are gone: nothing is acknowledged behind these ends.
-        let ends = Ends::new(removed.partitions.iter().map(|partition| self.end_of(partition)).collect());
+        let ends = self.ends_of(&removed);
+        for damaged in removed.partitions.iter().filter(|partition| partition.range().is_err()) {
+            let end = ends.of(damaged.id.partition.0);
+            tracing::warn!(partition = %damaged.id, %end, "a damaged partition is deleted: its topic goes on at the last offset known");
+        }
         let remove = {
             let (inner, topic) = (self.clone(), topic.clone());
-            move || inner.remove_folder(&topic, &ends, &before)
+            move || inner.remove_folder(&topic, &ends)
         };
         let deleted = self.context.syncer.run(remove).await.flatten();
         if deleted.is_ok() || !self.is_back(topic).await {
             self.followers.forget(topic);
         }
         deleted
+    }
+
+    fn ends_of(&self, topic: &Topic) -> Ends {
+        Ends::new(topic.partitions.iter().map(|partition| self.end_of(partition)).collect())
     }
 
     /// Where a partition ended.
@@ -218,9 +227,7 @@ impl Inner {
         }
         // What follows a damaged partition may know better than its files.
         let followed = self.followers.positions(&partition.id).into_iter().map(|(_, position)| position);
-        let end = followed.fold(partition.end_known(), Offset::max);
-        tracing::warn!(partition = %partition.id, %end, "a damaged partition is deleted: its topic goes on at the last offset that is known");
-        end
+        followed.fold(partition.end_known(), Offset::max)
     }
 
     /// Opens a topic again that could not be deleted: false if its folder is gone from its place, or does not open.

@@ -51,8 +51,9 @@ impl Ends {
         })
     }
 
-    /// Notes these ends durably in place of those `before`. No end ever moves back, and a topic that never held anything takes no note.
-    pub(crate) fn note(&self, before: &Self, disk: &Disk, root: &Path, topic: &TopicName) -> Result<()> {
+    /// Adds these ends to what is noted, durably. No end ever moves back, and a topic that never held anything takes no note.
+    pub(crate) fn note(&self, disk: &Disk, root: &Path, topic: &TopicName) -> Result<()> {
+        let before = Self::load(disk, root, topic)?;
         let partitions =
             u32::try_from(self.next.len().max(before.next.len())).expect("a topic's partitions are counted in 32 bits");
         let next = |partition| self.of(partition).max(before.of(partition));

@@ -37,7 +37,7 @@ impl Inner {
         let Some(spec) = self.read_spec(topic)? else { return Ok(false) };
         let disk = &self.context.disk;
         // Only partitions without a segment start by the note: if it is damaged, the others are none the worse.
-        let ends = match self.ends_before(topic) {
+        let ends = match Ends::load(disk, &self.dir, topic) {
             Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
             ends => ends,
         };
@@ -80,7 +80,7 @@ impl Inner {
     /// Makes the topic's folder beside its place, whole and synced, then moves it there. Answers where its partitions begin.
     pub(super) fn make_folder(&self, topic: &TopicName, spec: &TopicSpec) -> Result<Ends> {
         let disk = &self.context.disk;
-        let begins = self.ends_before(topic)?;
+        let begins = Ends::load(disk, &self.dir, topic)?;
         let (new, place) = (self.dir.join(format!("+{topic}")), self.dir.join(topic.as_str()));
         let body = serde_json::to_vec_pretty(spec).expect("a topic's settings always encode");
         let made = disk
@@ -95,15 +95,15 @@ impl Inner {
         Ok(begins)
     }
 
-    /// What is noted of deleted topics of this name.
-    pub(super) fn ends_before(&self, topic: &TopicName) -> Result<Ends> {
-        Ends::load(&self.context.disk, &self.dir, topic)
+    /// Notes where the topic ends, should it be deleted: of no effect before that.
+    pub(super) fn note_ends(&self, topic: &TopicName, ends: &Ends) -> Result<()> {
+        ends.note(&self.context.disk, &self.dir, topic)
     }
 
     /// Notes where the topic ends, and only then takes it out of its place. After an error it may still be there.
-    pub(super) fn remove_folder(&self, topic: &TopicName, ends: &Ends, before: &Ends) -> Result<()> {
+    pub(super) fn remove_folder(&self, topic: &TopicName, ends: &Ends) -> Result<()> {
+        self.note_ends(topic, ends)?;
         let disk = &self.context.disk;
-        ends.note(before, disk, &self.dir, topic)?;
         let (place, old) = (self.dir.join(topic.as_str()), self.dir.join(format!("~{topic}")));
         let moved = disk.remove_dir(&old).and_then(|()| disk.rename(&place, &old));
         moved.map_err(|error| failed("remove", &place, error))?;
