@@ -2,7 +2,7 @@
 //!
 //! - durable once acknowledged; - offsets are dense and increasing; - readers never see what is not durable; - the same
 //!   producer sequence gives the same offsets; - recovery yields a prefix that holds everything acknowledged;
-//! - concurrent appends linearise.
+//! - concurrent appends linearise; - a topic that is created again goes on behind the offsets of the one that was deleted.
 
 use std::time::Duration;
 
@@ -78,10 +78,16 @@ impl Default for ReadLimit {
 }
 
 /// A partitioned, durable log of record batches. All calls are safe to drop: an append whose caller went away is either
-/// wholly in the log or not at all.
+/// wholly in the log or not at all. A partition whose durable bytes are found damaged is refused: every call that names it answers
+/// `Corrupt`, and the others work.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
     /// Creates a topic. `Conflict` if it exists, `Invalid` for a spec no log can keep.
+    ///
+    /// If one of that name was deleted before, each partition starts where the deleted one ended, and is empty: its range is
+    /// `n..n`, and what lies before `n` is no longer kept. So an offset names one record for ever, and whoever follows the
+    /// topic by offset goes on. A partition that no topic of that name had before starts at 0. Producers are forgotten: a
+    /// sequence that the deleted topic held is appended anew.
     async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()>;
 
     /// All topics, sorted by name.
@@ -90,7 +96,8 @@ pub trait Log: Send + Sync + 'static {
     /// One topic, or `NotFound`. Must be cheap: doors ask it for every request.
     async fn topic(&self, topic: &TopicName) -> Result<TopicDescription>;
 
-    /// Deletes a topic and its records. `NotFound` if it does not exist.
+    /// Deletes a topic and its records; where its partitions ended stays known, one small entry for each name that was ever
+    /// deleted. `NotFound` if it does not exist. After another error it is either whole or deleted.
     async fn delete_topic(&self, topic: &TopicName) -> Result<()>;
 
     /// Appends a batch; durable when it returns. The base offset of `batch` is ignored and replaced. A batch whose producer

@@ -17,7 +17,14 @@ use crate::producers::{Producers, Verdict};
 /// A [`Log`] without a disk.
 #[derive(Debug, Default)]
 pub struct MemoryLog {
-    topics: Mutex<BTreeMap<TopicName, Topic>>,
+    topics: Mutex<Topics>,
+}
+
+#[derive(Debug, Default)]
+struct Topics {
+    alive: BTreeMap<TopicName, Topic>,
+    /// Where the partitions of deleted topics ended: one entry for each name that was ever deleted.
+    ended: BTreeMap<TopicName, Vec<Offset>>,
 }
 
 #[derive(Debug)]
@@ -37,6 +44,20 @@ struct Kept {
     start: Offset,
     batches: Vec<Batch>,
     producers: Producers,
+    /// The topic is gone: an append that comes late must not take an offset that the next topic of that name gives.
+    deleted: bool,
+}
+
+impl Partition {
+    fn starting_at(start: Offset) -> Self {
+        Self { kept: Mutex::new(Kept { start, ..Kept::default() }), end: watch::Sender::new(start) }
+    }
+
+    /// Takes no more appends from now on; answers the end.
+    fn delete(&self) -> Offset {
+        lock(&self.kept).deleted = true;
+        *self.end.borrow()
+    }
 }
 
 impl MemoryLog {
@@ -56,7 +77,7 @@ impl MemoryLog {
 
     fn partition(&self, of: &TopicPartition) -> Result<Arc<Partition>> {
         let topics = lock(&self.topics);
-        let topic = topics.get(&of.topic).ok_or_else(|| no_topic(&of.topic))?;
+        let topic = topics.alive.get(&of.topic).ok_or_else(|| no_topic(&of.topic))?;
         let partition = topic.partitions.get(of.partition.0 as usize);
         partition.cloned().ok_or_else(|| Error::not_found(format!("partition {of} does not exist")))
     }
@@ -75,28 +96,36 @@ impl Log for MemoryLog {
     async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
         spec.validate()?;
         let mut topics = lock(&self.topics);
-        if topics.contains_key(topic) {
+        if topics.alive.contains_key(topic) {
             return Err(Error::conflict(format!("topic '{topic}' exists already")));
         }
-        let partition = || Arc::new(Partition { kept: Mutex::default(), end: watch::Sender::new(Offset::ZERO) });
-        let partitions = (0..spec.partitions).map(|_| partition()).collect();
-        topics.insert(topic.clone(), Topic { spec, partitions });
+        let ended = topics.ended.get(topic).map_or(&[][..], Vec::as_slice);
+        let start = |number: u32| ended.get(number as usize).copied().unwrap_or_default();
+        let partitions = (0..spec.partitions).map(|number| Arc::new(Partition::starting_at(start(number)))).collect();
+        topics.alive.insert(topic.clone(), Topic { spec, partitions });
         Ok(())
     }
 
     async fn topics(&self) -> Result<Vec<TopicDescription>> {
         let describe = |(name, topic): (&TopicName, &Topic)| TopicDescription { name: name.clone(), spec: topic.spec.clone() };
-        Ok(lock(&self.topics).iter().map(describe).collect())
+        Ok(lock(&self.topics).alive.iter().map(describe).collect())
     }
 
     async fn topic(&self, topic: &TopicName) -> Result<TopicDescription> {
         let topics = lock(&self.topics);
-        let found = topics.get(topic).ok_or_else(|| no_topic(topic))?;
+        let found = topics.alive.get(topic).ok_or_else(|| no_topic(topic))?;
         Ok(TopicDescription { name: topic.clone(), spec: found.spec.clone() })
     }
 
     async fn delete_topic(&self, topic: &TopicName) -> Result<()> {
-        lock(&self.topics).remove(topic).map(drop).ok_or_else(|| no_topic(topic))
+        let mut topics = lock(&self.topics);
+        let deleted = topics.alive.remove(topic).ok_or_else(|| no_topic(topic))?;
+        let ended = topics.ended.entry(topic.clone()).or_default();
+        ended.resize(ended.len().max(deleted.partitions.len()), Offset::ZERO);
+        for (end, partition) in ended.iter_mut().zip(&deleted.partitions) {
+            *end = partition.delete();
+        }
+        Ok(())
     }
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
@@ -109,6 +138,9 @@ impl Log for MemoryLog {
             )));
         }
         let mut kept = lock(&partition.kept);
+        if kept.deleted {
+            return Err(no_topic(&to.topic));
+        }
         if let Verdict::Duplicate(offsets) = kept.producers.check(&batch)? {
             return Ok(offsets);
         }

@@ -8,6 +8,7 @@ use pinlake_core::Offset;
 use pinlake_core::producers::ProducerState;
 use serde::{Deserialize, Serialize};
 
+use crate::checked;
 use crate::disk::Disk;
 use crate::segment::Segment;
 
@@ -71,7 +72,7 @@ impl Checkpoint {
     /// Reads a partition's checkpoint; `None` if there is none or it is damaged.
     pub(crate) fn load(disk: &Disk, dir: &Path) -> io::Result<Option<Self>> {
         let Some(bytes) = disk.read_whole(&dir.join(FILE))? else { return Ok(None) };
-        let checkpoint = decode(&bytes);
+        let checkpoint = checked::decode(&bytes).filter(|checkpoint: &Self| checkpoint.version == VERSION);
         if checkpoint.is_none() {
             tracing::warn!(dir = %dir.display(), "the checkpoint is damaged: the whole partition will be checked");
         }
@@ -80,18 +81,6 @@ impl Checkpoint {
 
     /// Writes it in place of the one before.
     pub(crate) fn store(&self, disk: &Disk, dir: &Path, durable: bool) -> io::Result<()> {
-        let body = serde_json::to_vec(self).expect("numbers always encode");
-        let mut bytes = format!("{:08x}\n", crc32c::crc32c(&body)).into_bytes();
-        bytes.extend(body);
-        disk.replace(&dir.join(FILE), &bytes, durable)
+        disk.replace(&dir.join(FILE), &checked::encode(self), durable)
     }
-}
-
-fn decode(bytes: &[u8]) -> Option<Checkpoint> {
-    let (crc, body) = bytes.split_at_checked(9)?;
-    let stated = u32::from_str_radix(std::str::from_utf8(crc).ok()?.trim_end(), 16).ok()?;
-    if stated != crc32c::crc32c(body) {
-        return None;
-    }
-    serde_json::from_slice(body).ok().filter(|checkpoint: &Checkpoint| checkpoint.version == VERSION)
 }

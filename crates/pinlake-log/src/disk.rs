@@ -71,12 +71,16 @@ impl Disk {
         let mut name = path.as_os_str().to_owned();
         name.push(".tmp");
         let new = PathBuf::from(name);
+        self.step()?;
         let file = self.open_or_create(&new)?;
         file.set_len(0)?;
+        self.step()?;
         file.write_at(&[Bytes::copy_from_slice(bytes)], 0)?;
         if durable {
+            self.step()?;
             file.sync_all()?;
         }
+        self.step()?;
         fs::rename(&new, path)?;
         match path.parent() {
             Some(dir) if durable => self.sync_dir(dir),
@@ -104,28 +108,33 @@ impl Disk {
         if dir.is_dir() {
             return Ok(());
         }
+        self.step()?;
         fs::create_dir_all(dir)?;
         dir.parent().map_or(Ok(()), |parent| self.sync_dir(parent))
     }
 
     /// Makes names in a folder durable.
     pub(crate) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.step()?;
         fs::File::open(dir)?.sync_all()
     }
 
     /// Renames durably.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step()?;
         fs::rename(from, to)?;
         to.parent().map_or(Ok(()), |parent| self.sync_dir(parent))
     }
 
     /// Removes a file; fine if there is none.
     pub(crate) fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.step()?;
         absent_is_fine(fs::remove_file(path))
     }
 
     /// Removes a folder with all in it; fine if there is none.
     pub(crate) fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.step()?;
         absent_is_fine(fs::remove_dir_all(dir))
     }
 
@@ -146,6 +155,11 @@ impl Disk {
             None => tells_sync_failures(&root)?,
         };
         Ok(whole.then(|| FileSystem { root, faults: self.faults.clone() }))
+    }
+
+    /// Comes before all that changes what a folder holds, or makes it durable: a test may fail it.
+    fn step(&self) -> io::Result<()> {
+        self.faults.as_ref().map_or(Ok(()), |faults| faults.before_step())
     }
 
     fn wrap(&self, file: fs::File, path: &Path) -> File {

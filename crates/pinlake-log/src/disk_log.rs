@@ -2,6 +2,9 @@
 //! is the partition's.
 //!
 //! Folders that start with `+` are topics on their way in, with `~` on their way out: no topic may be called so, and neither outlives a start.
+//! What starts with `=` is the log's own.
+
+mod folders;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use pinlake_core::{
     Batch, Clock, Error, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName,
     TopicPartition, TopicSpec,
@@ -17,13 +20,13 @@ use pinlake_core::{
 use tokio::task::AbortHandle;
 
 use crate::disk::Disk;
+use crate::ends::Ends;
 use crate::partition::{Context, Partition};
-use crate::recovery::{self, Recovered};
+use crate::recovery::Recovered;
 use crate::settings::{Durability, LogSettings};
 use crate::syncer;
 
 const LOCK_FILE: &str = "=lock";
-const SPEC_FILE: &str = "topic.json";
 /// How many partitions are recovered, closed or deleted at the same moment.
 const PARTITIONS_AT_ONCE: usize = 16;
 
@@ -33,7 +36,8 @@ pub struct DiskLog {
     timers: Mutex<Vec<AbortHandle>>,
 }
 
-/// A partition that takes no more appends, and why.
+/// A partition that takes no more appends, and why: `Internal` after a failed write or sync, and reads go on; `Corrupt` if it was found
+/// damaged when the log was opened, and nothing is read either.
 #[derive(Debug, Clone)]
 pub struct StoppedPartition {
     /// Which one.
@@ -69,10 +73,11 @@ struct Topic {
 }
 
 impl DiskLog {
-    /// Opens the log in `dir`, or makes one there. Must run within a Tokio runtime.
+    /// Opens the log in `dir`, or makes one there. Must run within a Tokio runtime. A partition that is damaged before its tail is refused
+    /// and named by [`DiskLog::health`]: appends and reads answer `Corrupt` for it, all others work.
     ///
     /// # Errors
-    /// `Conflict` when another process has it open, `Corrupt` when bytes that were durable are damaged, `Invalid` for settings
+    /// `Conflict` when another process has it open, `Corrupt` when a topic's settings do not read, `Invalid` for settings
     /// that can't work, `Internal` when the disk fails.
     pub async fn open(dir: &Path, settings: LogSettings, clock: Clock, followers: Followers) -> Result<DiskLog> {
         Self::open_on(Disk::system(), dir, settings, clock, followers).await
@@ -110,7 +115,7 @@ impl DiskLog {
         closed.into_iter().collect()
     }
 
-    /// The partitions that have stopped after a failed write or sync. Empty when all is well.
+    /// The partitions that have stopped after a failed write or sync, or were found damaged. Empty when all is well.
     pub fn health(&self) -> Vec<StoppedPartition> {
         let stopped = |partition: Arc<Partition>| {
             partition.stopped().map(|error| StoppedPartition { partition: partition.id.clone(), error: error.clone() })
@@ -161,73 +166,76 @@ fn start_timers(inner: &Arc<Inner>) -> Vec<AbortHandle> {
 }
 
 impl Inner {
-    /// Recovers every topic of the folder, and clears away what a crash left half made or half deleted.
-    async fn load(&self) -> Result<()> {
-        let disk = &self.context.disk;
-        for name in disk.list(&self.dir).map_err(|error| self.failed("list", &self.dir, error))? {
-            let path = self.dir.join(&name);
-            if name.starts_with(['+', '~']) {
-                disk.remove_dir(&path).map_err(|error| self.failed("clear away", &path, error))?;
-            }
-            let Ok(topic) = TopicName::new(&name) else { continue };
-            let spec_path = path.join(SPEC_FILE);
-            let Some(bytes) = disk.read_whole(&spec_path).map_err(|error| self.failed("read", &spec_path, error))? else {
-                tracing::warn!(folder = %path.display(), "a folder without a topic.json is left alone");
-                continue;
-            };
-            let spec: TopicSpec = serde_json::from_slice(&bytes).map_err(|error| {
-                Error::corrupt(format!("{} does not read; restore it", spec_path.display())).with_source(error)
-            })?;
-            let loaded = self.load_topic(&topic, spec).await?;
-            self.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, Arc::new(loaded));
+    async fn create(self: &Arc<Self>, topic: &TopicName, spec: TopicSpec) -> Result<()> {
+        let changes = self.changes.lock().await;
+        changes.check_open()?;
+        if self.topic(topic).is_ok() {
+            return Err(Error::conflict(format!("topic '{topic}' exists already")));
         }
+        let make = {
+            let (inner, topic, spec) = (self.clone(), topic.clone(), spec.clone());
+            move || inner.make_folder(&topic, &spec)
+        };
+        let begins = self.context.syncer.run(make).await??;
+        let start = |number| {
+            let (dir, empty) = (self.partition_dir(topic, number), Recovered::empty_at(begins.of(number)));
+            Arc::new(Partition::start(&self.context, topic.partition(number), spec.clone(), dir, empty))
+        };
+        let partitions = (0..spec.partitions).map(start).collect();
+        self.take_in(topic, spec, partitions);
         Ok(())
     }
 
-    async fn load_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<Topic> {
-        let partitions = stream::iter(0..spec.partitions).map(|number| {
-            let (disk, interval) = (self.context.disk.clone(), self.context.settings.index_interval_bytes);
-            let now = self.context.clock.now();
-            let dir = self.partition_dir(topic, number);
-            let (id, spec) = (topic.partition(number), spec.clone());
-            async move {
-                let recover = {
-                    let dir = dir.clone();
-                    move || recovery::recover(&disk, &dir, interval, now)
-                };
-                let recovered = self.context.syncer.run(recover).await??;
-                Ok::<_, Error>(Arc::new(Partition::start(&self.context, id, spec, dir, recovered)))
-            }
-        });
-        let partitions = partitions.buffered(PARTITIONS_AT_ONCE).try_collect().await?;
-        Ok(Topic { spec, partitions })
+    async fn delete(self: &Arc<Self>, topic: &TopicName) -> Result<()> {
+        let changes = self.changes.lock().await;
+        changes.check_open()?;
+        // A disk that takes no note, most likely because it is full, leaves the topic untouched.
+        let ends = self.ends_of(&*self.topic(topic)?);
+        let note = {
+            let (inner, topic) = (self.clone(), topic.clone());
+            move || inner.note_ends(&topic, &ends)
+        };
+        self.context.syncer.run(note).await??;
+        let removed = self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(topic).ok_or_else(|| no_topic(topic))?;
+        let ending = stream::iter(removed.partitions.clone()).map(|partition| async move { partition.delete().await });
+        ending.buffer_unordered(PARTITIONS_AT_ONCE).collect::<()>().await;
+        // The owners are gone: nothing is acknowledged behind these ends.
+        let ends = self.ends_of(&removed);
+        for damaged in removed.partitions.iter().filter(|partition| partition.range().is_err()) {
+            let end = ends.of(damaged.id.partition.0);
+            tracing::warn!(partition = %damaged.id, %end, "a damaged partition is deleted: its topic goes on at the last offset known");
+        }
+        let remove = {
+            let (inner, topic) = (self.clone(), topic.clone());
+            move || inner.remove_folder(&topic, &ends)
+        };
+        let deleted = self.context.syncer.run(remove).await.flatten();
+        if deleted.is_ok() || !self.is_back(topic).await {
+            self.followers.forget(topic);
+        }
+        deleted
     }
 
-    /// Makes the topic's folder beside its place, whole and synced, then moves it there.
-    fn make_folder(&self, topic: &TopicName, spec: &TopicSpec) -> Result<()> {
-        let disk = &self.context.disk;
-        let (new, place) = (self.dir.join(format!("+{topic}")), self.dir.join(topic.as_str()));
-        let body = serde_json::to_vec_pretty(spec).expect("a topic's settings always encode");
-        let made = disk
-            .remove_dir(&new)
-            .and_then(|()| disk.create_dir(&new))
-            .and_then(|()| disk.replace(&new.join(SPEC_FILE), &body, true))
-            .and_then(|()| disk.rename(&new, &place));
-        made.map_err(|error| match crate::disk::is_full(&error) {
-            true => Error::retry("the disk is full: make room to create topics").with_source(error),
-            false => self.failed("make", &place, error),
+    fn ends_of(&self, topic: &Topic) -> Ends {
+        Ends::new(topic.partitions.iter().map(|partition| self.end_of(partition)).collect())
+    }
+
+    /// Where a partition ended.
+    fn end_of(&self, partition: &Partition) -> Offset {
+        if let Ok(range) = partition.range() {
+            return range.end;
+        }
+        // What follows a damaged partition may know better than its files.
+        let followed = self.followers.positions(&partition.id).into_iter().map(|(_, position)| position);
+        followed.fold(partition.end_known(), Offset::max)
+    }
+
+    /// Opens a topic again that could not be deleted: false if its folder is gone from its place, or does not open.
+    async fn is_back(&self, topic: &TopicName) -> bool {
+        self.load_topic(topic).await.unwrap_or_else(|error| {
+            tracing::error!(%topic, %error, "a topic that could not be deleted does not open again: check the disk, then restart the server");
+            false
         })
-    }
-
-    fn remove_folder(&self, topic: &TopicName) -> Result<()> {
-        let disk = &self.context.disk;
-        let (place, old) = (self.dir.join(topic.as_str()), self.dir.join(format!("~{topic}")));
-        let moved = disk.remove_dir(&old).and_then(|()| disk.rename(&place, &old));
-        moved.map_err(|error| self.failed("remove", &place, error))?;
-        if let Err(error) = disk.remove_dir(&old) {
-            tracing::warn!(folder = %old.display(), %error, "a deleted topic's folder was not cleared away, the next start does it");
-        }
-        Ok(())
     }
 
     async fn retain(&self) -> Result<usize> {
@@ -265,14 +273,6 @@ impl Inner {
     fn read_topics(&self) -> RwLockReadGuard<'_, BTreeMap<TopicName, Arc<Topic>>> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn partition_dir(&self, topic: &TopicName, number: u32) -> PathBuf {
-        self.dir.join(topic.as_str()).join(number.to_string())
-    }
-
-    fn failed(&self, what: &str, path: &Path, error: std::io::Error) -> Error {
-        Error::internal(format!("can't {what} {}", path.display())).with_source(error)
-    }
 }
 
 fn no_topic(topic: &TopicName) -> Error {
@@ -285,25 +285,7 @@ impl Log for DiskLog {
         spec.validate()?;
         let (inner, topic) = (self.inner.clone(), topic.clone());
         // In a task of its own, so that a caller who goes away leaves nothing half done.
-        let made = tokio::spawn(async move {
-            let changes = inner.changes.lock().await;
-            changes.check_open()?;
-            if inner.topic(&topic).is_ok() {
-                return Err(Error::conflict(format!("topic '{topic}' exists already")));
-            }
-            let make = {
-                let (inner, topic, spec) = (inner.clone(), topic.clone(), spec.clone());
-                move || inner.make_folder(&topic, &spec)
-            };
-            inner.context.syncer.run(make).await??;
-            let start = |number| {
-                let dir = inner.partition_dir(&topic, number);
-                Arc::new(Partition::start(&inner.context, topic.partition(number), spec.clone(), dir, Recovered::default()))
-            };
-            let partitions = (0..spec.partitions).map(start).collect();
-            inner.topics.write().unwrap_or_else(PoisonError::into_inner).insert(topic, Arc::new(Topic { spec, partitions }));
-            Ok(())
-        });
+        let made = tokio::spawn(async move { inner.create(&topic, spec).await });
         made.await.map_err(|error| Error::internal("making the topic was cut short").with_source(error))?
     }
 
@@ -319,20 +301,7 @@ impl Log for DiskLog {
 
     async fn delete_topic(&self, topic: &TopicName) -> Result<()> {
         let (inner, topic) = (self.inner.clone(), topic.clone());
-        let deleted = tokio::spawn(async move {
-            let changes = inner.changes.lock().await;
-            changes.check_open()?;
-            let removed =
-                inner.topics.write().unwrap_or_else(PoisonError::into_inner).remove(&topic).ok_or_else(|| no_topic(&topic))?;
-            let ending = stream::iter(removed.partitions.clone()).map(|partition| async move { partition.delete().await });
-            ending.buffer_unordered(PARTITIONS_AT_ONCE).collect::<()>().await;
-            inner.followers.forget(&topic);
-            let remove = {
-                let (inner, topic) = (inner.clone(), topic.clone());
-                move || inner.remove_folder(&topic)
-            };
-            inner.context.syncer.run(remove).await?
-        });
+        let deleted = tokio::spawn(async move { inner.delete(&topic).await });
         deleted.await.map_err(|error| Error::internal("deleting the topic was cut short").with_source(error))?
     }
 
@@ -345,7 +314,7 @@ impl Log for DiskLog {
     }
 
     async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {
-        Ok(self.inner.partition(of)?.range())
+        self.inner.partition(of)?.range()
     }
 
     async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset> {

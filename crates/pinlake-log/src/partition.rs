@@ -108,6 +108,8 @@ pub(crate) struct Partition {
     inbox: mpsc::Sender<Message>,
     view: Arc<View>,
     context: Arc<Context>,
+    /// Why nothing is appended or read: what was durable is damaged.
+    refused: Option<Error>,
 }
 
 /// What the owner shows to readers.
@@ -123,6 +125,19 @@ struct View {
 }
 
 impl View {
+    fn new(id: &TopicPartition, segments: Vec<Arc<Segment>>, range: OffsetRange) -> Self {
+        let view = Self {
+            readable: watch::Sender::new(Readable::default()),
+            segments: Arc::new(RwLock::new(segments)),
+            tail: Arc::default(),
+            stopped: OnceLock::new(),
+            unsynced: AtomicBool::new(false),
+            meters: PartitionMeters::new(id),
+        };
+        view.show(range);
+        view
+    }
+
     /// Shows a new readable range.
     fn show(&self, range: OffsetRange) {
         let bytes =
@@ -144,19 +159,19 @@ impl Partition {
     pub(crate) fn start(context: &Arc<Context>, id: TopicPartition, spec: TopicSpec, dir: PathBuf, recovered: Recovered) -> Self {
         let (inbox, messages) = mpsc::channel(context.settings.append_queue);
         let Recovered { segments, range, producers } = recovered;
-        let segments: Segments = Arc::new(RwLock::new(segments));
-        let view = Arc::new(View {
-            readable: watch::Sender::new(Readable::default()),
-            segments,
-            tail: Arc::default(),
-            stopped: OnceLock::new(),
-            unsynced: AtomicBool::new(false),
-            meters: PartitionMeters::new(&id),
-        });
-        view.show(range);
+        let view = Arc::new(View::new(&id, segments, range));
         let owner = Owner::new(context.clone(), id.clone(), spec.clone(), dir, view.clone(), producers, messages);
         tokio::spawn(owner.run());
-        Self { id, spec, inbox, view, context: context.clone() }
+        Self { id, spec, inbox, view, context: context.clone(), refused: None }
+    }
+
+    /// A partition that recovery could not make whole: it has no owner, and every call answers `error`. Its records end at `end`, as far
+    /// as can be told.
+    pub(crate) fn refused(context: &Arc<Context>, error: Error, id: TopicPartition, spec: TopicSpec, end: Offset) -> Self {
+        let (inbox, _) = mpsc::channel(1);
+        let view = Arc::new(View::new(&id, Vec::new(), OffsetRange { start: end, end }));
+        context.meters.observe_stop();
+        Self { id, spec, inbox, view, context: context.clone(), refused: Some(error) }
     }
 
     /// See [`pinlake_core::Log::append`].
@@ -181,6 +196,7 @@ impl Partition {
 
     /// See [`pinlake_core::Log::read`].
     pub(crate) async fn read(&self, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
+        self.check_whole()?;
         let readable = *self.view.readable.borrow();
         if readable.deleted {
             return Err(self.no_partition());
@@ -224,12 +240,19 @@ impl Partition {
     }
 
     /// See [`pinlake_core::Log::range`].
-    pub(crate) fn range(&self) -> OffsetRange {
-        self.view.readable.borrow().range
+    pub(crate) fn range(&self) -> Result<OffsetRange> {
+        self.check_whole()?;
+        Ok(self.view.readable.borrow().range)
+    }
+
+    /// The offset after the last record, as far as can be told of a damaged partition.
+    pub(crate) fn end_known(&self) -> Offset {
+        self.view.readable.borrow().range.end
     }
 
     /// See [`pinlake_core::Log::offset_at`].
     pub(crate) async fn offset_at(&self, time: Timestamp) -> Result<Offset> {
+        self.check_whole()?;
         self.at_the_disk(move |view| {
             let range = view.readable.borrow().range;
             let segments = view.segments.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -280,9 +303,13 @@ impl Partition {
         }
     }
 
-    /// Why the partition takes no more appends, if it stopped.
+    /// Why the partition takes no more appends, if it stopped or was refused.
     pub(crate) fn stopped(&self) -> Option<&Error> {
-        self.view.stopped.get()
+        self.refused.as_ref().or_else(|| self.view.stopped.get())
+    }
+
+    fn check_whole(&self) -> Result<()> {
+        self.refused.clone().map_or(Ok(()), Err)
     }
 
     /// Whether the owner has ended.

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pinlake_core::producers::Producers;
-use pinlake_core::{Batch, Error, Offset, OffsetRange, Result, Timestamp};
+use pinlake_core::{Batch, Error, ErrorKind, Offset, OffsetRange, Result, Timestamp};
 
 use crate::checkpoint::Checkpoint;
 use crate::disk::{Disk, File};
 use crate::index::{Index, max_timestamp_in_file};
-use crate::scan;
+use crate::scan::{self, Headers};
 use crate::segment::{Extent, Segment, index_of, path};
 
 /// A partition as it was found, or made.
@@ -23,14 +23,60 @@ pub(crate) struct Recovered {
     pub(crate) producers: Producers,
 }
 
-/// Recovers the partition in `dir`, which need not be there. A segment whose age is not known begins `now`.
-pub(crate) fn recover(disk: &Disk, dir: &Path, interval: u32, now: Timestamp) -> Result<Recovered> {
+/// What recovery made of a partition.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Whole(Recovered),
+    /// What was durable is damaged or missing: why, and where the records ended, as far as can be told.
+    Damaged(Error, Offset),
+}
+
+impl Recovered {
+    /// A partition that nothing was appended to, and whose first record gets the offset `begin`.
+    pub(crate) fn empty_at(begin: Offset) -> Self {
+        Self { range: OffsetRange { start: begin, end: begin }, ..Self::default() }
+    }
+}
+
+/// Recovers the partition in `dir`, which need not be there. A segment whose age is not known begins `now`; without any segment the
+/// partition starts at `begin`.
+///
+/// # Errors
+/// When the disk fails. Damage is an answer, because it is one partition's.
+pub(crate) fn find(disk: &Disk, dir: &Path, interval: u32, now: Timestamp, begin: Result<Offset>) -> Result<Found> {
+    match recover(disk, dir, interval, now, begin) {
+        Ok(recovered) => Ok(Found::Whole(recovered)),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Found::Damaged(error, end_of_damaged(disk, dir))),
+        Err(error) => Err(error),
+    }
+}
+
+/// The offset after the last record that a checkpoint or a header tells of.
+fn end_of_damaged(disk: &Disk, dir: &Path) -> Offset {
+    let noted = Checkpoint::load(disk, dir).ok().flatten().map_or(Offset::ZERO, |noted| noted.next);
+    let last = clean_up(disk, dir).ok().and_then(|bases| bases.last().copied());
+    let Some(mut end) = last else { return noted };
+    if let Ok(file) = disk.open(&path(dir, end, "log"))
+        && let Ok(len) = file.len()
+    {
+        let mut headers = Headers::new(&file, 0, len);
+        while let Ok(Some((_, header))) = headers.next()
+            && header.base_offset == end
+        {
+            end = header.end_offset;
+        }
+    }
+    end.max(noted)
+}
+
+fn recover(disk: &Disk, dir: &Path, interval: u32, now: Timestamp, begin: Result<Offset>) -> Result<Recovered> {
     let bases = clean_up(disk, dir).map_err(|error| failed("list", dir, error))?;
     let checkpoint = Checkpoint::load(disk, dir).map_err(|error| failed("read the checkpoint of", dir, error))?;
     let (Some(first), Some(last)) = (bases.first(), bases.last()) else {
+        let begin = begin?;
         return match checkpoint {
-            Some(noted) if noted.next > Offset::ZERO => Err(missing(dir, noted.segment)),
-            _ => Ok(Recovered::default()),
+            Some(noted) if noted.next > begin => Err(missing(dir, noted.segment)),
+            _ => Ok(Recovered::empty_at(begin)),
         };
     };
     if let Some(noted) = &checkpoint
@@ -86,7 +132,13 @@ impl Recovery<'_> {
         for (at, base) in bases.iter().enumerate() {
             if at > 0 {
                 if from.next != *base {
-                    return Err(self.corrupt(*base, &format!("it should start at offset {}", from.next)));
+                    return Err(self.corrupt(
+                        *base,
+                        &format!(
+                            "it should start at offset {}, the one before is cut off or missing; restore it from a copy",
+                            from.next
+                        ),
+                    ));
                 }
                 from = Checkpoint::at_start_of(*base, Vec::new());
             }

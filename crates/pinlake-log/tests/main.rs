@@ -14,5 +14,7 @@ mod files;
 mod kill;
 #[path = "main/model.rs"]
 mod model;
+#[path = "main/recreated.rs"]
+mod recreated;
 #[path = "main/setup.rs"]
 mod setup;

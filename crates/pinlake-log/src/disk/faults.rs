@@ -28,6 +28,9 @@ struct State {
     writes: u64,
     fail_sync_at: Option<u64>,
     fail_write_at: Option<(u64, WriteFault)>,
+    steps: u64,
+    fail_step_at: Option<u64>,
+    fails_for_good: bool,
     room: Option<usize>,
     free: Option<u64>,
     whole: bool,
@@ -48,6 +51,19 @@ impl Faults {
     pub fn fail_write(&self, nth: u64, fault: WriteFault) {
         let mut state = self.lock();
         state.fail_write_at = Some((state.writes + nth, fault));
+    }
+
+    /// Fails the `nth` step from now, counting from 1: what changes the names in a folder, replaces a small file, or syncs either. With
+    /// `for_good` all later ones fail too: what the disk holds then is what a process leaves that ends there.
+    pub fn fail_step(&self, nth: u64, for_good: bool) {
+        let mut state = self.lock();
+        state.fail_step_at = Some(state.steps + nth);
+        state.fails_for_good = for_good;
+    }
+
+    /// How many such steps there were.
+    pub fn steps(&self) -> u64 {
+        self.lock().steps
     }
 
     /// Lets so many bytes more be written and then says "no space"; `None` is a disk without end.
@@ -115,6 +131,13 @@ impl Faults {
     pub(super) fn before_create(&self, path: &Path) -> io::Result<()> {
         let full = self.lock().room == Some(0) && !path.exists();
         if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    pub(super) fn before_step(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        state.steps += 1;
+        let fails = state.fail_step_at.is_some_and(|at| state.steps == at || (state.fails_for_good && state.steps > at));
+        if fails { Err(io::Error::other("injected disk error")) } else { Ok(()) }
     }
 
     /// How many bytes of a write of `len` still reach the file, if it is to fail.

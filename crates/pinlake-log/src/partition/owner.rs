@@ -51,7 +51,8 @@ impl Owner {
         producers: Producers,
         messages: mpsc::Receiver<Message>,
     ) -> Self {
-        let writer = Some(Writer::new(context.clone(), dir, view.segments.clone()));
+        let begin = view.readable.borrow().range.end;
+        let writer = Some(Writer::new(context.clone(), dir, view.segments.clone(), begin));
         Self { context, id, spec, view, producers, messages, waiting: VecDeque::new(), writer }
     }
 
@@ -360,6 +361,6 @@ impl Owner {
 
     fn active_extent(&self) -> Extent {
         let segments = self.view.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        segments.last().map_or_else(|| Extent::empty(Offset::ZERO), |active| active.extent())
+        segments.last().map_or_else(|| Extent::empty(self.range().end), |active| active.extent())
     }
 }

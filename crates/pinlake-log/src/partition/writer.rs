@@ -38,6 +38,8 @@ pub(super) struct Writer {
     context: Arc<Context>,
     dir: PathBuf,
     segments: Segments,
+    /// Where the first segment starts, if there is none yet.
+    begin: Offset,
     /// The active segment, open since the last append unless that is long ago.
     file: Option<File>,
     used: bool,
@@ -47,8 +49,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(context: Arc<Context>, dir: PathBuf, segments: Segments) -> Self {
-        Self { context, dir, segments, file: None, used: false, unsynced: false, unnoted: 0 }
+    pub(super) fn new(context: Arc<Context>, dir: PathBuf, segments: Segments, begin: Offset) -> Self {
+        Self { context, dir, segments, begin, file: None, used: false, unsynced: false, unnoted: 0 }
     }
 
     /// Writes batches, which already have their offsets, behind the others, all at once. They count once they are noted.
@@ -175,7 +177,7 @@ impl Writer {
     /// The active segment with its file open; makes the first one.
     fn open(&mut self) -> Result<Arc<Segment>, Fault> {
         if self.active().is_none() {
-            self.file = Some(self.create(Offset::ZERO)?);
+            self.file = Some(self.create(self.begin)?);
         }
         let active = self.active().expect("it was made above");
         if self.file.is_none() {

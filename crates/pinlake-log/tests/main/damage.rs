@@ -1,12 +1,15 @@
 //! Cut and flipped bytes: a torn tail recovers to a valid prefix, damage to what was known to be good is said out loud.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use pinlake_core::testing::log_contract::{batch, read_all};
-use pinlake_core::{Clock, Error, ErrorKind, Followers, Log, Offset, ReadLimit, TopicPartition};
+use pinlake_core::testing::log_contract::{batch, read_all, topic};
+use pinlake_core::{Clock, Error, ErrorKind, Followers, Log, Offset, ReadLimit, Timestamp, TopicPartition};
 use pinlake_log::{DiskLog, LogSettings};
 
 use crate::setup::{NOW, copy_whole, folder, last_segment, open, partition, settings};
+
+const NO_WAIT: Duration = Duration::ZERO;
 
 /// A folder as `kill -9` leaves it, with two batches before the checkpoint and four after it; where the batches end in the file.
 async fn folder_with_tail() -> (tempfile::TempDir, TopicPartition, Vec<u64>) {
@@ -36,8 +39,20 @@ async fn open_again(dir: &Path) -> DiskLog {
 /// Where each of its batches ends in the log.
 const OFFSETS: [i64; 6] = [2, 3, 4, 7, 8, 9];
 
-async fn try_open(dir: &Path, settings: LogSettings) -> Result<DiskLog, Error> {
-    DiskLog::open(dir, settings, Clock::manual(NOW), Followers::default()).await
+/// The log opens, the partition `to` is refused as damaged in every way, and the others work. Answers why.
+async fn refuses(dir: &Path, settings: LogSettings, to: &TopicPartition) -> (DiskLog, Error) {
+    let log = open(dir, settings).await;
+    let error = log.append(to, batch(&["x"], 1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let read = log.read(to, Offset::ZERO, ReadLimit::default(), NO_WAIT).await.unwrap_err();
+    let (range, found) = (log.range(to).await.unwrap_err(), log.offset_at(to, Timestamp(0)).await.unwrap_err());
+    assert_eq!([read.message(), range.message(), found.message()], [error.message(); 3]);
+    let health = log.health();
+    assert_eq!((health.len(), &health[0].partition), (1, to));
+    assert!(error.message().contains("from a copy") && error.message().contains("restart"), "it says what to do: {error}");
+    let other = topic(&log, "other", 1).await.partition(0);
+    log.append(&other, batch(&["works"], 1)).await.unwrap();
+    (log, error)
 }
 
 /// Opens the damaged folder: what is there is a prefix of what was, with `whole` batches at least, and the log goes on well.
@@ -101,11 +116,16 @@ async fn noise_after_the_tail_is_cut() {
 
 #[tokio::test]
 async fn a_segment_cut_before_its_checkpoint_is_corrupt() {
-    let (dir, _, ends) = folder_with_tail().await;
+    let (dir, to, ends) = folder_with_tail().await;
+    let whole = copy_whole(dir.path());
     let path = change(dir.path(), |bytes| bytes.truncate(usize::try_from(ends[1]).unwrap() - 1));
-    let error = try_open(dir.path(), settings()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let (log, error) = refuses(dir.path(), settings(), &to).await;
     assert!(error.message().contains(path.to_str().unwrap()), "{error}");
+    log.close().await.unwrap();
+    std::fs::copy(last_segment(&whole.path().join("t/0")), path).unwrap();
+    let log = open_again(dir.path()).await;
+    assert!(log.health().is_empty(), "restored from a copy");
+    assert_eq!(read_all(&log, &to, Offset::ZERO).await.len(), 9);
 }
 
 /// That the log opens at all shows that recovery does not read what lies before the checkpoint.
@@ -114,7 +134,7 @@ async fn damage_before_the_checkpoint_is_found_by_the_read() {
     let (dir, to, ends) = folder_with_tail().await;
     change(dir.path(), |bytes| bytes[usize::try_from(ends[0]).unwrap() - 1] ^= 1);
     let log = open_again(dir.path()).await;
-    let error = log.read(&to, Offset::ZERO, ReadLimit::default(), std::time::Duration::ZERO).await.unwrap_err();
+    let error = log.read(&to, Offset::ZERO, ReadLimit::default(), NO_WAIT).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert_eq!(read_all(&log, &to, Offset(2)).await.len(), 7, "what is whole is still served");
 }
@@ -144,14 +164,71 @@ async fn damage_or_loss_of_a_sealed_segment_is_corrupt() {
     let mut bytes = std::fs::read(&first).unwrap();
     bytes[65] ^= 4;
     std::fs::write(damaged.path().join("t/0").join(first.file_name().unwrap()), &bytes).unwrap();
-    assert_eq!(try_open(damaged.path(), small.clone()).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    refuses(damaged.path(), small.clone(), &to).await;
 
     let lost = copy_whole(dir.path());
     std::fs::remove_file(lost.path().join("t/0").join(last.file_name().unwrap())).unwrap();
-    assert_eq!(try_open(lost.path(), small.clone()).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    refuses(lost.path(), small.clone(), &to).await;
 
     let hole = copy_whole(dir.path());
     std::fs::remove_file(hole.path().join("t/0/00000000000000000001.log")).unwrap();
     std::fs::remove_file(hole.path().join("t/0/checkpoint")).unwrap();
-    assert_eq!(try_open(hole.path(), small).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    refuses(hole.path(), small, &to).await;
+}
+
+/// One of three: the others keep all they had, and go on.
+#[tokio::test]
+async fn a_damaged_partition_does_not_keep_the_others_from_opening() {
+    let dir = folder();
+    let log = open(dir.path(), settings()).await;
+    let name = topic(&log, "t", 3).await;
+    for partition in 0..3 {
+        log.append(&name.partition(partition), batch(&["0", "1"], 1)).await.unwrap();
+    }
+    log.close().await.unwrap();
+    std::fs::remove_file(last_segment(&dir.path().join("t/1"))).unwrap();
+    let (log, error) = refuses(dir.path(), settings(), &name.partition(1)).await;
+    assert!(error.message().contains("t/1/00000000000000000000.log"), "{error}");
+    for partition in [0, 2] {
+        assert_eq!(read_all(&log, &name.partition(partition), Offset::ZERO).await.len(), 2);
+        assert_eq!(log.append(&name.partition(partition), batch(&["2"], 1)).await.unwrap().start, Offset(2));
+    }
+    log.retain_now().await.expect("there is nothing to drop in a refused partition");
+    log.close().await.expect("what is damaged is as it was");
+}
+
+/// Where a damaged partition ended is known by its checkpoint, its headers, or what follows it: the farthest counts.
+#[tokio::test]
+async fn a_topic_with_a_damaged_partition_can_be_deleted_and_goes_on_behind_it() {
+    for (followed, goes_on) in [(0, 9), (4, 9), (12, 12)] {
+        let (dir, to, _) = folder_with_tail().await;
+        open_again(dir.path()).await.close().await.unwrap();
+        change(dir.path(), |bytes| bytes.truncate(70));
+        let followers = Followers::default();
+        followers.register("table", |_| true);
+        followers.report("table", &to, Offset(followed));
+        let log = DiskLog::open(dir.path(), settings(), Clock::manual(NOW), followers).await.unwrap();
+        assert_eq!(log.health().len(), 1);
+        log.delete_topic(&to.topic).await.unwrap();
+        let again = partition(&log).await;
+        assert_eq!(log.append(&again, batch(&["x"], 1)).await.unwrap().start, Offset(goes_on), "followed up to {followed}");
+    }
+}
+
+#[tokio::test]
+async fn the_headers_tell_where_a_partition_without_its_checkpoint_ended() {
+    let dir = folder();
+    let small = LogSettings { segment_bytes: 100, ..settings() };
+    let log = open(dir.path(), small.clone()).await;
+    let to = partition(&log).await;
+    for value in ["0", "1", "2"] {
+        log.append(&to, batch(&[value], 1)).await.unwrap();
+    }
+    log.close().await.unwrap();
+    std::fs::remove_file(dir.path().join("t/0/checkpoint")).unwrap();
+    std::fs::remove_file(dir.path().join("t/0/00000000000000000001.log")).unwrap();
+    let (log, _) = refuses(dir.path(), small, &to).await;
+    log.delete_topic(&to.topic).await.unwrap();
+    let again = partition(&log).await;
+    assert_eq!(log.range(&again).await.unwrap().start, Offset(3));
 }

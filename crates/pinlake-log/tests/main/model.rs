@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pinlake_core::batch::ProducerSequence;
 use pinlake_core::testing::log_contract::read_all;
-use pinlake_core::{Batch, BatchBuilder, Log, MemoryLog, Offset, Timestamp, TopicSpec};
+use pinlake_core::{Batch, BatchBuilder, Log, MemoryLog, Timestamp, TopicSpec};
 use pinlake_log::{DiskLog, LogSettings};
 use proptest::prelude::*;
 
@@ -15,6 +15,8 @@ enum Step {
     Append { partition: u32, values: Vec<String>, at: i64 },
     Produce { partition: u32, producer: i64, epoch: i16, first: i32, count: usize },
     Look { time: i64 },
+    Recreate,
+    DeleteKillAndCreate,
     Restart,
     Kill,
     PowerCut { lost: usize },
@@ -27,6 +29,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => append.prop_map(|(partition, values, at)| Step::Append { partition, values, at }),
         4 => produce.prop_map(|(partition, producer, epoch, first, count)| Step::Produce { partition, producer, epoch, first, count }),
         1 => (0..110_i64).prop_map(|time| Step::Look { time }),
+        1 => Just(Step::Recreate),
+        1 => Just(Step::DeleteKillAndCreate),
         1 => Just(Step::Restart),
         1 => Just(Step::Kill),
         1 => any::<usize>().prop_map(|lost| Step::PowerCut { lost }),
@@ -62,10 +66,20 @@ impl Both {
         let dir = folder();
         let disk = open(dir.path(), settings.clone()).await;
         let memory = MemoryLog::new();
+        let both = Self { memory, disk, dir, settings };
+        both.create().await;
+        both
+    }
+
+    async fn create(&self) {
         let (name, spec) = (partition_of(0).topic, TopicSpec { retention_ms: None, ..TopicSpec::with_partitions(2) });
-        disk.create_topic(&name, spec.clone()).await.unwrap();
-        memory.create_topic(&name, spec).await.unwrap();
-        Self { memory, disk, dir, settings }
+        self.disk.create_topic(&name, spec.clone()).await.unwrap();
+        self.memory.create_topic(&name, spec).await.unwrap();
+    }
+
+    async fn delete(&self) {
+        self.disk.delete_topic(&partition_of(0).topic).await.unwrap();
+        self.memory.delete_topic(&partition_of(0).topic).await.unwrap();
     }
 
     async fn append(&self, partition: u32, batch: Batch) {
@@ -81,6 +95,15 @@ impl Both {
                 self.append(partition, produced(producer, epoch, first, count)).await;
             }
             Step::Look { time } => self.compare(time).await,
+            Step::Recreate => {
+                self.delete().await;
+                self.create().await;
+            }
+            Step::DeleteKillAndCreate => {
+                self.delete().await;
+                self.reopen_copy(&|_, _| ()).await;
+                self.create().await;
+            }
             Step::Restart => {
                 self.disk.close().await.unwrap();
                 self.disk = open(self.dir.path(), self.settings.clone()).await;
@@ -103,10 +126,10 @@ impl Both {
         for of in [partition_of(0), partition_of(1)] {
             let range = self.memory.range(&of).await.unwrap();
             assert_eq!(self.disk.range(&of).await.unwrap(), range);
-            let expected = read_all(&self.memory, &of, Offset::ZERO).await;
-            assert_eq!(read_all(&self.disk, &of, Offset::ZERO).await, expected);
-            let middle = Offset(range.end.0 / 2);
-            assert_eq!(read_all(&self.disk, &of, middle).await, expected[usize::try_from(middle.0).unwrap()..]);
+            let expected = read_all(&self.memory, &of, range.start).await;
+            assert_eq!(read_all(&self.disk, &of, range.start).await, expected);
+            let middle = range.start.plus(range.len() / 2);
+            assert_eq!(read_all(&self.disk, &of, middle).await, expected[expected.len() / 2..]);
             let time = Timestamp(time);
             assert_eq!(self.disk.offset_at(&of, time).await.unwrap(), self.memory.offset_at(&of, time).await.unwrap());
         }
