@@ -97,7 +97,8 @@ pub trait Log: Send + Sync + 'static {
     async fn topic(&self, topic: &TopicName) -> Result<TopicDescription>;
 
     /// Deletes a topic and its records; where its partitions ended stays known, one small entry for each name that was ever
-    /// deleted. `NotFound` if it does not exist. After another error it is either whole or deleted.
+    /// deleted. `NotFound` if it does not exist; `Retry` while a follower has not taken all of its records. After another error
+    /// it is either whole or deleted.
     async fn delete_topic(&self, topic: &TopicName) -> Result<()>;
 
     /// Appends a batch; durable when it returns. The base offset of `batch` is ignored and replaced. A batch whose producer

@@ -17,6 +17,7 @@ pub use rebuild::Rebuilt;
 use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, FOLLOWER, ManifestEntry};
 use crate::follow::{Ends, FollowSettings, Follower, Status};
 use crate::live::TableView;
+use crate::readers::range_of;
 use crate::sql::query::{self, QueryLimits, QueryResult, TableName};
 use crate::store::Store;
 
@@ -181,8 +182,9 @@ impl Lake {
             };
             for partition in (0..topic.spec.partitions).filter(|_| followed) {
                 let of = topic.name.partition(partition);
-                let end = self.log.range(&of).await?.end;
-                ends.insert(of, end);
+                if let Some(range) = range_of(&*self.log, &of).await? {
+                    ends.insert(of, range.end);
+                }
             }
         }
         Ok(ends)

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::error;
 
 /// Encoded bytes that a writer keeps before it closes a row group.
-const ROW_GROUP_BYTES_MAX: usize = 24 << 20;
+const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
 /// The size of the pieces in which a large file goes to the store.
 const PIECE_BYTES: usize = 8 << 20;
 /// Pieces that may wait for the store.

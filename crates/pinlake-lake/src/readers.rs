@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinlake_core::{Batch, Error, ErrorKind, Log, Offset, ReadLimit, Result, TopicPartition};
+use pinlake_core::{Batch, Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicPartition};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -43,6 +43,11 @@ impl Readers {
         (Readers { log, sender, running: HashMap::new() }, receiver)
     }
 
+    /// Whether `of` is being read: no longer once its topic is deleted.
+    pub(crate) fn reads(&self, of: &TopicPartition) -> bool {
+        self.running.get(of).is_some_and(|reader| !reader.is_finished())
+    }
+
     /// Reads `of` from `position` on.
     pub(crate) fn start(&mut self, of: TopicPartition, position: Offset) {
         let (log, sender) = (self.log.clone(), self.sender.clone());
@@ -56,6 +61,15 @@ impl Readers {
 impl Drop for Readers {
     fn drop(&mut self) {
         self.running.values().for_each(JoinHandle::abort);
+    }
+}
+
+/// What the log keeps of a partition; `None` for one that it does not have, or refuses because it is damaged.
+pub(crate) async fn range_of(log: &dyn Log, of: &TopicPartition) -> Result<Option<OffsetRange>> {
+    match log.range(of).await {
+        Ok(range) => Ok(Some(range)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

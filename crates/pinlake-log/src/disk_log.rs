@@ -189,8 +189,10 @@ impl Inner {
     async fn delete(self: &Arc<Self>, topic: &TopicName) -> Result<()> {
         let changes = self.changes.lock().await;
         changes.check_open()?;
+        let there = self.topic(topic)?;
+        self.check_followed(&there)?;
         // A disk that takes no note, most likely because it is full, leaves the topic untouched.
-        let ends = self.ends_of(&*self.topic(topic)?);
+        let ends = self.ends_of(&there);
         let note = {
             let (inner, topic) = (self.clone(), topic.clone());
             move || inner.note_ends(&topic, &ends)
@@ -199,7 +201,11 @@ impl Inner {
         let removed = self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(topic).ok_or_else(|| no_topic(topic))?;
         let ending = stream::iter(removed.partitions.clone()).map(|partition| async move { partition.delete().await });
         ending.buffer_unordered(PARTITIONS_AT_ONCE).collect::<()>().await;
-        // The owners are gone: nothing is acknowledged behind these ends.
+        // The owners are gone: nothing is acknowledged behind these ends, but something may have been since the first look.
+        if let Err(behind) = self.check_followed(&removed) {
+            self.is_back(topic).await;
+            return Err(behind);
+        }
         let ends = self.ends_of(&removed);
         for damaged in removed.partitions.iter().filter(|partition| partition.range().is_err()) {
             let end = ends.of(damaged.id.partition.0);
@@ -214,6 +220,23 @@ impl Inner {
             self.followers.forget(topic);
         }
         deleted
+    }
+
+    /// Refuses to drop records that a follower has not taken yet.
+    fn check_followed(&self, topic: &Topic) -> Result<()> {
+        if self.context.settings.retention_ignores_followers {
+            return Ok(());
+        }
+        for partition in &topic.partitions {
+            let (Ok(range), Some(floor)) = (partition.range(), self.followers.floor(&partition.id)) else { continue };
+            if !range.is_empty() && floor < range.end {
+                return Err(Error::retry(format!(
+                    "archive and tables have not taken all of {} yet, they stand at {floor} of {}: delete the topic a little later",
+                    partition.id, range.end
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn ends_of(&self, topic: &Topic) -> Ends {

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{self, Config};
 use crate::console::AppConsole;
+use crate::followed_log::FollowedLog;
 use crate::pipeline_files;
 
 /// How often lag and freshness are measured.
@@ -55,8 +56,9 @@ impl App {
             .context("starting the lake")?;
         let lake = Arc::new(lake);
         tick("archive and tables");
-        let doors = Doors::new(shared.clone(), clock, door_settings(config), auto_create(config, pipeline));
-        let console = AppConsole::new(shared.clone(), log.clone(), lake.clone());
+        let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone()));
+        let doors = Doors::new(followed.clone(), clock, door_settings(config), auto_create(config, pipeline));
+        let console = AppConsole::new(followed, log.clone(), lake.clone());
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let listener = TcpListener::bind(config.http.listen).await;
         let listener = listener.with_context(|| format!("listening on {}: is another server running?", config.http.listen))?;

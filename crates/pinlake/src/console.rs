@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pinlake_core::{Error, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec};
+use pinlake_core::{
+    Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec,
+};
 use pinlake_lake::lake::{Lake, TableAccount};
 use pinlake_lake::sql::encode;
 use pinlake_lake::stream::Standing;
@@ -33,7 +35,10 @@ impl AppConsole {
     async fn describe(&self, topic: TopicDescription) -> Result<Topic> {
         let mut ranges = Vec::new();
         for partition in 0..topic.spec.partitions {
-            ranges.push(self.log.range(&topic.name.partition(partition)).await?);
+            let range = self.log.range(&topic.name.partition(partition)).await;
+            // A damaged partition holds nothing that can be read; readiness says what is wrong with it.
+            let damaged = range.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupt);
+            ranges.push(if damaged { OffsetRange::default() } else { range? });
         }
         let pipeline = self.lake.pipeline();
         let tables = pipeline.tables.iter().filter(|table| table.topics.follows(&topic.name)).map(|table| table.name.clone());
@@ -140,11 +145,6 @@ impl Console for AppConsole {
     }
 
     async fn delete_topic(&self, name: &TopicName) -> Result<()> {
-        if self.lake.pipeline().follows(name) {
-            return Err(Error::conflict(format!(
-                "topic '{name}' feeds a table of the pipeline, which stands for its records: it can't be deleted"
-            )));
-        }
         self.log.delete_topic(name).await
     }
 
@@ -272,7 +272,7 @@ impl Console for AppConsole {
         let stopped = self.disk.health();
         let mut parts = vec![match stopped.first() {
             None => Part::ready("log"),
-            Some(partition) => Part::waiting("log", format!("a restart: partition {partition:?} stopped after a failed write")),
+            Some(partition) => Part::waiting("log", format!("partition {} stopped: {}", partition.partition, partition.error)),
         }];
         parts.push(part("archive", self.lake.archive_status().failed));
         for (status, table) in self.lake.status().iter().zip(&self.lake.pipeline().tables) {

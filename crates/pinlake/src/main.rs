@@ -6,6 +6,8 @@ mod client;
 mod commands;
 mod config;
 mod console;
+mod followed_log;
+mod memory;
 mod pipeline_files;
 mod telemetry;
 mod terminal;
@@ -15,13 +17,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Stack of a worker thread: the query planner recurses deeply in unoptimised builds.
 const STACK_BYTES: usize = 8 << 20;
 
 fn main() -> ExitCode {
+    memory::limit_arenas();
     let cli = cli::Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,7 +18,7 @@ use super::{ArchiveSettings, ArchiveStatus, FOLLOWER, Message};
 use crate::error;
 use crate::follow::Ends;
 use crate::raw::{lines, object_path};
-use crate::readers::{Read, Readers};
+use crate::readers::{Read, Readers, range_of};
 
 /// How often files of the manifest that nobody needs are removed.
 const VACUUM_EVERY: Duration = Duration::from_secs(3600);
@@ -242,7 +242,7 @@ impl Owner {
             }
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
-                if !self.buffers.contains_key(&of) {
+                if !self.readers.reads(&of) {
                     self.follow(of).await?;
                 }
             }
@@ -250,9 +250,16 @@ impl Owner {
         Ok(())
     }
 
+    /// Reads a partition that is new, or that was deleted and is there again.
     async fn follow(&mut self, of: TopicPartition) -> Result<()> {
-        let kept = self.log.range(&of).await?;
-        let mut position = self.manifest.positions.get(&of).copied().unwrap_or(kept.start);
+        let Some(kept) = range_of(&*self.log, &of).await? else { return Ok(()) };
+        let entered = self.manifest.positions.get(&of).copied().unwrap_or(kept.start);
+        self.followers.report(FOLLOWER, &of, entered);
+        if let Some(buffer) = self.buffers.get(&of).filter(|buffer| buffer.next >= kept.start) {
+            self.readers.start(of, buffer.next);
+            return Ok(());
+        }
+        let mut position = entered;
         if position < kept.start || position > kept.end {
             return Err(Error::corrupt(format!("the archive stands at {position} of {of}, but the log holds {kept}")));
         }

@@ -51,8 +51,12 @@ impl Owner {
         let reached = std::mem::replace(&mut self.stream, Stream::new(self.table.schema().clone()));
         let index = std::mem::replace(&mut self.index, built.index);
         self.stream.standings = standings;
-        // A partition of which the archive holds nothing is taken from the log, from where the table began.
+        // A partition of which the archive holds nothing is taken from the log, from where the table began; one that the
+        // pipeline no longer feeds to the table is left behind.
         for (of, standing) in &reached.standings {
+            if !self.feeds(of) {
+                continue;
+            }
             let begin = Standing { start: standing.start, position: standing.start, ..Standing::default() };
             self.stream.standings.entry(of.clone()).or_insert(begin);
         }
@@ -69,7 +73,9 @@ impl Owner {
 
     async fn replace_by(&mut self, mut rows: Vec<DataFile>, mut quarantined: Vec<DataFile>, reached: &Stream) -> Result<u64> {
         for (of, standing) in &reached.standings {
-            self.catch_up(of, standing.position).await?;
+            if self.feeds(of) {
+                self.catch_up(of, standing.position).await?;
+            }
         }
         let tail = self.stream.pending.quarantined.batches()?;
         quarantined.extend(write_file(self.quarantine.store(), tail, &self.settings).await?);
@@ -110,6 +116,10 @@ impl Owner {
             Part::Quarantine => (&mut self.quarantine, self.quarantined.clone()),
         };
         maintain::replace_small(table, compacted, Some(stand.info()?)).await
+    }
+
+    fn feeds(&self, of: &TopicPartition) -> bool {
+        self.settings.pipeline.route(self.settings.index, &of.topic).is_some()
     }
 
     async fn catch_up(&mut self, of: &TopicPartition, to: Offset) -> Result<()> {

@@ -15,7 +15,7 @@ use super::{Committed, Ends, FollowSettings, Message, Status};
 use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
-use crate::readers::{Read, Readers};
+use crate::readers::{Read, Readers, range_of};
 use crate::rows::Recipe;
 use crate::stream::{self, Stream};
 use crate::table::Table;
@@ -158,8 +158,8 @@ impl Owner {
     }
 
     async fn wait(&mut self, ends: Ends, wants: Wants) -> Result<()> {
-        // Partitions that are new since the last look.
-        if ends.keys().any(|of| !self.routes.contains_key(of)) {
+        // Partitions that are new since the last look, or there again.
+        if ends.keys().any(|of| !self.readers.reads(of)) {
             self.look_for_topics().await?;
         }
         self.waiting.push(Waiting { ends, wants });
@@ -215,7 +215,7 @@ impl Owner {
             let Some(route) = self.settings.pipeline.route(self.settings.index, &topic.name) else { continue };
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
-                if !self.routes.contains_key(&of) {
+                if !self.readers.reads(&of) {
                     self.follow(of, route.clone()).await?;
                 }
             }
@@ -223,8 +223,9 @@ impl Owner {
         Ok(())
     }
 
+    /// Reads a partition that is new, or that was deleted and is there again.
     async fn follow(&mut self, of: TopicPartition, route: Route) -> Result<()> {
-        let kept = self.log.range(&of).await?;
+        let Some(kept) = range_of(&*self.log, &of).await? else { return Ok(()) };
         let standing = self.stream.standings.entry(of.clone()).or_insert(stream::Standing {
             start: kept.start,
             position: kept.start,
@@ -236,7 +237,10 @@ impl Owner {
                 self.recipe.name, standing.position
             )));
         }
-        self.readers.start(of.clone(), standing.position);
+        let position = standing.position;
+        let committed = self.status.borrow().committed.get(&of).map_or(kept.start, |standing| standing.position);
+        self.followers.report(&self.recipe.name, &of, committed);
+        self.readers.start(of.clone(), position);
         self.routes.insert(of, route);
         Ok(())
     }

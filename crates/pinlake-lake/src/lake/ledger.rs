@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
-use pinlake_core::{OffsetRange, Result, TopicName, TopicPartition};
+use pinlake_core::{ErrorKind, OffsetRange, Result, TopicName, TopicPartition};
 
 use super::Lake;
 use super::compare::{Comparison, Proof};
@@ -60,7 +60,7 @@ impl Lake {
         }
         let mut accounts = Vec::new();
         for (of, standing) in self.tables[index].status().committed {
-            let log = self.log.range(&of).await.unwrap_or_default();
+            let log = self.range_beside(&of, &standing).await?;
             let archived = archived.get(&of).copied().unwrap_or_default();
             accounts.push(Account { of, log, standing, archived, archive_stated: archived, found: None });
         }
@@ -72,13 +72,24 @@ impl Lake {
         let (rows, quarantined) = (self.count(committed.rows).await?, self.count(committed.quarantine).await?);
         let mut accounts = Vec::new();
         for (of, standing) in committed.status.committed {
-            let log = self.log.range(&of).await.unwrap_or_default();
+            let log = self.range_beside(&of, &standing).await?;
             let (archived, archive_stated) = archived.get(&of).copied().unwrap_or_default();
             let count_of = |counts: &BTreeMap<TopicPartition, u64>| counts.get(&of).copied().unwrap_or_default();
             let found = Some((count_of(&rows), count_of(&quarantined)));
             accounts.push(Account { of, log, standing, archived, archive_stated, found });
         }
         Ok(TableAccount { table, accounts, comparison: Some(comparison) })
+    }
+
+    /// What the log holds; of a deleted topic nothing, behind what the table took. A damaged partition has lost its records.
+    async fn range_beside(&self, of: &TopicPartition, standing: &Standing) -> Result<OffsetRange> {
+        match self.log.range(of).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(OffsetRange { start: standing.position, end: standing.position })
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(OffsetRange::default()),
+            range => range,
+        }
     }
 
     /// Rows by source partition.

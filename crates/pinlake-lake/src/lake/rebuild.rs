@@ -53,9 +53,11 @@ impl Lake {
     /// Runs everything that is acknowledged now from the archive through a table's cleaning; and which offsets that was.
     pub(super) async fn build(&self, index: usize, files: Option<OutputFiles<'_>>) -> Result<(Built, Bounds)> {
         let ends = self.ends(Some(index)).await?;
-        self.archive.flush(ends.clone()).await?;
+        self.archive.flush(ends).await?;
         let entries = self.archive.entries().await?;
-        let entries: Vec<ManifestEntry> = entries.into_iter().filter(|entry| ends.contains_key(&entry.of)).collect();
+        // Also those of topics that are deleted by now.
+        let is_ours = |entry: &ManifestEntry| self.pipeline.route(index, &entry.of.topic).is_some();
+        let entries: Vec<ManifestEntry> = entries.into_iter().filter(is_ours).collect();
         let bounds = contiguous(&entries)?;
         let objects = entries.into_iter().map(raw_object).collect();
         let route = |topic: &TopicName| self.pipeline.route(index, topic);

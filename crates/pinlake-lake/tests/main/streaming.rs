@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use pinlake_core::ErrorKind;
+use pinlake_core::{ErrorKind, Log};
 
 use crate::faulty_store::FaultyStore;
 use crate::setup::{World, check_things, rows, things};
@@ -66,4 +66,44 @@ async fn two_owners_of_one_table_double_nothing() {
     stale.kill();
     drop((old, new));
     check_things(&world, &world.start().await, "after two owners").await;
+}
+
+/// Offsets of a topic that is there again go on, and so do archive and table; what it held before stays.
+#[tokio::test]
+async fn a_topic_that_is_deleted_and_created_again_is_followed_on() {
+    let world = World::new(things());
+    let of = world.topic("a.things", 1).await.partition(0);
+    let lake = world.start().await;
+    world.append_values(&of, &[r#"{"k":1}"#, r#"{"k":2}"#, "poison"]).await;
+    lake.flush().await.unwrap();
+    world.log.delete_topic(&of.topic).await.unwrap();
+    let keys = async |lake: &pinlake_lake::lake::Lake| {
+        let found = rows(lake, "SELECT k, _offset FROM things ORDER BY 1").await;
+        found.iter().map(|row| (row[0].as_i64().unwrap(), row[1].as_i64().unwrap())).collect::<Vec<_>>()
+    };
+    let is_closed = async |lake: &pinlake_lake::lake::Lake, context: &str| {
+        let tables = lake.ledger(true).await.unwrap();
+        let account = &tables[0].accounts[0];
+        assert_eq!(account.standing.position.since(account.standing.start), account.standing.counts.total(), "{context}");
+        assert!(account.log.end >= account.standing.position, "{context}: {:?}", account.log);
+        assert_eq!(account.archived, account.standing.counts.total(), "{context}");
+        assert_eq!(tables[0].comparison.map(|found| (found.missing, found.extra)), Some((0, 0)), "{context}");
+    };
+    is_closed(&lake, "deleted").await;
+    assert_eq!(keys(&lake).await, [(1, 0), (2, 1)], "the table keeps what it took");
+    world.topic("a.things", 1).await;
+    world.append_values(&of, &[r#"{"k":2}"#, r#"{"k":3}"#]).await;
+    assert_eq!(keys(&lake).await, [(1, 0), (2, 1), (3, 4)]);
+    is_closed(&lake, "created again").await;
+    lake.rebuild("things").await.unwrap();
+    assert_eq!(keys(&lake).await, [(1, 0), (2, 1), (3, 4)], "a rebuild reads what the deleted topic left in the archive");
+    lake.stop().await.unwrap();
+    world.log.delete_topic(&of.topic).await.unwrap();
+    world.topic("a.things", 1).await;
+    world.append_values(&of, &[r#"{"k":4}"#]).await;
+    let lake = world.start().await;
+    assert_eq!(keys(&lake).await.last(), Some(&(4, 5)), "after a restart");
+    is_closed(&lake, "after a restart").await;
+    let names = world.names("topics").await;
+    assert!(names.iter().any(|name| name.ends_with("+0000000003.json")), "{names:?}");
 }

@@ -155,6 +155,26 @@ fn one_batch_a_segment() -> LogSettings {
 }
 
 #[tokio::test]
+async fn a_topic_is_not_deleted_under_a_follower_that_is_behind() {
+    let dir = folder();
+    let (log, to, _, followers) = keeping(dir.path(), TopicSpec::default(), settings()).await;
+    followers.register("table", |_| true);
+    for value in ["a", "b"] {
+        log.append(&to, batch(&[value], NOW.0)).await.unwrap();
+    }
+    for behind in [None, Some(Offset(1))] {
+        behind.inspect(|at| followers.report("table", &to, *at));
+        let refused = log.delete_topic(&to.topic).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Retry, "{refused}");
+        assert_eq!(log.range(&to).await.unwrap().end, Offset(2), "nothing happened to it");
+    }
+    followers.report("table", &to, Offset(2));
+    log.delete_topic(&to.topic).await.unwrap();
+    log.create_topic(&to.topic, TopicSpec::default()).await.unwrap();
+    log.delete_topic(&to.topic).await.expect("an empty topic has nothing to take");
+}
+
+#[tokio::test]
 async fn old_segments_go_and_the_offsets_go_on() {
     let dir = folder();
     let spec = TopicSpec { retention_ms: Some(1000), ..TopicSpec::default() };

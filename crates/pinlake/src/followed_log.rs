@@ -1,0 +1,62 @@
+//! The log as doors and API see it: a topic is deleted once archive and tables have all of it. Everything else is the log's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pinlake_core::{
+    Batch, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName, TopicPartition, TopicSpec,
+};
+use pinlake_lake::lake::Lake;
+
+/// A log and the lake that follows it.
+pub(crate) struct FollowedLog {
+    log: Arc<dyn Log>,
+    lake: Arc<Lake>,
+}
+
+impl FollowedLog {
+    pub(crate) fn new(log: Arc<dyn Log>, lake: Arc<Lake>) -> Self {
+        Self { log, lake }
+    }
+}
+
+#[async_trait]
+impl Log for FollowedLog {
+    async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
+        self.log.create_topic(topic, spec).await
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicDescription>> {
+        self.log.topics().await
+    }
+
+    async fn topic(&self, topic: &TopicName) -> Result<TopicDescription> {
+        self.log.topic(topic).await
+    }
+
+    /// Has archive and tables take what the topic holds first: the log refuses to drop what they have not.
+    async fn delete_topic(&self, topic: &TopicName) -> Result<()> {
+        self.log.topic(topic).await?;
+        if self.lake.pipeline().follows(topic) {
+            self.lake.flush().await?;
+        }
+        self.log.delete_topic(topic).await
+    }
+
+    async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
+        self.log.append(to, batch).await
+    }
+
+    async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
+        self.log.read(from, at, max, wait).await
+    }
+
+    async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {
+        self.log.range(of).await
+    }
+
+    async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset> {
+        self.log.offset_at(of, time).await
+    }
+}
