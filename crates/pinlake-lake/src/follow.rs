@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinlake_core::pipeline::Pipeline;
-use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
+use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, Timestamp, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::batch::Built;
@@ -47,6 +47,8 @@ pub struct FollowSettings {
 pub struct Status {
     /// Version of its last commit.
     pub version: u64,
+    /// When that was.
+    pub committed_at: Option<Timestamp>,
     /// Where it stands with its last commit.
     pub committed: BTreeMap<TopicPartition, Standing>,
     /// Rows that wait for the next commit.
@@ -70,6 +72,19 @@ pub struct Committed {
     pub quarantine: TableView,
 }
 
+/// One commit of a table's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committal {
+    /// The version it made.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What it did: `create`, `append`, `rebuild`, `compact` or another tool's own word.
+    pub operation: String,
+    /// Rows of the table with it; `None` for another tool's commit.
+    pub rows: Option<u64>,
+}
+
 /// A running table. Cheap to clone.
 #[derive(Clone)]
 pub struct Follower {
@@ -89,6 +104,8 @@ enum Message {
     Account { ends: Ends, reply: oneshot::Sender<Result<Committed>> },
     /// The table's quarantine.
     Quarantine { reply: oneshot::Sender<Result<TableView>> },
+    /// The newest commits.
+    Commits { count: usize, reply: oneshot::Sender<Result<Vec<Committal>>> },
     /// Replace the table by what was rebuilt, which stands for these positions.
     Replace { built: Box<Built>, standings: BTreeMap<TopicPartition, Standing>, reply: oneshot::Sender<Result<u64>> },
     /// Commit what is pending and end.
@@ -117,6 +134,11 @@ impl Follower {
     /// The table's quarantine, as committed.
     pub async fn quarantine(&self) -> Result<TableView> {
         self.ask(|reply| Message::Quarantine { reply }).await
+    }
+
+    /// The newest commits, the newest first.
+    pub async fn commits(&self, count: usize) -> Result<Vec<Committal>> {
+        self.ask(|reply| Message::Commits { count, reply }).await
     }
 
     /// Commits what is pending once everything before `ends` is in it.

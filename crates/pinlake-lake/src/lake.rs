@@ -2,10 +2,13 @@
 
 mod compare;
 mod ledger;
+mod raw_view;
 mod rebuild;
+mod system;
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use pinlake_core::pipeline::{Pipeline, Question};
 use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
 use tokio::sync::{Mutex, Semaphore};
@@ -17,8 +20,9 @@ pub use rebuild::Rebuilt;
 use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, FOLLOWER, ManifestEntry};
 use crate::follow::{Ends, FollowSettings, Follower, Status};
 use crate::live::TableView;
+use crate::raw::RawObject;
 use crate::readers::range_of;
-use crate::sql::query::{self, QueryLimits, QueryResult, TableName};
+use crate::sql::query::{self, NamedTable, QueryLimits, QueryResult, TableName};
 use crate::store::Store;
 
 /// Folder of the tables within the store.
@@ -114,8 +118,13 @@ impl Lake {
 
     /// The running table of that name.
     pub fn table(&self, name: &str) -> Result<&Follower> {
+        self.index(name).map(|index| &self.tables[index])
+    }
+
+    /// The place of the table of that name in the pipeline.
+    fn index(&self, name: &str) -> Result<usize> {
         let index = self.pipeline.tables.iter().position(|table| table.name == name);
-        index.map(|index| &self.tables[index]).ok_or_else(|| {
+        index.ok_or_else(|| {
             let known: Vec<&str> = self.pipeline.tables.iter().map(|table| table.name.as_str()).collect();
             Error::not_found(format!("table '{name}' does not exist: there are {}", known.join(", ")))
         })
@@ -150,12 +159,32 @@ impl Lake {
         }
         named.sort();
         named.dedup();
-        let views = futures::future::try_join_all(named.iter().map(|name| self.view(name))).await?;
-        let views = named.into_iter().zip(views).filter_map(|(name, view)| Some((name, view?))).collect();
-        query::run(sql, views, &questions, &self.store, rows_max, self.limits).await
+        let tables = futures::future::try_join_all(named.into_iter().map(|name| self.named_table(name))).await?;
+        let tables = tables.into_iter().flatten().collect();
+        query::run(sql, tables, &questions, &self.store, rows_max, self.limits).await
     }
 
-    /// The view that a table name in SQL stands for; `None` for names that are not ours to know.
+    /// What a table name in SQL stands for; `None` for names that are not ours to know.
+    async fn named_table(&self, name: TableName) -> Result<Option<NamedTable>> {
+        let rows = match name.0.as_str() {
+            "raw" => self.raw_table(&name.1).await?,
+            "system" => self.system_table(&name.1).await?,
+            _ => return Ok(self.view(&name).await?.map(|view| NamedTable::of(name, view))),
+        };
+        Ok(Some(NamedTable { name, rows, snapshot: None }))
+    }
+
+    /// The records of the archive that feed a table.
+    async fn raw_table(&self, name: &str) -> Result<Arc<dyn TableProvider>> {
+        let index = self.index(name)?;
+        let ours = |entry: ManifestEntry| {
+            let route = self.pipeline.route(index, &entry.of.topic)?;
+            Some((RawObject::from(entry), route))
+        };
+        let objects = self.archive.entries().await?.into_iter().filter_map(ours).collect();
+        Ok(Arc::new(raw_view::table(&self.store, objects, &self.pipeline.tables[index].schema)?))
+    }
+
     async fn view(&self, (schema, name): &TableName) -> Result<Option<TableView>> {
         match schema.as_str() {
             "public" => {

@@ -1,5 +1,6 @@
 //! A raw lake: JSON lines in objects named as the S3 sink names them, read in order as chunks of bounded size.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use pinlake_core::{Error, Offset, Result, Timestamp, TopicName, TopicPartition};
 
+use crate::archive::unescape;
 use crate::error;
 use crate::store::Store;
 
@@ -248,7 +250,7 @@ impl RawPiece {
     ///
     /// # Errors
     /// `Corrupt` when a compressed object does not decompress.
-    pub fn content(&self) -> Result<Bytes> {
+    fn content(&self) -> Result<Bytes> {
         if !self.gzip {
             return Ok(self.bytes.clone());
         }
@@ -262,16 +264,49 @@ impl RawPiece {
         }
         Ok(Bytes::from(content))
     }
+}
 
-    /// The time of each of the piece's records, in order; unknown ones end the list early.
-    pub fn times(&self) -> impl Iterator<Item = Timestamp> {
-        let skip = usize::try_from(self.start.since(self.object.start)).expect("an object is smaller than memory");
-        self.object.times.iter().flat_map(|(count, time)| std::iter::repeat_n(*time, *count as usize)).skip(skip)
+/// One record of a raw lake.
+#[derive(Debug)]
+pub struct RawRecord<'a> {
+    /// Its bytes, as the log had them.
+    pub value: Cow<'a, [u8]>,
+    /// Where it stood in its partition.
+    pub offset: Offset,
+    /// When it came in, where that is known.
+    pub time: Option<Timestamp>,
+    /// Its key, where that is known.
+    pub key: Option<&'a [u8]>,
+}
+
+impl RawChunk {
+    /// The partition that all of its records come from.
+    pub fn of(&self) -> &TopicPartition {
+        &self.pieces[0].object.of
     }
 
-    /// The key of the piece's record number `line`, where it is known.
-    pub fn key(&self, line: usize) -> Option<&[u8]> {
-        let skip = usize::try_from(self.start.since(self.object.start)).expect("an object is smaller than memory");
-        self.object.keys.get(skip + line)?.as_deref()
+    /// The lines of each piece, as they were written.
+    ///
+    /// # Errors
+    /// `Corrupt` when a compressed object does not decompress.
+    pub fn contents(&self) -> Result<Vec<Bytes>> {
+        self.pieces.iter().map(RawPiece::content).collect()
+    }
+
+    /// The records in [`RawChunk::contents`], in order.
+    pub fn records<'a>(&'a self, contents: &'a [Bytes]) -> impl Iterator<Item = RawRecord<'a>> {
+        self.pieces.iter().zip(contents).flat_map(|(piece, content)| {
+            let object = &piece.object;
+            let skip = usize::try_from(piece.start.since(object.start)).expect("an object is smaller than memory");
+            // Unknown times and keys end their lists early.
+            let times = object.times.iter().flat_map(|(count, time)| std::iter::repeat_n(*time, *count as usize));
+            let mut times = times.skip(skip);
+            lines(content).enumerate().map(move |(line, bytes)| RawRecord {
+                value: unescape(bytes),
+                offset: piece.start.plus(line as u64),
+                time: times.next(),
+                key: object.keys.get(skip + line).and_then(Option::as_deref),
+            })
+        })
     }
 }

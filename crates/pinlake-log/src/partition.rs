@@ -205,9 +205,17 @@ impl Partition {
         if at == readable.range.end && !self.wait_past(at, wait).await? {
             return Ok(Vec::new());
         }
-        if let Some(batches) = self.view.tail.read(at, max.bytes) {
-            return Ok(batches);
-        }
+        // What lies behind this is in memory or in the file already, and may still be lost.
+        let end = self.view.readable.borrow().range.end;
+        let mut batches = match self.view.tail.read(at, max.bytes) {
+            Some(batches) => batches,
+            None => self.read_segment(at, max).await?,
+        };
+        batches.retain(|batch| batch.offsets().end <= end);
+        Ok(batches)
+    }
+
+    async fn read_segment(&self, at: Offset, max: ReadLimit) -> Result<Vec<Batch>> {
         let id = self.id.clone();
         self.at_the_disk(move |view| {
             let segment = view.segment_of(at).ok_or_else(|| no_longer_kept(&id, at))?;

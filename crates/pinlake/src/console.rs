@@ -7,18 +7,22 @@ use async_trait::async_trait;
 use pinlake_core::{
     Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec,
 };
+use pinlake_lake::follow::Committal;
 use pinlake_lake::lake::{Lake, TableAccount};
 use pinlake_lake::sql::encode;
 use pinlake_lake::stream::Standing;
 use pinlake_log::DiskLog;
 use pinlake_web::answers::{
-    ArchiveTrace, Column, Flushed, FlushedTable, Ledger, LogRecord, Outcome, Part, PartitionLedger, Payload, Quarantine,
+    ArchiveTrace, Column, Commit, Flushed, FlushedTable, Ledger, LogRecord, Outcome, Part, PartitionLedger, Payload, Quarantine,
     QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail, TableLedger, TablePosition,
     TableSummary, TableTrace, Topic, Trace,
 };
 use pinlake_web::console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
+
+/// The newest commits that a table's description shows.
+const COMMITS_MAX: usize = 20;
 
 /// The API's view of the server.
 pub(crate) struct AppConsole {
@@ -70,7 +74,7 @@ impl AppConsole {
             tail_records: status.pending_rows,
             files: status.files as u64,
             bytes: status.bytes,
-            committed_at_ms: None,
+            committed_at_ms: status.committed_at.map(|at| at.0),
             problem: status.failed.as_ref().map(ToString::to_string),
         }
     }
@@ -188,7 +192,7 @@ impl Console for AppConsole {
             key: pipeline.tables[index].key.clone(),
             clean_sql: pipeline.tables[index].clean_sql.clone(),
             positions: follower.status().committed.iter().map(standing).collect(),
-            commits: Vec::new(),
+            commits: follower.commits(COMMITS_MAX).await?.into_iter().map(commit_of).collect(),
         })
     }
 
@@ -279,6 +283,15 @@ impl Console for AppConsole {
             parts.push(part(&format!("table {}", table.name), status.failed.clone()));
         }
         Readiness::of(parts)
+    }
+}
+
+fn commit_of(commit: Committal) -> Commit {
+    Commit {
+        version: i64::try_from(commit.version).unwrap_or(i64::MAX),
+        at_ms: commit.at.0,
+        operation: commit.operation,
+        rows: commit.rows,
     }
 }
 

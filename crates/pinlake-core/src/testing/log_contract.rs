@@ -20,6 +20,7 @@ pub async fn run<L: Log, F: Future<Output = L>>(open: impl Fn() -> F) {
     reads_outside_the_range_are_refused(open().await).await;
     a_read_answers_one_batch_however_large(open().await).await;
     concurrent_appends_linearise(Arc::new(open().await)).await;
+    a_reader_at_the_end_stays_within_the_range(Arc::new(open().await)).await;
     a_repeated_producer_sequence_answers_its_first_offsets(open().await).await;
     a_gap_in_a_producers_sequence_is_refused(open().await).await;
     time_finds_its_offset(open().await).await;
@@ -153,6 +154,31 @@ async fn concurrent_appends_linearise(log: Arc<impl Log>) {
     }
     placed.sort();
     assert_eq!(read_all(&*log, &to, Offset(0)).await, placed);
+}
+
+/// What a read answers lies in the range that is asked for after it, so the next read from there is in order too.
+async fn a_reader_at_the_end_stays_within_the_range(log: Arc<impl Log>) {
+    const APPENDS: i64 = 500;
+    let to = topic(&*log, "t", 1).await.partition(0);
+    let writer = {
+        let (log, to) = (log.clone(), to.clone());
+        tokio::spawn(async move {
+            for _ in 0..APPENDS {
+                log.append(&to, batch(&["a"], 1)).await.unwrap();
+            }
+        })
+    };
+    let mut at = Offset::ZERO;
+    while at < Offset(APPENDS) {
+        // A follower's way: what is there is taken without waiting, and the end is waited at.
+        let mut batches = log.read(&to, at, ReadLimit::default(), NO_WAIT).await.expect("the reader is within the range");
+        if batches.is_empty() {
+            batches = log.read(&to, at, ReadLimit::default(), Duration::from_secs(5)).await.expect("so it is at the end");
+        }
+        at = batches.last().map_or(at, |last| last.offsets().end);
+        assert!(at <= log.range(&to).await.unwrap().end, "a read answered what the range does not hold yet");
+    }
+    writer.await.unwrap();
 }
 
 fn produced(id: i64, epoch: i16, first: i32, value: &str) -> Batch {

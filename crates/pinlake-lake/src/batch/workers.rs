@@ -13,11 +13,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{Built, Output, Progress, cores, joined};
-use crate::archive::unescape;
 use crate::keys::KeyIndex;
 use crate::parquet_file::{Closing, FileWriter};
 use crate::quarantine::{self, QuarantineRows};
-use crate::raw::{RawChunk, lines};
+use crate::raw::{RawChunk, RawRecord};
 use crate::rows::{Admitted, Counts, Prepared, Recipe};
 use crate::schema::with_meta;
 use crate::store::Store;
@@ -165,25 +164,20 @@ impl Shared {
     }
 
     fn chunk(&self, chunk: &RawChunk, set_aside: &mut QuarantineRows) -> Result<Admitted> {
-        let contents = chunk.pieces.iter().map(|piece| piece.content()).collect::<Result<Vec<_>>>()?;
-        let of = &chunk.pieces[0].object.of;
+        let contents = chunk.contents()?;
+        let of = chunk.of();
         let route = self.routes.get(&of.topic).unwrap_or(&Route::All);
         let (mut records, mut places, mut others) = (Vec::new(), Vec::new(), Counts::default());
-        for (piece, content) in chunk.pieces.iter().zip(&contents) {
-            let mut times = piece.times();
-            for (line, record) in lines(content).map(unescape).enumerate() {
-                let (offset, time) = (piece.start.plus(line as u64), times.next());
-                let routed = if matches!(route, Route::All) { Routed::Here } else { route.of(piece.key(line)) };
-                match routed {
-                    Routed::Here => {
-                        records.push(record);
-                        places.push((offset, time));
-                    }
-                    Routed::Elsewhere => others.elsewhere += 1,
-                    Routed::Unclaimed => {
-                        others.quarantined += 1;
-                        set_aside.push(UNCLAIMED, &record, of, offset, time);
-                    }
+        for RawRecord { value, offset, time, key } in chunk.records(&contents) {
+            match route.of(key) {
+                Routed::Here => {
+                    records.push(value);
+                    places.push((offset, time));
+                }
+                Routed::Elsewhere => others.elsewhere += 1,
+                Routed::Unclaimed => {
+                    others.quarantined += 1;
+                    set_aside.push(UNCLAIMED, &value, of, offset, time);
                 }
             }
         }

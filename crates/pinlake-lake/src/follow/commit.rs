@@ -167,6 +167,7 @@ impl Owner {
         let files = self.table.files().unwrap_or_default();
         self.status.send_modify(|status| {
             status.version = self.table.version();
+            status.committed_at = Some(self.settings.clock.now());
             status.committed.clone_from(&self.stream.standings);
             status.pending_rows = 0;
             status.files = files.len();

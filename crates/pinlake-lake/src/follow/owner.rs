@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
-use super::start::Stand;
+use super::start::{self, Stand};
 use super::{Committed, Ends, FollowSettings, Message, Status};
 use crate::keys::KeyIndex;
 use crate::live::TableView;
@@ -145,6 +145,9 @@ impl Owner {
             Message::Account { ends, reply } => self.wait(ends, Wants::Account(reply)).await?,
             Message::Quarantine { reply } => {
                 let _ = reply.send(TableView::new(&self.quarantine, Vec::new()));
+            }
+            Message::Commits { count, reply } => {
+                let _ = reply.send(start::commits(&self.table, count).await);
             }
             Message::Replace { built, standings, reply } => {
                 let done = self.replace(*built, standings).await;

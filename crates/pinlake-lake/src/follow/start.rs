@@ -12,14 +12,14 @@ use tokio::sync::watch;
 
 use super::commit::put_back;
 use super::owner::Owner;
-use super::{FollowSettings, Status};
+use super::{Committal, FollowSettings, Status};
 use crate::clean::problem_error;
 use crate::keys::KeyIndex;
 use crate::live::{TableView, register_store};
 use crate::rows::Recipe;
 use crate::schema::with_meta;
 use crate::stream::{Standing, Stream};
-use crate::table::Table;
+use crate::table::{CommitLine, Table};
 use crate::{error, quarantine, sql};
 
 /// Where a table stands in every partition that it follows.
@@ -64,6 +64,16 @@ impl Stand {
     }
 }
 
+/// The newest commits of `table`.
+pub(super) async fn commits(table: &Table, count: usize) -> Result<Vec<Committal>> {
+    let line = |line: CommitLine| {
+        let stand = line.info.map(Stand::read).transpose()?;
+        let rows = stand.map(|stand| stand.standings.values().map(|standing| standing.counts.rows).sum());
+        Ok(Committal { version: line.version, at: line.at, operation: line.operation, rows })
+    };
+    table.history(count).await?.into_iter().map(line).collect()
+}
+
 pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: FollowSettings) -> Result<Owner> {
     let spec = &settings.pipeline.tables[settings.index];
     let recipe = Arc::new(Recipe::compile(spec).await.map_err(|problem| problem_error(&problem))?);
@@ -79,7 +89,8 @@ pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: Foll
     let quarantined = put_back(&mut quarantine, stand.rebuilds).await?;
     stream.quarantined_to = quarantined.standings.iter().map(|(of, standing)| (of.clone(), standing.position)).collect();
     let committed = stream.standings.clone();
-    let status = Status { version: table.version(), committed, files: table.files()?.len(), ..Status::default() };
+    let committed_at = table.history(1).await?.first().map(|line| line.at);
+    let status = Status { version: table.version(), committed_at, committed, files: table.files()?.len(), ..Status::default() };
     for (of, standing) in &stream.standings {
         followers.report(&spec.name, of, standing.position);
     }

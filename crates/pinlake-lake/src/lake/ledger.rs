@@ -10,7 +10,7 @@ use pinlake_core::{ErrorKind, OffsetRange, Result, TopicName, TopicPartition};
 use super::Lake;
 use super::compare::{Comparison, Proof};
 use crate::live::TableView;
-use crate::sql::query;
+use crate::sql::query::{self, NamedTable};
 use crate::stream::Standing;
 
 /// A table's accounts, a line a source partition.
@@ -95,7 +95,7 @@ impl Lake {
     /// Rows by source partition.
     async fn count(&self, view: TableView) -> Result<BTreeMap<TopicPartition, u64>> {
         let sql = "SELECT arrow_cast(_topic, 'Utf8View') AS topic, _partition, count(*) AS n FROM counted GROUP BY 1, 2";
-        let tables = vec![(("public".to_owned(), "counted".to_owned()), view)];
+        let tables = vec![NamedTable::of(("public".to_owned(), "counted".to_owned()), view)];
         let counted = query::run(sql, tables, &[], &self.store, usize::MAX, self.limits).await?;
         let mut counts = BTreeMap::new();
         for batch in &counted.batches {

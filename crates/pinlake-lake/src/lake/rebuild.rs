@@ -33,7 +33,7 @@ impl Lake {
     pub async fn rebuild(&self, name: &str) -> Result<Rebuilt> {
         let _alone = self.rebuilding.try_lock().map_err(|_| Error::conflict("another rebuild is running"))?;
         let table = self.table(name)?;
-        let index = self.pipeline.tables.iter().position(|table| table.name == name).expect("the table is there");
+        let index = self.index(name)?;
         let (into, quarantine) = (self.store.folder(TABLES_DIR).folder(name), self.store.folder(QUARANTINE_DIR).folder(name));
         let files = OutputFiles { rows: &into, quarantine: &quarantine, placed: true };
         let (built, bounds) = self.build(index, Some(files)).await?;
@@ -59,7 +59,7 @@ impl Lake {
         let is_ours = |entry: &ManifestEntry| self.pipeline.route(index, &entry.of.topic).is_some();
         let entries: Vec<ManifestEntry> = entries.into_iter().filter(is_ours).collect();
         let bounds = contiguous(&entries)?;
-        let objects = entries.into_iter().map(raw_object).collect();
+        let objects = entries.into_iter().map(RawObject::from).collect();
         let route = |topic: &TopicName| self.pipeline.route(index, topic);
         let output = Output { recipe: &self.tables[index].recipe, files, route: &route };
         let built = batch::build(&self.store, objects, output, &self.clock, &Arc::new(Progress::default())).await?;
@@ -83,13 +83,15 @@ fn contiguous(entries: &[ManifestEntry]) -> Result<Bounds> {
     Ok(bounds)
 }
 
-fn raw_object(entry: ManifestEntry) -> RawObject {
-    RawObject {
-        path: Path::from(entry.object),
-        size: entry.bytes,
-        of: entry.of,
-        start: entry.first,
-        times: Arc::from(entry.times),
-        keys: Arc::from(entry.keys.unwrap_or_default()),
+impl From<ManifestEntry> for RawObject {
+    fn from(entry: ManifestEntry) -> Self {
+        Self {
+            path: Path::from(entry.object),
+            size: entry.bytes,
+            of: entry.of,
+            start: entry.first,
+            times: Arc::from(entry.times),
+            keys: Arc::from(entry.keys.unwrap_or_default()),
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::MemorySchemaProvider;
+use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -51,6 +51,24 @@ pub struct QueryResult {
 /// A table name as SQL gives it: schema (`public` if none) and name.
 pub type TableName = (String, String);
 
+/// A table that a query may read.
+#[derive(Clone)]
+pub struct NamedTable {
+    /// Its name.
+    pub name: TableName,
+    /// Its rows.
+    pub rows: Arc<dyn TableProvider>,
+    /// Version and uncommitted rows, for a table that has versions.
+    pub snapshot: Option<(u64, usize)>,
+}
+
+impl NamedTable {
+    /// A view under that name.
+    pub fn of(name: TableName, view: TableView) -> NamedTable {
+        NamedTable { name, snapshot: Some((view.version, view.tail_rows())), rows: Arc::new(view) }
+    }
+}
+
 /// The tables and questions that `sql` names.
 ///
 /// # Errors
@@ -72,7 +90,7 @@ pub fn tables_of(sql: &str) -> Result<Vec<TableName>> {
 /// `Invalid` for SQL that is wrong or writes, `Retry` when it takes more than `limits` allow.
 pub async fn run(
     sql: &str,
-    tables: Vec<(TableName, TableView)>,
+    tables: Vec<NamedTable>,
     questions: &[Question],
     store: &Store,
     rows_max: usize,
@@ -85,11 +103,11 @@ pub async fn run(
     super::register_functions(&context);
     register_store(&context, store);
     let mut snapshot = BTreeMap::new();
-    for ((schema, name), view) in tables {
+    for NamedTable { name: (schema, name), rows, snapshot: seen } in tables {
         let shown = if schema == "public" { name.clone() } else { format!("{schema}.{name}") };
-        snapshot.insert(shown, (view.version, view.tail_rows()));
+        snapshot.extend(seen.map(|seen| (shown, seen)));
         make_schema(&context, &schema)?;
-        context.register_table(TableReference::partial(schema, name), Arc::new(view)).map_err(failed)?;
+        context.register_table(TableReference::partial(schema, name), rows).map_err(failed)?;
     }
     for question in questions {
         make_schema(&context, "question")?;

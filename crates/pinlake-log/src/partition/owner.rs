@@ -207,8 +207,9 @@ impl Owner {
             let end = last.offsets().end;
             let records = round.batches.iter().map(|batch| u64::from(batch.record_count())).sum();
             self.context.meters.observe_append(records, round.bytes);
-            self.context.tails.push(&self.view.tail, round.batches);
+            // Shown first: what is in the tail is read without another look at the end.
             self.view.show(OffsetRange { start: self.range().start, end });
+            self.context.tails.push(&self.view.tail, round.batches);
         }
         for (caller, offsets) in round.callers {
             caller.answer(Ok(offsets));

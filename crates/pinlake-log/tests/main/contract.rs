@@ -29,6 +29,11 @@ async fn also_on_many_threads_with_small_segments_and_nothing_in_memory() {
         .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn also_on_many_threads_that_read_what_is_still_in_memory() {
+    keeps_the_contract(LogSettings { durability: Durability::Os, ..LogSettings::default() }).await;
+}
+
 #[tokio::test]
 async fn also_when_the_system_syncs() {
     keeps_the_contract(LogSettings { durability: Durability::Os, ..LogSettings::default() }).await;

@@ -78,8 +78,8 @@ pub struct Commit {
     pub at_ms: i64,
     /// What it did, e.g. `append`, `rebuild` or `compact`.
     pub operation: String,
-    /// The rows that it added.
-    pub rows: u64,
+    /// Rows of the table with it; `null` for another tool's commit.
+    pub rows: Option<u64>,
 }
 
 /// What a rebuild did to one table.

@@ -153,7 +153,7 @@ impl Console for FakeConsole {
             key: vec!["ind".to_owned()],
             clean_sql: "SELECT index AS ind FROM raw".to_owned(),
             positions: vec![TablePosition { topic: topic_name(), partition: 0, position: 292 }],
-            commits: vec![Commit { version: 7, at_ms: 1_700_000_000_000, operation: "append".to_owned(), rows: 80 }],
+            commits: vec![Commit { version: 7, at_ms: 1_700_000_000_000, operation: "append".to_owned(), rows: Some(80) }],
         })
     }
 
