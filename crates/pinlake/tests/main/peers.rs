@@ -1,0 +1,1 @@
+//! `batch` beside independent computations of the same answers.

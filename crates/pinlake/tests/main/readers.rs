@@ -1,0 +1,1 @@
+//! Readers that nobody here wrote open the tables.

@@ -1,0 +1,1 @@
+//! Busy ports, taken folders, and a server that is told to end.
