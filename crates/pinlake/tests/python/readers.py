@@ -39,10 +39,10 @@ def with_duckdb(url):
     connection = duckdb.connect()
     folder = pathlib.Path(duckdb_extension_delta.__file__).parent
     connection.execute(f"LOAD '{folder}/extensions/v{duckdb.__version__}/delta.duckdb_extension'")
-    described = connection.execute(f"DESCRIBE SELECT * FROM delta_scan('{url}')").fetchall()
-    columns = [name for name, *_ in described]
-    selected = (f'epoch_us("{name}")' if kind.startswith("TIMESTAMP") else f'"{name}"' for name, kind, *_ in described)
-    return columns, connection.execute(f"SELECT {', '.join(selected)} FROM delta_scan('{url}')").fetchall()
+    table = connection.sql(f"SELECT * FROM delta_scan('{url}')")
+    is_time = [str(kind).startswith("TIMESTAMP") for kind in table.types]
+    selected = [f'epoch_us("{name}")' if time else f'"{name}"' for name, time in zip(table.columns, is_time)]
+    return table.columns, table.project(", ".join(selected)).fetchall()
 
 
 def lines_of(rows):
