@@ -86,12 +86,12 @@ const EDGES: [Edge; 26] = [
     ("Samoa", "art", "User Info Error", "2M", "2021-01-01T00:00:00", 41, "2018-05-05T05:05:05"),
     ("Samoa", "art", "", "User Info Error", "2021-01-01T00:00:00", 42, "2018-05-05T05:05:05"),
     ("Tonga", "art", "H", "", "2021-01-01T00:00:00", 43, "2019-01-01T00:00:00"),
-    // Equal rows are one; two posters with as many followers are both the top.
+    // Equal rows are one; two posters with as many followers are both the top. The last two are one user, the first two are not.
     ("Chile", "tattoos", "I", "15M", "2022-01-01T00:00:00", 19, "2015-06-01T00:00:00"),
     ("Chile", "tattoos", "I", "15000K", "2022-01-01T00:00:00", 19, "2015-06-01T00:00:00"),
     ("Chile", "vehicles", "J, Inc. ", "15M", "2022-01-01T00:00:00", 20, "2015-06-01T00:00:00"),
     ("Yemen", "vehicles", "J, Inc. ", "15M", "2022-01-01T00:00:00", 20, "2015-06-01T00:00:00"),
-    // Text is compared by code points and written as it is; counts are sorted as text but ranked as numbers.
+    // Text is compared by code points and written as it is; counts are ranked as numbers.
     ("Côte d'Ivoire", "diy-and-crafts", "Zoë \u{1f600}", "942000", "2019-09-09T09:09:09", 30, "2017-07-07T07:07:07"),
     ("Côte d'Ivoire", "diy-and-crafts", "\u{ff5e}wide", "6M", "2019-09-09T09:09:09", 31, "2017-07-07T07:07:07"),
     ("Côte d'Ivoire", "Diy", "\u{1f600} first", "6M", "2019-09-09T09:09:09", 32, "2017-07-07T07:07:07"),
@@ -126,8 +126,7 @@ fn records(key: usize, edge: &Edge) -> [Value; 3] {
         pin["save_location"] = PLACES[key % 4].into();
     }
     let geo = json!({other_key: key, "timestamp": time, "latitude": -0.1 * key as f64, "longitude": 179.999, "country": country});
-    let user =
-        json!({other_key: key, "first_name": "Ada", "last_name": format!("L {}", key % 2), "age": age, "date_joined": joined});
+    let user = json!({other_key: key, "first_name": "Ada", "last_name": format!("L {}", key / 3 % 2), "age": age, "date_joined": joined});
     [pin, geo, user]
 }
 
