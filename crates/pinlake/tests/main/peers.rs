@@ -113,15 +113,15 @@ const PLACES: [&str; 4] = ["Local save in /data/art", "", "/data/Local save in "
 /// The three records of an edge, in the forms that emulators give them.
 fn records(key: usize, edge: &Edge) -> [Value; 3] {
     let (country, category, poster, followers, time, age, joined) = *edge;
-    let (pin_key, other_key) = if key % 3 == 0 { ("ind", "index") } else { ("index", "ind") };
+    let (pin_key, other_key) = if key.is_multiple_of(3) { ("ind", "index") } else { ("index", "ind") };
     let (time, joined) =
-        if key % 2 == 0 { (time.replace('T', " "), joined.replace('T', " ")) } else { (time.into(), joined.into()) };
+        if key.is_multiple_of(2) { (time.replace('T', " "), joined.replace('T', " ")) } else { (time.into(), joined.into()) };
     let mut pin = json!({
         pin_key: key, "unique_id": format!("id-{key}"), "title": TITLES[key % 5], "poster_name": poster,
         "follower_count": followers, "tag_list": TAGS[key % 3], "is_image_or_video": "image", "image_src": IMAGES[key % 3],
         "downloaded": 1, "category": category,
     });
-    if key % 7 != 0 {
+    if !key.is_multiple_of(7) {
         pin["description"] = DESCRIPTIONS[key % 5].into();
         pin["save_location"] = PLACES[key % 4].into();
     }
@@ -153,7 +153,8 @@ fn write_edges(raw: &Path) {
         for (table, record) in records(key, edge).into_iter().enumerate() {
             let line = record.to_string();
             writeln!(objects[table][0], "{line}").unwrap();
-            let again = if key % 2 == 0 { line } else { Value::from(records(key, &later)[table].to_string()).to_string() };
+            let again =
+                if key.is_multiple_of(2) { line } else { Value::from(records(key, &later)[table].to_string()).to_string() };
             writeln!(objects[table][1], "{again}").unwrap();
         }
     }

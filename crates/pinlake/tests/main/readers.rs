@@ -4,7 +4,7 @@
 //! They are Python libraries; `PINLAKE_TEST_PYTHON` names a python that has those of `tests/python/requirements.txt`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use pinlake_emulator::{Acked, Datetimes, EmulateOptions, Kind, Mode, emulate};
@@ -26,28 +26,37 @@ const ORIGIN_COLUMNS: usize = 4;
 const KAFKA_JSON: &str = "application/vnd.kafka.json.v2+json";
 const KAFKA_BINARY: &str = "application/vnd.kafka.binary.v2+json";
 
-/// What `script` of `tests/python` prints as JSON; `None` where there is no python with its libraries.
+/// The python that has the libraries; says so where there is none, and the test is skipped.
+fn python_with_libraries() -> Option<OsString> {
+    let python = std::env::var_os(PYTHON);
+    if python.is_none() {
+        say(&format!("skipped: {PYTHON} names no python that has tests/python/requirements.txt"));
+    }
+    python
+}
+
+#[expect(clippy::print_stderr, reason = "for whoever reads the test's output")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// What `script` of `tests/python` prints as JSON; `None` where there is no python with the libraries.
 pub(crate) async fn python<S: AsRef<OsStr>>(script: &str, args: &[S]) -> Option<Value> {
-    let Some(python) = std::env::var_os(PYTHON) else {
-        println!("skipped: {PYTHON} names no python that has tests/python/requirements.txt");
-        return None;
-    };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
-    let mut command = Command::new(python);
+    let mut command = Command::new(python_with_libraries()?);
     command.arg("-B").arg(script).args(args).kill_on_drop(true);
     let done = command.output().await.unwrap();
     let complaints = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{complaints}");
     if !complaints.is_empty() {
-        println!("{complaints}");
+        say(&complaints);
     }
     Some(serde_json::from_slice(&done.stdout).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reader_sees_the_rows_that_sql_shows() {
-    if std::env::var_os(PYTHON).is_none() {
-        println!("skipped: {PYTHON} names no python that has tests/python/requirements.txt");
+    if python_with_libraries().is_none() {
         return;
     }
     let data = tempfile::tempdir().unwrap();
