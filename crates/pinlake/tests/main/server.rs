@@ -72,9 +72,10 @@ impl Server {
         tokio::time::timeout(START_WAIT, self.child.wait()).await.expect("the server hangs at its end").unwrap()
     }
 
-    /// Kills it as `kill -9` does.
-    pub(crate) async fn kill(mut self) {
-        self.child.kill().await.unwrap();
+    /// Kills it as `kill -9` does; answers whether it still ran.
+    pub(crate) async fn kill(mut self) -> bool {
+        self.child.start_kill().unwrap();
+        self.child.wait().await.unwrap().code().is_none()
     }
 
     /// The JSON answer to a GET.
