@@ -98,7 +98,7 @@ async fn every_command_shows_an_example() {
     let listed = all.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     let names: Vec<&str> = words(listed).iter().filter_map(|line| line.first().copied()).filter(|name| *name != "help").collect();
     let first_words = |name: &&str| name.chars().all(|letter| letter.is_ascii_lowercase());
-    assert!(names.len() >= 16 && names.iter().all(|name| first_words(name)), "{names:?}");
+    assert!(names.len() >= 16 && names.iter().all(first_words), "{names:?}");
     for name in names {
         let help = run(&[name, "--help"]).await.done();
         let example = help.split("Example:\n").nth(1).unwrap_or_else(|| panic!("{name} shows no example: {help}"));
