@@ -21,7 +21,12 @@ usage: cargo xtask STEP [ARGS...]
   deny              licences, bans and sources of the dependencies, if cargo-deny is installed
   clippy [ARGS...]  cargo clippy, warnings are errors; ARGS such as -p pinlake-log narrow it
   test   [ARGS...]  cargo nextest if it is installed, else cargo test; ARGS such as -p pinlake-log narrow it
+  crash  [N]        kill a loaded server N times (300 by default) at starts, in rebuilds, in ends, and look for lost and doubled
+                    records; not part of ci, whose tests kill 30 times
 ";
+
+/// Kills of `cargo xtask crash` unless it says otherwise.
+const KILLS: u64 = 300;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +49,10 @@ fn run(args: &[String]) -> Result<ExitCode> {
         Some("deny") if rest.is_empty() => steps::deny(&root)?,
         Some("clippy") => steps::clippy(&root, rest)?,
         Some("test") => steps::test(&root, rest)?,
+        Some("crash") if rest.len() < 2 => {
+            let kills = rest.first().map_or(Ok(KILLS), |kills| kills.parse());
+            steps::crash(&root, kills.context("give how many kills, such as 'cargo xtask crash 1000'")?)?;
+        }
         Some("help" | "--help" | "-h") => println!("{USAGE}"),
         _ => {
             eprintln!("{USAGE}");

@@ -61,7 +61,7 @@ impl Cleaning {
     /// # Errors
     /// One problem with the SQL's own file: it does not parse, is not row-local, or does not yield the key.
     pub async fn compile(table: &TableSpec, raw: &SchemaRef) -> Result<Cleaning, Problem> {
-        let problem = |message: String| Problem { file: table.clean_path.clone(), line: 0, message };
+        let problem = |message: String| Problem { file: table.clean_path.clone(), line: line_in(&message), message };
         let context = sql::cleaning_context(raw).map_err(|error| problem(error.to_string()))?;
         let plan = plan(&context, &table.clean_sql).await.map_err(problem)?;
         check::row_local(&plan).map_err(problem)?;
@@ -141,6 +141,12 @@ impl Step {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
     }
+}
+
+/// The line that a parser's message ends with, `... at Line: 4, Column: 14`; 0 without one.
+fn line_in(message: &str) -> u64 {
+    let number = message.rsplit_once(" at Line: ").and_then(|(_, place)| place.split(',').next()?.parse().ok());
+    number.unwrap_or(0)
 }
 
 async fn plan(context: &SessionContext, sql: &str) -> Result<LogicalPlan, String> {

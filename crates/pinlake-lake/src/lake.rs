@@ -7,6 +7,7 @@ mod rebuild;
 mod system;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
 use pinlake_core::pipeline::{Pipeline, Question};
@@ -31,6 +32,8 @@ const TABLES_DIR: &str = "tables";
 const QUARANTINE_DIR: &str = "quarantine";
 /// Folder of the archive's manifest.
 const MANIFEST_DIR: &str = "archive_manifest";
+/// How long an end waits for archive and tables to take what is acknowledged.
+const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 /// Queries that run at once; the next ones wait.
 const QUERIES_AT_ONCE: usize = 4;
 /// Queries that may wait or run; more are refused.
@@ -240,13 +243,27 @@ impl Lake {
         Ok(entries.into_iter().find(|entry| entry.of == *of && entry.first <= offset && offset < entry.next))
     }
 
-    /// Commits what is pending and ends, tables before the archive.
+    /// Commits everything that is acknowledged and ends, tables before the archive. Records that a table or the archive is too
+    /// far behind to take in [`CATCH_UP_MAX`] stay in the log, and come in after a restart.
     pub async fn stop(&self) -> Result<()> {
+        match tokio::time::timeout(CATCH_UP_MAX, self.catch_up()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "ending with records that only the log holds"),
+            Err(_) => tracing::warn!("ending with records that only the log holds: they come in after a restart"),
+        }
         let mut done = Ok(());
         for table in &self.tables {
             done = done.and(table.stop().await);
         }
         done.and(self.archive.stop().await)
+    }
+
+    /// Flushes archive and tables side by side, each as far as it gets.
+    async fn catch_up(&self) -> Result<()> {
+        let ends = self.ends(None).await?;
+        let tables = futures::future::join_all(self.tables.iter().map(|table| table.flush(ends.clone())));
+        let (archive, tables) = futures::join!(self.archive.flush(ends.clone()), tables);
+        tables.into_iter().try_for_each(|done| done.map(drop)).and(archive.map(drop))
     }
 }
 

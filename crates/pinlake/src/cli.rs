@@ -72,7 +72,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// The running server
-    #[arg(long, value_name = "URL", default_value = SERVER, env = "PINLAKE_SERVER")]
+    #[arg(long, value_name = "URL", default_value = SERVER, env = "PINLAKE_SERVER", global = true)]
     pub(crate) server: String,
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::pipeline::units::{Bytes, Span};
 use serde::Deserialize;
@@ -114,63 +114,129 @@ impl Config {
 }
 
 /// Reads the configuration: defaults, then `file`, then the environment.
+///
+/// # Errors
+/// Every problem on a line of its own, with file and line or the variable's name.
 pub(crate) fn load(file: Option<&Path>) -> Result<Config> {
-    let merged = merged(file, std::env::vars())?;
-    serde_json::from_value(merged).map_err(|error| anyhow!("the configuration is wrong: {error}"))
+    serde_json::from_value(merged(file)?).map_err(|error| anyhow!("the configuration is wrong: {error}"))
 }
 
-/// The merged configuration as values.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the configuration file")]
-pub(crate) fn merged(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Value> {
-    let mut values: Value = serde_saphyr::from_str(DEFAULTS).expect("the defaults are YAML");
+/// The merged configuration as values; errors as with [`load`].
+pub(crate) fn merged(file: Option<&Path>) -> Result<Value> {
+    let defaults: Value = serde_saphyr::from_str(DEFAULTS).expect("the defaults are YAML");
+    let mut overrides = Vec::new();
     if let Some(file) = file {
-        let text = std::fs::read_to_string(file).with_context(|| format!("reading configuration '{}'", file.display()))?;
-        let theirs: Value = serde_saphyr::from_str(&text).map_err(|error| anyhow!("{}: {error}", file.display()))?;
-        overlay(&mut values, theirs, "").map_err(|problem| anyhow!("{}: {problem}", file.display()))?;
+        let file_shown = file.display();
+        let text = read(file).with_context(|| format!("reading configuration '{file_shown}'"))?;
+        let values: Value = serde_saphyr::from_str(&text).map_err(|error| {
+            let line = error.location().map_or(0, |location| location.line());
+            anyhow!("{file_shown}:{line}: {}", error.without_snippet())
+        })?;
+        collect(&defaults, values, &mut Vec::new(), &mut |path, value| {
+            overrides.push(Override { place: format!("{file_shown}:{}", line_of(&text, &path)), path, value });
+        });
     }
-    for (name, value) in environment.filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_lowercase(), value))) {
-        set_by_name(&mut values, &name, value);
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    for (name, value) in variables {
+        let path = name.strip_prefix(PREFIX).and_then(|option| path_of(&defaults, &option.to_lowercase()));
+        if let Some(path) = path {
+            let value = typed(at(&defaults, &path), value);
+            overrides.push(Override { place: name, path, value });
+        }
     }
-    Ok(values)
+    apply(&defaults, overrides)
 }
 
-/// Puts `theirs` over `ours`; keys that are not there already are unknown.
-fn overlay(ours: &mut Value, theirs: Value, path: &str) -> Result<(), String> {
+/// A setting that somebody gives.
+struct Override {
+    /// File and line, or the variable.
+    place: String,
+    path: Vec<String>,
+    value: Value,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the configuration file")]
+fn read(file: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(file)
+}
+
+/// Puts the overrides over the defaults. Each is also tried alone, so that a wrong one is known by its place.
+fn apply(defaults: &Value, overrides: Vec<Override>) -> Result<Value> {
+    let mut merged = defaults.clone();
+    let mut problems = Vec::new();
+    for Override { place, path, value } in overrides {
+        let name = path.join(".");
+        let mut alone = defaults.clone();
+        if !set(&mut alone, &path, value.clone()) {
+            let beside = at(defaults, &path[..path.len() - 1]).and_then(Value::as_object);
+            let known: Vec<&str> = beside.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+            problems.push(format!("{place}: unknown key '{name}': there are {}", known.join(", ")));
+        } else if let Err(error) = serde_json::from_value::<Config>(alone) {
+            problems.push(format!("{place}: {name}: {error}"));
+        } else {
+            set(&mut merged, &path, value);
+        }
+    }
+    if problems.is_empty() { Ok(merged) } else { bail!(problems.join("\n")) }
+}
+
+/// Tells `found` of each setting in `theirs`: what is no mapping in `ours`.
+fn collect(ours: &Value, theirs: Value, path: &mut Vec<String>, found: &mut impl FnMut(Vec<String>, Value)) {
     match (ours, theirs) {
+        (Value::Object(_), Value::Null) => {}
         (Value::Object(ours), Value::Object(theirs)) => {
             for (key, value) in theirs {
-                let path = format!("{path}{key}");
-                let Some(place) = ours.get_mut(&key) else {
-                    let known: Vec<&str> = ours.keys().map(String::as_str).collect();
-                    return Err(format!("unknown key '{path}': there are {}", known.join(", ")));
-                };
-                overlay(place, value, &format!("{path}."))?;
+                path.push(key.clone());
+                collect(ours.get(&key).unwrap_or(&Value::Null), value, path, found);
+                path.pop();
             }
-            Ok(())
         }
-        (Value::Object(_), Value::Null) => Ok(()),
-        (ours, theirs) => {
-            *ours = theirs;
-            Ok(())
-        }
+        (_, value) => found(path.clone(), value),
     }
 }
 
-/// Sets the option whose path, joined by `_`, is `name`. Variables that name no option are somebody else's.
-fn set_by_name(values: &mut Value, name: &str, value: String) {
-    let Value::Object(options) = values else { return };
-    let nested = |options: &Map<String, Value>| {
-        let inside = |key: &&String| name.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with('_'));
-        options.keys().find(inside).cloned()
-    };
-    if let Some(place) = options.get_mut(name) {
-        // Numbers and booleans keep their type where the text is one.
-        *place = serde_json::from_str(&value)
-            .ok()
-            .filter(|parsed: &Value| !place.is_string() && !parsed.is_object())
-            .unwrap_or(Value::String(value));
-    } else if let Some(key) = nested(options) {
-        let rest = name[key.len() + 1..].to_owned();
-        set_by_name(options.get_mut(&key).expect("the key was just found"), &rest, value);
+fn at<'a>(values: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(values, |inner, key| inner.get(key))
+}
+
+/// Sets an option that is there; answers whether it is.
+fn set(values: &mut Value, path: &[String], value: Value) -> bool {
+    let place = path.iter().try_fold(values, |inner, key| inner.get_mut(key));
+    place.map(|place| *place = value).is_some()
+}
+
+/// The option whose path, joined by `_`, is `name`. Variables that name no option are somebody else's.
+fn path_of(values: &Value, name: &str) -> Option<Vec<String>> {
+    let options = values.as_object()?;
+    if options.contains_key(name) {
+        return Some(vec![name.to_owned()]);
     }
+    options.iter().find_map(|(key, inner)| {
+        let rest = path_of(inner, name.strip_prefix(key.as_str())?.strip_prefix('_')?)?;
+        Some(std::iter::once(key.clone()).chain(rest).collect())
+    })
+}
+
+/// A variable's value: numbers and booleans where the default is one, else text.
+fn typed(default: Option<&Value>, value: String) -> Value {
+    let parsed = serde_json::from_str(&value).ok();
+    parsed.filter(|parsed: &Value| !default.is_some_and(Value::is_string) && !parsed.is_object()).unwrap_or(Value::String(value))
+}
+
+/// The line of a key, or of the closest mapping around it that begins a line.
+fn line_of(text: &str, path: &[String]) -> usize {
+    let mut open: Vec<(usize, &str)> = Vec::new();
+    let mut closest = (0, 1);
+    for (number, line) in (1..).zip(text.lines()) {
+        let content = line.trim_start();
+        let indent = line.len() - content.len();
+        let Some((key, _)) = content.split_once(':').filter(|_| !content.starts_with('#')) else { continue };
+        open.retain(|(outer, _)| *outer < indent);
+        open.push((indent, key.trim().trim_matches(['"', '\''])));
+        let leads = open.len() <= path.len() && open.iter().zip(path).all(|((_, key), wanted)| key == wanted);
+        if leads && open.len() > closest.0 {
+            closest = (open.len(), number);
+        }
+    }
+    closest.1
 }

@@ -1,8 +1,7 @@
 //! What people see: lines, ticks, errors and progress bars. The only place that writes to the terminal.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where printing belongs")]
 
 use std::fmt::Display;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,12 +14,18 @@ const REDRAW: Duration = Duration::from_millis(100);
 
 /// Prints a line of the command's own output.
 pub(crate) fn line(text: impl Display) {
-    println!("{text}");
+    // A reader that went away, such as `head`, must not end the work: a server that is ending still has to commit.
+    let _ = write_line(text);
+}
+
+/// Prints a line; an error says that nobody reads any more.
+pub(crate) fn write_line(text: impl Display) -> std::io::Result<()> {
+    writeln!(std::io::stdout().lock(), "{text}")
 }
 
 /// Prints the reason why the command failed, with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
 }
 
 /// The columns and rows of an answer in the API's form as a grid.

@@ -482,7 +482,7 @@ async fn what_is_not_one_select_from_raw_is_refused() {
         ],
         expect![[r#"
             SELEC ind FROM raw
-              clean/t.sql: SQL error: ParserError("Expected: an SQL statement, found: SELEC at Line: 1, Column: 1")
+              clean/t.sql:1: SQL error: ParserError("Expected: an SQL statement, found: SELEC at Line: 1, Column: 1")
 
               clean/t.sql: Error during planning: No SQL statements were provided in the query string
             SELECT ind FROM raw; SELECT ind FROM raw

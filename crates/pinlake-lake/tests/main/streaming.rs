@@ -33,6 +33,19 @@ async fn rows_are_visible_at_once_after_a_flush_after_a_restart_and_after_rebuil
 }
 
 #[tokio::test]
+async fn an_end_commits_all_that_is_acknowledged() {
+    let world = World::new(things());
+    let lake = world.start().await;
+    // So new that neither table nor archive have looked for it.
+    let of = world.topic("a.things", 1).await.partition(0);
+    world.append_values(&of, &[r#"{"k":1}"#, r#"{"k":2}"#]).await;
+    lake.stop().await.unwrap();
+    assert_eq!(world.names("topics").await.len(), 1, "the archive has its object");
+    let lake = world.start().await;
+    assert_eq!(lake.status()[0].committed[&of].position.0, 2, "the table has its rows");
+}
+
+#[tokio::test]
 async fn an_object_past_the_manifest_is_adopted_if_it_is_the_logs() {
     for (content, adopted) in [("{\"k\":1}\n{\"k\":2}\n", true), ("{\"k\":1}\n{\"k\":9}\n", false)] {
         let world = World::new(things());

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Runs the command.
 pub(crate) fn run(args: &ConfigArgs) -> Result<()> {
     config::load(args.config.as_deref())?;
-    let mut values = config::merged(args.config.as_deref(), std::env::vars())?;
+    let mut values = config::merged(args.config.as_deref())?;
     mask(&mut values);
     terminal::line(serde_saphyr::to_string(&values)?.trim_end());
     Ok(())

@@ -75,7 +75,9 @@ async fn tail(client: &Client, topic: &str, partition: u32, mut from: u64, limit
         let path = format!("/api/v1/topics/{topic}/records?partition={partition}&offset={from}&limit={limit}&wait_ms={wait}");
         let answer = client.get(&path).await?;
         for record in answer.get("records").and_then(Value::as_array).into_iter().flatten() {
-            terminal::line(record);
+            if terminal::write_line(record).is_err() {
+                return Ok(());
+            }
         }
         from = answer.get("next_offset").and_then(Value::as_u64).unwrap_or(from);
         if !follow {

@@ -1,5 +1,5 @@
-//! `kill -9` under load, over and over: every acknowledged record is in the log, the archive holds each record once, each key
-//! is in its table once, and the ledger closes.
+//! `kill -9` over and over, under load, at starts, in rebuilds and in ends: every acknowledged record is in the log where its door
+//! said, the archive holds each record once, each key is in its table once, everything is committed, and the ledger closes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,27 +7,125 @@ use std::time::Duration;
 
 use pinlake_emulator::{Acked, EmulateOptions, Mode, Place, emulate};
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use crate::server::Server;
+use crate::server::{Server, spawn};
 
 /// Kills of one run; `PINLAKE_CRASH_KILLS` asks for more.
 const KILLS: u64 = 30;
 /// The posts of the load: more than the run can send.
 const POSTS: u64 = 1_000_000;
+/// Posts a second: enough that kills meet requests and commits under way, few enough that looking through the whole log at
+/// the end stays quick.
+const RATE: f64 = 400.0;
+/// Records of an archive object at most, so that there are many.
+const ARCHIVE_FLUSH: u64 = 50;
 
-/// Moments that differ from kill to kill and are the same in every run: 20 ms up to about 0.7 s.
-fn moment(kill: u64) -> Duration {
-    Duration::from_millis(20 + kill.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 700)
+/// A number below `bound` that differs from kill to kill and is the same in every run.
+fn seeded(kill: u64, bound: u64) -> u64 {
+    // The golden ratio's multiples spread over the whole range; the high half is the evenly spread one.
+    (kill.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % bound
+}
+
+/// What the server is doing when it is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum During {
+    /// Taking posts.
+    Load,
+    /// Starting, before it listens.
+    Start,
+    /// Rebuilding all tables.
+    Rebuild,
+    /// Ending, after a SIGTERM.
+    End,
+}
+
+impl During {
+    fn of(kill: u64) -> During {
+        match kill % 5 {
+            0 | 1 => During::Load,
+            2 => During::Start,
+            3 => During::Rebuild,
+            _ => During::End,
+        }
+    }
+}
+
+/// The server of the run: always at the same address, so that the load finds it again.
+struct World {
+    data: std::path::PathBuf,
+    address: String,
+    config: String,
+}
+
+impl World {
+    async fn start(&self) -> Server {
+        Server::start_with(&self.data, &self.address, &["--config", &self.config]).await
+    }
+
+    /// Kills `server` at this kill's moment and starts the next one; answers too whether the kill met what it was meant for.
+    async fn kill(&self, kill: u64, server: Server) -> (Server, bool) {
+        // A moment is the point of the test, not a wait for something.
+        let moment = |most| tokio::time::sleep(Duration::from_millis(seeded(kill, most)));
+        // Some load comes through between any two kills.
+        tokio::time::sleep(Duration::from_millis(20 + seeded(kill + 7, 300))).await;
+        let met = match During::of(kill) {
+            During::Load => {
+                moment(400).await;
+                server.kill().await
+            }
+            During::Start => {
+                server.kill().await;
+                let mut starting = spawn(&self.data, &self.address, &["--config", &self.config]);
+                moment(300).await;
+                starting.start_kill().unwrap();
+                let shown = starting.wait_with_output().await.unwrap().stdout;
+                !String::from_utf8(shown).unwrap().contains("Pinlake listens")
+            }
+            During::Rebuild => {
+                let rebuild = reqwest::Client::new().post(format!("{}/api/v1/tables/all/rebuild", server.url)).json(&json!({}));
+                let asked = tokio::spawn(rebuild.send());
+                moment(300).await;
+                server.kill().await;
+                asked.await.unwrap().is_err()
+            }
+            During::End => {
+                server.terminate().await;
+                moment(100).await;
+                server.kill().await
+            }
+        };
+        (self.start().await, met)
+    }
+}
+
+/// The built-in pipeline with an archive of small objects and tables that commit often, each at a pace of its own.
+async fn busy_config(place: &Path) -> String {
+    let folder = place.join("pipeline");
+    let init = Command::new(env!("CARGO_BIN_EXE_pinlake")).arg("init").arg(&folder).output().await.unwrap();
+    assert!(init.status.success());
+    let path = folder.join("pipeline.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("flush: { records: 10000,") && text.contains("    clean: clean/pin.sql\n"), "{text}");
+    let text = text.replace("flush: { records: 10000,", &format!("flush: {{ records: {ARCHIVE_FLUSH},"));
+    let often = |table: &str, records: u64, age: &str| {
+        format!("    clean: clean/{table}.sql\n    commit: {{ records: {records}, bytes: 1MiB, age: {age} }}\n")
+    };
+    let text = text.replace("    clean: clean/pin.sql\n", &often("pin", 40, "1s"));
+    let text = text.replace("    clean: clean/geo.sql\n", &often("geo", 300, "1s"));
+    std::fs::write(&path, text).unwrap();
+    folder.join("pinlake.yml").to_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
-    let kills = std::env::var("PINLAKE_CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
-    let data = tempfile::tempdir().unwrap();
+    let kills = std::env::var("PINLAKE_CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let place = tempfile::tempdir().unwrap();
     // Below the ports that the system hands to clients, so that no retrying client takes it while the server is down.
     let address = format!("127.0.0.1:{}", 21_000 + std::process::id() % 9_000);
-    let mut server = Server::start(data.path(), &address).await;
+    let world = World { data: place.path().join("data"), address, config: busy_config(place.path()).await };
+    let mut server = world.start().await;
     let (sender, mut receiver) = mpsc::channel(1024);
     let gather = tokio::spawn(async move {
         let mut acked = Vec::new();
@@ -39,6 +137,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
     let options = EmulateOptions {
         mode: Mode::Both,
         count: Some(POSTS),
+        rate: Some(RATE),
         seed: 7,
         records_a_request: 5,
         retries_max: 1000,
@@ -47,21 +146,26 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
     };
     let stop = options.stop.clone();
     let load = tokio::spawn(async move { emulate(&options, &|_, _| {}).await });
+    let mut met = BTreeMap::<During, Vec<bool>>::new();
     for kill in 0..kills {
-        // The moment of the kill is the point of the test, not a wait for something.
-        tokio::time::sleep(moment(kill)).await;
-        server.kill().await;
-        server = Server::start(data.path(), &address).await;
+        let (next, meets) = world.kill(kill, server).await;
+        server = next;
+        met.entry(During::of(kill)).or_default().push(meets);
     }
     stop.cancel();
     load.await.unwrap().unwrap();
     let acked = gather.await.unwrap();
-    assert!(acked.len() > 1000, "the load got through: {} records", acked.len());
+    let share = |(during, met): (&During, &Vec<bool>)| {
+        format!("{} of {} during {during:?}", met.iter().filter(|met| **met).count(), met.len())
+    };
+    println!("{} records acknowledged; kills: {}", acked.len(), met.iter().map(share).collect::<Vec<_>>().join(", "));
+    assert!(acked.len() as u64 > 20 * kills, "the load got through: {} records", acked.len());
     server.post("/api/v1/flush", json!({})).await;
     let log = read_log(&server).await;
     check_acknowledged(&acked, &log);
-    check_archive(data.path(), &log);
+    check_archive(&world.data, &log);
     check_tables(&server, &acked).await;
+    check_positions(&server, &log).await;
     let ledger = server.get("/api/v1/ledger?deep=true").await;
     assert_eq!(ledger["closed"], true, "{ledger:#}");
 }
@@ -93,23 +197,53 @@ async fn read_log(server: &Server) -> Log {
     log
 }
 
+/// Both doors say where a record is; it is there, and no other was said to be.
 fn check_acknowledged(acked: &[Acked], log: &Log) {
+    let mut places = BTreeSet::new();
     for one in acked {
-        let values = &log[&(one.topic.to_string(), u64::from(one.partition))];
-        if let Place::Offset(offset) = &one.place {
-            let value: Value = serde_json::from_str(&values[usize::try_from(*offset).unwrap()]).unwrap();
-            let key = value.get("index").or_else(|| value.get("ind")).and_then(Value::as_i64);
-            assert_eq!(key, one.key, "{} at {offset} is the record that was acknowledged there", one.topic);
-        }
+        let (partition, offset) = match &one.place {
+            Place::Offset(offset) => (one.partition, u64::try_from(*offset).unwrap()),
+            Place::SequenceNumber(number) => shard_and_offset(number),
+        };
+        assert_eq!(partition, one.partition, "the sequence number names the shard that the answer names");
+        assert!(places.insert((&one.topic, partition, offset)), "{}/{partition} at {offset} is acknowledged once", one.topic);
+        let values = &log[&(one.topic.to_string(), u64::from(partition))];
+        let found = values.get(usize::try_from(offset).unwrap());
+        let found = found.unwrap_or_else(|| panic!("{}/{partition} holds {} records, not {offset}", one.topic, values.len()));
+        let value: Value = serde_json::from_str(found).unwrap();
+        let key = value.get("index").or_else(|| value.get("ind")).and_then(Value::as_i64);
+        assert_eq!(key, one.key, "{}/{partition} at {offset} is the record that was acknowledged there", one.topic);
     }
+    let through = |kinesis: bool| acked.iter().filter(|one| matches!(one.place, Place::SequenceNumber(_)) == kinesis).count();
+    assert!(through(true) > 0 && through(false) > 0, "both doors took records");
+}
+
+/// What a sequence number says: of its 47 hexadecimal digits, 16 from the 12th on are the offset and 8 before the last the shard.
+fn shard_and_offset(number: &str) -> (u32, u64) {
+    let mut digits: Vec<u32> = number.chars().map(|digit| digit.to_digit(10).unwrap()).collect();
+    let mut hexadecimal = Vec::new();
+    while digits.iter().any(|digit| *digit != 0) {
+        let mut rest = 0;
+        for digit in &mut digits {
+            let value = rest * 10 + *digit;
+            (*digit, rest) = (value / 16, value % 16);
+        }
+        hexadecimal.push(char::from_digit(rest, 16).unwrap());
+    }
+    let hexadecimal: String = hexadecimal.into_iter().rev().collect();
+    assert_eq!(hexadecimal.len(), 47, "{number} is {hexadecimal}");
+    let shard = u32::from_str_radix(&hexadecimal[38..46], 16).unwrap();
+    (shard, u64::from_str_radix(&hexadecimal[11..27], 16).unwrap())
 }
 
 fn check_archive(data: &Path, log: &Log) {
+    let mut count = 0;
     for ((topic, partition), values) in log {
         let folder = data.join(format!("lake/topics/{topic}/partition={partition}"));
         let mut objects: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         objects.retain(|path| path.extension().is_some_and(|end| end == "json"));
         objects.sort();
+        count += objects.len();
         let mut next = 0;
         for object in objects {
             let name = object.file_name().unwrap().to_str().unwrap().to_owned();
@@ -121,6 +255,11 @@ fn check_archive(data: &Path, log: &Log) {
         }
         assert_eq!(next, values.len(), "the archive of {topic} is whole");
     }
+    let records: usize = log.values().map(Vec::len).sum();
+    assert!(
+        count * usize::try_from(ARCHIVE_FLUSH).unwrap() >= records,
+        "{records} records are in small objects, {count} of them"
+    );
 }
 
 async fn check_tables(server: &Server, acked: &[Acked]) {
@@ -134,4 +273,24 @@ async fn check_tables(server: &Server, acked: &[Acked]) {
             assert!(distinct.contains(&one.key.unwrap()), "{table} holds the acknowledged key {:?}", one.key);
         }
     }
+}
+
+/// Tables and archive have committed the whole log.
+async fn check_positions(server: &Server, log: &Log) {
+    let ledger = server.get("/api/v1/ledger").await;
+    let mut seen = BTreeSet::new();
+    for table in ledger["tables"].as_array().unwrap() {
+        let name = table["table"].as_str().unwrap();
+        let detail = server.get(&format!("/api/v1/tables/{name}")).await;
+        for line in table["partitions"].as_array().unwrap() {
+            let of = (line["topic"].as_str().unwrap().to_owned(), line["partition"].as_u64().unwrap());
+            let end = log[&of].len() as u64;
+            assert_eq!(line["log"], json!({"start": 0, "end": end}), "{line:#}");
+            assert_eq!((&line["position"], &line["archived"]), (&json!(end), &json!(end)), "{name}: {line:#}");
+            let position = json!({"topic": of.0, "partition": of.1, "position": end});
+            assert!(detail["positions"].as_array().unwrap().contains(&position), "{position} is in {detail:#}");
+            seen.insert(of);
+        }
+    }
+    assert!(seen.iter().eq(log.keys()), "every partition is accounted for: {seen:?}");
 }

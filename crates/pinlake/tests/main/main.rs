@@ -4,6 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the files that the server wrote")]
 
+mod commands;
 mod crash;
 mod demo;
+mod hostile;
+mod peers;
+mod readers;
+mod real_records;
 mod server;
+mod shutdown;

@@ -1,11 +1,15 @@
 //! A server in a process of its own, which dies with the test.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+
+/// How long a server may take until it listens: far more than it ever needs, so that a hang has a name.
+const START_WAIT: Duration = Duration::from_secs(120);
 
 /// A running `pinlake serve`.
 pub(crate) struct Server {
@@ -14,32 +18,64 @@ pub(crate) struct Server {
     pub(crate) url: String,
 }
 
+/// The process of a server that may not listen yet; `args` are further arguments of `pinlake serve`.
+pub(crate) fn spawn(data: &Path, listen: &str, args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_pinlake"))
+        .args(["serve", "--data-dir"])
+        .arg(data)
+        .args(args)
+        .env("PINLAKE_HTTP_LISTEN", listen)
+        .env("RUST_LOG", "warn,buoyant_kernel=off,delta_kernel=off,deltalake_core=off")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
 impl Server {
     /// Starts it on `data`; `listen` is an address, port 0 for any.
     pub(crate) async fn start(data: &Path, listen: &str) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pinlake"))
-            .args(["serve", "--data-dir"])
-            .arg(data)
-            .env("PINLAKE_HTTP_LISTEN", listen)
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if let Some(rest) = line.strip_prefix("Pinlake listens on ") {
-                let url = rest.split(' ').next().unwrap().to_owned();
-                return Server { child, url };
-            }
-        }
-        panic!("the server ended before it listened: {:?}", child.wait().await);
+        Self::start_with(data, listen, &[]).await
     }
 
-    /// Kills it as `kill -9` does.
-    pub(crate) async fn kill(mut self) {
-        self.child.kill().await.unwrap();
+    /// Starts it with further arguments.
+    pub(crate) async fn start_with(data: &Path, listen: &str, args: &[&str]) -> Server {
+        let mut child = spawn(data, listen, args);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut shown = Vec::new();
+        let listens = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if let Some(rest) = line.strip_prefix("Pinlake listens on ") {
+                    return Some(rest.split(' ').next().unwrap().to_owned());
+                }
+                shown.push(line);
+            }
+            None
+        };
+        match tokio::time::timeout(START_WAIT, listens).await {
+            Ok(Some(url)) => Server { child, url },
+            Ok(None) => panic!("the server ended before it listened: {:?}, after {shown:?}", child.wait().await),
+            Err(_) => panic!("the server hangs at its start: it does not listen after {START_WAIT:?}, only {shown:?}"),
+        }
+    }
+
+    /// Asks it to end, as `kill -TERM` does.
+    pub(crate) async fn terminate(&self) {
+        let id = self.child.id().expect("the server runs").to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(asked.success(), "the server runs");
+    }
+
+    /// How it ended.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        tokio::time::timeout(START_WAIT, self.child.wait()).await.expect("the server hangs at its end").unwrap()
+    }
+
+    /// Kills it as `kill -9` does; answers whether it still ran.
+    pub(crate) async fn kill(mut self) -> bool {
+        self.child.start_kill().unwrap();
+        self.child.wait().await.unwrap().code().is_none()
     }
 
     /// The JSON answer to a GET.

@@ -1,0 +1,394 @@
+//! The commands, each as a user types it: what it prints, what it says when it can't, and its exit status.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+use crate::server::Server;
+
+/// What a command did.
+struct Ran {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    /// Its output, if it did its work.
+    #[track_caller]
+    fn done(self) -> String {
+        assert_eq!(self.status, Some(0), "{}\n{}", self.out, self.err);
+        self.out
+    }
+
+    /// Its reason, if its work failed.
+    #[track_caller]
+    fn failed(self) -> String {
+        assert_eq!(self.status, Some(1), "{}\n{}", self.out, self.err);
+        assert!(self.err.starts_with("error: "), "{}", self.err);
+        self.err
+    }
+}
+
+/// Commands with the same surroundings.
+#[derive(Default)]
+struct Shell {
+    variables: Vec<(&'static str, String)>,
+    input: &'static str,
+}
+
+impl Shell {
+    /// Commands for a running server.
+    fn at(server: &Server) -> Shell {
+        Shell::with("PINLAKE_SERVER", &server.url)
+    }
+
+    fn with(name: &'static str, value: &str) -> Shell {
+        Shell { variables: vec![(name, value.to_owned())], ..Shell::default() }
+    }
+
+    fn typing(mut self, input: &'static str) -> Shell {
+        self.input = input;
+        self
+    }
+
+    async fn run(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinlake"));
+        command.args(args).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let mut typed = child.stdin.take().unwrap();
+        // A command that reads no input may be gone already.
+        let _ = typed.write_all(self.input.as_bytes()).await;
+        drop(typed);
+        let ran = child.wait_with_output().await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { status: ran.status.code(), out: text(ran.stdout), err: text(ran.stderr) }
+    }
+}
+
+/// A command without surroundings.
+async fn run(args: &[&str]) -> Ran {
+    Shell::default().run(args).await
+}
+
+/// A server with 60 posts, some of them twice, through both doors.
+async fn server_with_posts(data: &Path) -> Server {
+    let server = Server::start(data, "127.0.0.1:0").await;
+    let sent = run(&["emulate", "--to", &server.url, "--mode", "both", "--count", "60", "--seed", "1"]).await.done();
+    assert!(sent.starts_with("60 posts, 180 records in 180 requests (0 tried again)"), "{sent}");
+    server
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The words of each line, without the columns' widths.
+fn words(text: &str) -> Vec<Vec<&str>> {
+    text.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[tokio::test]
+async fn every_command_shows_an_example() {
+    let all = run(&["--help"]).await.done();
+    let listed = all.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let names: Vec<&str> = words(listed).iter().filter_map(|line| line.first().copied()).filter(|name| *name != "help").collect();
+    let first_words = |name: &&str| name.chars().all(|letter| letter.is_ascii_lowercase());
+    assert!(names.len() >= 16 && names.iter().all(first_words), "{names:?}");
+    for name in names {
+        let help = run(&[name, "--help"]).await.done();
+        let example = help.split("Example:\n").nth(1).unwrap_or_else(|| panic!("{name} shows no example: {help}"));
+        assert!(example.contains(&format!("pinlake {name}")), "{example}");
+    }
+}
+
+#[tokio::test]
+async fn topics_are_created_written_read_and_deleted() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), "127.0.0.1:0").await;
+    let shell = Shell::at(&server);
+    assert_eq!(
+        shell.run(&["topics", "create", "my.notes", "--partitions", "2"]).await.done(),
+        "created my.notes with 2 partitions\n"
+    );
+    let again = shell.run(&["topics", "create", "my.notes"]).await.failed();
+    assert!(again.contains("'my.notes' exists"), "{again}");
+    let three = "{\"n\":1}\n\n{\"n\":2}\n{\"n\":3}\n";
+    assert_eq!(Shell::at(&server).typing(three).run(&["topics", "produce", "my.notes"]).await.done(), "3 records\n");
+    let torn = Shell::at(&server).typing("{\"n\":").run(&["topics", "produce", "my.notes"]).await.failed();
+    assert!(torn.contains("not JSON: {\"n\":"), "{torn}");
+    let described = json_of(&shell.run(&["topics", "describe", "my.notes"]).await.done());
+    assert_eq!((&described["partitions"], &described["records"]), (&json!(2), &json!(3)), "{described}");
+    let listed = shell.run(&["topics", "list"]).await.done();
+    assert!(words(&listed).contains(&vec!["my.notes", "2", "3"]), "{listed}");
+    let mut values = Vec::new();
+    for partition in ["0", "1"] {
+        let tail = shell.run(&["topics", "tail", "my.notes", "--partition", partition]).await.done();
+        values.extend(tail.lines().map(|line| json_of(line)["value"].as_str().unwrap().to_owned()));
+    }
+    values.sort();
+    assert_eq!(values, [r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#]);
+    let none = shell.run(&["topics", "tail", "my.notes", "--partition", "2"]).await.failed();
+    assert!(none.contains("partition"), "{none}");
+    assert_eq!(shell.run(&["topics", "delete", "my.notes"]).await.done(), "deleted my.notes\n");
+    let gone = shell.run(&["topics", "describe", "my.notes"]).await.failed();
+    assert!(gone.contains("topic 'my.notes' does not exist"), "{gone}");
+    shell.run(&["topics", "create", "x.pin"]).await.done();
+    let followed = shell.run(&["topics", "delete", "x.pin"]).await.failed();
+    assert!(followed.contains("feeds a table of the pipeline"), "{followed}");
+}
+
+#[tokio::test]
+async fn tail_reads_from_the_end_or_an_offset_and_ends_with_its_reader() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), "127.0.0.1:0").await;
+    let shell = Shell::at(&server);
+    shell.run(&["topics", "create", "my.notes"]).await.done();
+    Shell::at(&server).typing("1\n2\n3\n4\n").run(&["topics", "produce", "my.notes"]).await.done();
+    let offsets = |tail: String| tail.lines().map(|line| json_of(line)["offset"].as_i64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(offsets(shell.run(&["topics", "tail", "my.notes", "--limit", "2"]).await.done()), [2, 3]);
+    assert_eq!(offsets(shell.run(&["topics", "tail", "my.notes", "--offset", "1", "--limit", "2"]).await.done()), [1, 2]);
+    let mut follow = Command::new(env!("CARGO_BIN_EXE_pinlake"));
+    follow.args(["topics", "tail", "my.notes", "--limit", "1", "--follow", "--server", &server.url]);
+    let mut follow = follow.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    assert_eq!(offsets(lines.next_line().await.unwrap().unwrap()), [3]);
+    Shell::at(&server).typing("5\n").run(&["topics", "produce", "my.notes"]).await.done();
+    assert_eq!(offsets(lines.next_line().await.unwrap().unwrap()), [4], "it goes on as records come in");
+    drop(lines);
+    Shell::at(&server).typing("6\n").run(&["topics", "produce", "my.notes"]).await.done();
+    assert_eq!(follow.wait().await.unwrap().code(), Some(0), "the reader's end is no failure");
+}
+
+#[tokio::test]
+async fn queries_and_questions_answer_in_three_formats() {
+    let data = tempfile::tempdir().unwrap();
+    let server = server_with_posts(data.path()).await;
+    let shell = Shell::at(&server);
+    let sql = "SELECT count(*) AS posts, 'a,b' AS \"x y\" FROM geo";
+    let table = shell.run(&["query", sql]).await.done();
+    assert_eq!(words(&table)[..2], [vec!["posts", "x", "y"], vec!["54", "a,b"]], "{table}");
+    assert!(table.lines().last().unwrap().starts_with("1 rows in "), "{table}");
+    let answer = json_of(&shell.run(&["query", sql, "--format", "json"]).await.done());
+    assert_eq!(answer["rows"], json!([[54, "a,b"]]), "{answer}");
+    assert_eq!(answer["row_count"], 1);
+    assert_eq!(shell.run(&["query", sql, "--format", "csv"]).await.done(), "posts,x y\n54,\"a,b\"\n");
+    for (wrong, reason) in
+        [("SELECT nothing FROM pin", "nothing"), ("SELECT 1 FROM nowhere", "nowhere"), ("DELETE FROM pin", "not supported")]
+    {
+        let failed = shell.run(&["query", wrong]).await.failed();
+        assert!(failed.contains(reason) && failed.contains("400"), "{wrong}: {failed}");
+    }
+    let listed = shell.run(&["questions"]).await.done();
+    let names: Vec<&str> = words(&listed).iter().map(|line| line[0]).collect();
+    assert_eq!(names.len(), 10, "{listed}");
+    for name in names {
+        let answer = json_of(&shell.run(&["questions", name, "--format", "json"]).await.done());
+        let shown = shell.run(&["questions", name]).await.done();
+        assert_eq!(shown.lines().count() as u64, answer["row_count"].as_u64().unwrap() + 2, "{name} shows each row: {shown}");
+        let csv = shell.run(&["questions", name, "--format", "csv"]).await.done();
+        assert_eq!(csv.lines().count() as u64, answer["row_count"].as_u64().unwrap() + 1, "{name}: {csv}");
+    }
+    let unknown = shell.run(&["questions", "why"]).await.failed();
+    assert!(unknown.contains("question 'why' does not exist"), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_rebuild_and_the_proof_account_for_every_record() {
+    let data = tempfile::tempdir().unwrap();
+    let server = server_with_posts(data.path()).await;
+    let shell = Shell::at(&server);
+    let all = shell.run(&["rebuild", "all"]).await.done();
+    let begins: Vec<&str> = all.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(begins, ["pin", "geo", "user"], "{all}");
+    let one = shell.run(&["rebuild", "geo"]).await.done();
+    assert!(one.starts_with("geo: version ") && one.contains(", 60 records, 54 rows, 6 duplicates, 0 quarantined, "), "{one}");
+    let unknown = shell.run(&["rebuild", "cat"]).await.failed();
+    assert!(unknown.contains("table 'cat' does not exist: there are pin, geo, user"), "{unknown}");
+    let proof = shell.run(&["prove"]).await.done();
+    assert_eq!(words(&proof).iter().filter(|line| line[0] == "geo").count(), 2, "a line a source: {proof}");
+    assert!(proof.ends_with("the ledger closes: 0 lost, 0 doubled\n"), "{proof}");
+    let ledger = json_of(&shell.run(&["prove", "--json"]).await.done());
+    assert_eq!((&ledger["closed"], &ledger["deep"]), (&json!(true), &json!(true)));
+    let lines: Vec<&Value> =
+        ledger["tables"].as_array().unwrap().iter().flat_map(|table| table["partitions"].as_array().unwrap()).collect();
+    let sum = |what: &str| lines.iter().map(|line| line[what].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("position"), sum("rows"), sum("duplicates"), sum("archived")), (180, 162, 18, 180), "{ledger:#}");
+}
+
+#[tokio::test]
+async fn trace_tells_a_row_from_a_duplicate_and_a_quarantined_record() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), "127.0.0.1:0").await;
+    let shell = Shell::at(&server);
+    let records =
+        "{\"index\":1,\"category\":\"art\"}\n{\"index\":1,\"category\":\"art\"}\n{\"index\":2,\"follower_count\":\"many\"}\n";
+    Shell::at(&server).typing(records).run(&["topics", "produce", "my.pin"]).await.done();
+    server.post("/api/v1/flush", json!({})).await;
+    let trace = async |offset: &str| json_of(&shell.run(&["trace", "my.pin", "0", offset]).await.done());
+    let row = trace("0").await;
+    assert_eq!(row["archive"]["object"], "topics/my.pin/partition=0/my.pin+0+0000000000.json");
+    assert_eq!((&row["archive"]["start"], &row["archive"]["end"]), (&json!(0), &json!(3)));
+    let outcome = &row["tables"][0];
+    assert_eq!((&outcome["table"], &outcome["outcome"]), (&json!("pin"), &json!("row")), "{row:#}");
+    assert_eq!((&outcome["row"]["ind"], &outcome["row"]["category"]), (&json!(1), &json!("art")), "{row:#}");
+    assert!(outcome["version"].is_i64(), "{row:#}");
+    assert_eq!(trace("1").await["tables"], json!([{"table": "pin", "outcome": "duplicate"}]));
+    let reason = "follower_count is not a number with an optional k, M or B";
+    assert_eq!(trace("2").await["tables"], json!([{"table": "pin", "outcome": "quarantined", "reason": reason}]));
+    let unwritten = shell.run(&["trace", "my.pin", "0", "3"]).await.failed();
+    assert!(unwritten.contains("offset 3 of my.pin/0 was never written: the next is 3"), "{unwritten}");
+}
+
+#[tokio::test]
+async fn a_copied_pipeline_is_good_and_passes_its_tests() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("my-pipeline");
+    let (folder, config) = (copy.to_str().unwrap(), copy.join("pinlake.yml"));
+    let wrote = run(&["init", folder]).await.done();
+    assert!(wrote.contains(&format!("next: pinlake check {folder}")), "{wrote}");
+    let again = run(&["init", folder]).await.failed();
+    assert!(again.contains("is not empty: name a new folder"), "{again}");
+    let checked = run(&["check", folder, "--config", config.to_str().unwrap()]).await.done();
+    assert_eq!(checked, "pipeline pinterest is good: 3 tables, 10 questions\n");
+    assert_eq!(run(&["check"]).await.done(), checked, "as the built-in one");
+    let tested = run(&["test", folder]).await.done();
+    assert!(tested.ends_with("3 passed, 0 failed\n"), "{tested}");
+    std::fs::write(copy.join("tests/mine.yml"), "given: []\nexpect: { pin: [{ ind: 1 }] }\n").unwrap();
+    let tested = run(&["test", folder]).await;
+    assert!(tested.out.contains("✗ tests/mine.yml\n    pin: no row like {\"ind\":1}\n"), "{}", tested.out);
+    assert_eq!(tested.failed(), "error: 1 of the pipeline's tests failed\n");
+}
+
+/// Replaces text that must be there.
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{} holds {from}", path.display());
+    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[tokio::test]
+async fn check_shows_every_problem_with_file_and_line() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("broken");
+    let folder = copy.to_str().unwrap();
+    run(&["init", folder]).await.done();
+    let config = place.path().join("broken.yml");
+    std::fs::write(&config, "http:\n  listen: nonsense\nlog:\n  durable: true\n").unwrap();
+    let pipeline = copy.join("pipeline.yml");
+    edit(&pipeline, "clean: clean/geo.sql", "clean: clean/earth.sql");
+    edit(&pipeline, "poster_name: string", "poster_name: text");
+    let failed = run(&["check", folder, "--config", config.to_str().unwrap()]).await.failed();
+    let config = config.to_str().unwrap();
+    let found: Vec<&str> = failed.lines().skip(1).collect();
+    let begins = [
+        format!("{config}:2: http.listen: "),
+        format!("{config}:4: unknown key 'log.durable'"),
+        "pipeline.yml:34: column 'poster_name' has type 'text'".to_owned(),
+        "pipeline.yml:42: cleaning 'clean/earth.sql' of table 'geo' does not exist".to_owned(),
+    ];
+    assert_eq!(found.len(), begins.len(), "{failed}");
+    for (problem, begin) in found.iter().zip(&begins) {
+        assert!(problem.starts_with(begin), "{problem} begins with {begin}");
+    }
+}
+
+#[tokio::test]
+async fn check_shows_what_is_wrong_with_the_sql() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("broken");
+    let folder = copy.to_str().unwrap();
+    run(&["init", folder]).await.done();
+    std::fs::write(copy.join("questions/mine.sql"), "-- Mine.\nSELECT nothing FROM pin").unwrap();
+    std::fs::write(copy.join("questions/yours.sql"), "-- Yours.\nSELECT count(*) FROM dog").unwrap();
+    let failed = run(&["check", folder]).await.failed();
+    let found: Vec<&str> = failed.lines().skip(1).collect();
+    assert_eq!(found.len(), 2, "{failed}");
+    assert!(found[0].starts_with("questions/mine.sql: ") && found[0].contains("nothing"), "{failed}");
+    assert!(found[1].starts_with("questions/yours.sql: ") && found[1].contains("dog"), "{failed}");
+    edit(&copy.join("clean/user.sql"), "  age,", "  age age age,");
+    edit(&copy.join("clean/geo.sql"), " AS ind,", " AS id,");
+    let failed = run(&["check", folder]).await.failed();
+    let found: Vec<&str> = failed.lines().skip(1).collect();
+    assert_eq!(found.len(), 2, "{failed}");
+    assert!(found[0].starts_with("clean/geo.sql: the cleaning yields no column 'ind'"), "{failed}");
+    assert!(found[1].starts_with("clean/user.sql:5: "), "{failed}");
+}
+
+#[tokio::test]
+async fn generate_writes_a_lake_that_batch_reads_and_a_dump() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let wrote = run(&["generate", &path("raw"), "--posts", "50", "--duplicates", "0.2", "--gzip"]).await.done();
+    assert!(wrote.contains(&format!("50 posts in {}; next: pinlake batch", path("raw"))), "{wrote}");
+    let twice = run(&["generate", &path("raw"), "--posts", "50"]).await.failed();
+    assert!(twice.contains("is not empty"), "{twice}");
+    let cleaned = run(&["batch", &path("raw"), &path("out")]).await.done();
+    assert!(cleaned.lines().any(|line| line.starts_with("user: 50 records, ")), "{cleaned}");
+    let answers = json_of(&std::fs::read_to_string(place.path().join("out/answers.json")).unwrap());
+    assert_eq!(answers.as_object().unwrap().len(), 10);
+    run(&["generate", &path("dump.sql"), "--posts", "5", "--format", "mysql"]).await.done();
+    let dump = std::fs::read_to_string(place.path().join("dump.sql")).unwrap();
+    for table in ["pinterest_data", "geolocation_data", "user_data"] {
+        assert!(dump.contains(&format!("INSERT INTO `{table}`")), "{dump}");
+    }
+}
+
+#[tokio::test]
+async fn config_merges_file_and_environment_and_hides_secrets() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("my.yml");
+    std::fs::write(&file, "log:\n  partitions: 4\n  durability: os\n").unwrap();
+    let mut shell = Shell::with("PINLAKE_LOG_DURABILITY", "interval");
+    shell.variables.push(("PINLAKE_STORE", "s3://me:hunter2@bucket/lake".to_owned()));
+    let merged = shell.run(&["config", "--config", file.to_str().unwrap()]).await.done();
+    for line in ["store: s3://me:***@bucket/lake", "  partitions: 4", "  durability: interval", "  listen: 127.0.0.1:8082"] {
+        assert!(merged.lines().any(|found| found == line), "{line} is in {merged}");
+    }
+    assert!(!merged.contains("hunter2"), "{merged}");
+    let wrong = Shell::with("PINLAKE_LOG_PARTITIONS", "few").run(&["config"]).await.failed();
+    assert!(wrong.contains("PINLAKE_LOG_PARTITIONS: log.partitions: "), "{wrong}");
+    std::fs::write(&file, "http:\n  # where\n  listne: 127.0.0.1:1\n").unwrap();
+    for command in ["config", "serve", "doctor"] {
+        let unknown = run(&[command, "--config", file.to_str().unwrap()]).await.failed();
+        let expected = format!("{}:3: unknown key 'http.listne': there are listen, connections_max", file.display());
+        assert!(unknown.contains(&expected), "{command}: {unknown}");
+    }
+    let missing = run(&["config", "--config", "no-such.yml"]).await.failed();
+    assert!(missing.contains("reading configuration 'no-such.yml'"), "{missing}");
+}
+
+#[tokio::test]
+async fn doctor_says_what_is_well_and_what_to_do() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await.done();
+    for part in ["✓ pipeline: pinterest", "✓ address: 127.0.0.1:0 is free", "✓ store: file://"] {
+        assert!(well.contains(part), "{well}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut shell = Shell::with("PINLAKE_HTTP_LISTEN", &address);
+    shell.variables.push(("PINLAKE_PIPELINE", "no-such-folder".to_owned()));
+    let ill = shell.run(&["doctor", "--data-dir", folder]).await;
+    assert!(ill.out.contains("✗ pipeline: reading pipeline folder 'no-such-folder'"), "{}", ill.out);
+    assert!(
+        ill.out.contains(&format!("✗ address: {address} can't be used")) && ill.out.contains("set http.listen"),
+        "{}",
+        ill.out
+    );
+    assert_eq!(ill.failed(), "error: 2 things to mend\n");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let shown = Command::new(env!("CARGO_BIN_EXE_pinlake")).arg("config").stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let shown = shown.wait_with_output().await.unwrap();
+    assert_eq!((shown.status.code(), String::from_utf8(shown.stderr).unwrap().as_str()), (Some(0), ""));
+}

@@ -1,0 +1,1 @@
+//! Records of the classic pipeline, through both doors, cleaned as an independent computation says.
