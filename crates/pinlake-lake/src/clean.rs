@@ -10,8 +10,8 @@ mod tests;
 use std::sync::Arc;
 
 use datafusion::arrow::array::cast::AsArray;
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::execution::context::ExecutionProps;
@@ -94,6 +94,31 @@ impl Cleaning {
     /// # Errors
     /// `Internal` when an expression fails on the data: a cleaning uses `try_cast` where data may be wrong.
     pub fn apply(&self, raw: &RecordBatch) -> Result<Cleaned> {
+        match self.apply_together(raw) {
+            // A cast or division that fails on one row fails the whole evaluation: the row is found by halving.
+            Err(_) if raw.num_rows() > 1 => self.apply_in_halves(raw),
+            Err(error) if raw.num_rows() == 1 => {
+                let reason = format!("the cleaning fails on it: {}", first_line(&error.to_string()));
+                let nulls = self.schema.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
+                let rows =
+                    RecordBatch::try_new(self.schema.clone(), nulls).map_err(|e| error::arrow("setting a row aside", e))?;
+                Ok(Cleaned { rows, rejected: vec![(0, reason)] })
+            }
+            done => done,
+        }
+    }
+
+    fn apply_in_halves(&self, raw: &RecordBatch) -> Result<Cleaned> {
+        let half = raw.num_rows() / 2;
+        let (first, second) = (self.apply(&raw.slice(0, half))?, self.apply(&raw.slice(half, raw.num_rows() - half))?);
+        let rows = concat_batches(&self.schema, [&first.rows, &second.rows]).map_err(|e| error::arrow("cleaning", e))?;
+        let mut rejected = first.rejected;
+        let half = u32::try_from(half).expect("a chunk is small");
+        rejected.extend(second.rejected.into_iter().map(|(row, reason)| (half + row, reason)));
+        Ok(Cleaned { rows, rejected })
+    }
+
+    fn apply_together(&self, raw: &RecordBatch) -> Result<Cleaned> {
         let mut rows = raw.clone();
         for step in &self.steps {
             rows = step.apply(&rows).map_err(|e| error::query("cleaning", e))?;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinlake_core::pipeline::Pipeline;
-use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, Timestamp, TopicPartition};
+use pinlake_core::{Clock, Error, ErrorKind, Followers, Log, Offset, Result, Timestamp, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::batch::Built;
@@ -104,6 +104,8 @@ enum Message {
     Account { ends: Ends, reply: oneshot::Sender<Result<Committed>> },
     /// The table's quarantine.
     Quarantine { reply: oneshot::Sender<Result<TableView>> },
+    /// Whether the table holds the key of this raw record, and if so with the same content.
+    Find { record: Vec<u8>, reply: oneshot::Sender<Result<Option<bool>>> },
     /// The newest commits.
     Commits { count: usize, reply: oneshot::Sender<Result<Vec<Committal>>> },
     /// Replace the table by what was rebuilt, which stands for these positions.
@@ -134,6 +136,12 @@ impl Follower {
     /// The table's quarantine, as committed.
     pub async fn quarantine(&self) -> Result<TableView> {
         self.ask(|reply| Message::Quarantine { reply }).await
+    }
+
+    /// Whether the table holds the key of this raw record, and if so with the same content; `None` also for a record that does
+    /// not make a row.
+    pub async fn find(&self, record: Vec<u8>) -> Result<Option<bool>> {
+        self.ask(|reply| Message::Find { record, reply }).await
     }
 
     /// The newest commits, the newest first.
@@ -169,10 +177,18 @@ impl Follower {
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<Result<T>>) -> Message) -> Result<T> {
         let stopped = || {
             let failed = self.status.borrow().failed.clone();
-            failed.unwrap_or_else(|| Error::retry(format!("table {} has stopped", self.recipe.name)))
+            failed.map_or_else(|| Error::retry(format!("table {} has stopped", self.recipe.name)), server_fault)
         };
         let (reply, answer) = oneshot::channel();
         self.messages.send(message(reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+}
+
+/// Why a table stopped, for a caller who asks it: whatever it was, it is not the caller's fault.
+fn server_fault(failed: Error) -> Error {
+    match failed.kind() {
+        ErrorKind::Invalid | ErrorKind::NotFound => Error::internal("the table has stopped").with_source(failed),
+        _ => failed,
     }
 }

@@ -133,6 +133,11 @@ impl Recipe {
 }
 
 impl Prepared {
+    /// Looks the rows' keys up without taking them in: whether each is there, and if so with the same content.
+    pub fn find(&self, index: &KeyIndex, each: impl FnMut(usize, Option<bool>)) -> Result<()> {
+        index.find(&self.keys, &self.digests, each)
+    }
+
     /// Drops the rows whose key is there already. Must be called in the order of the log: the first row of a key wins.
     pub fn admit(self, index: &mut KeyIndex) -> Result<Admitted> {
         let mut keep = vec![true; self.rows.num_rows()];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pinlake_core::pipeline::Routed;
 use pinlake_core::{
     Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec,
 };
@@ -94,15 +95,21 @@ impl AppConsole {
         if let Some(reason) = quarantined.and_then(|row| row.get("reason")?.as_str().map(str::to_owned)) {
             return Ok(Outcome::Quarantined { reason });
         }
-        let records = self.log.read(of, offset, ReadLimit { bytes: 1 }, Duration::ZERO).await.unwrap_or_default();
-        let key = records.iter().flat_map(|batch| batch.records()).filter_map(Result::ok).find(|record| record.offset == offset);
+        let batches = self.log.read(of, offset, ReadLimit { bytes: 1 }, Duration::ZERO).await.unwrap_or_default();
+        let record =
+            batches.iter().flat_map(|batch| batch.records()).filter_map(Result::ok).find(|record| record.offset == offset);
+        // The log let it go: the table had taken it by then, and what became neither row nor quarantine was there already.
+        let Some(record) = record else { return Ok(Outcome::Duplicate) };
         let route = self.lake.pipeline().route(index, &of.topic);
-        match (key, route) {
-            (Some(record), Some(route)) if route.of(record.key) == pinlake_core::pipeline::Routed::Elsewhere => {
-                Ok(Outcome::Elsewhere)
-            }
-            _ => Ok(Outcome::Duplicate),
+        if route.is_some_and(|route| route.of(record.key) == Routed::Elsewhere) {
+            return Ok(Outcome::Elsewhere);
         }
+        let kept = self.lake.table(name)?.find(record.value.unwrap_or_default().to_vec()).await?;
+        Ok(match kept {
+            Some(true) => Outcome::Duplicate,
+            Some(false) => Outcome::Conflict,
+            None => Outcome::Lost,
+        })
     }
 }
 

@@ -73,10 +73,12 @@ pub enum Routed {
 }
 
 impl Route {
-    /// Where a record with this key goes.
+    /// Where a record with this key goes. A key that is a JSON string, as Kafka REST stores those of its JSON format, counts as
+    /// its text.
     pub fn of(&self, key: Option<&[u8]>) -> Routed {
         let Self::ByKey { own, others } = self else { return Routed::Here };
         let key = key.and_then(|key| std::str::from_utf8(key).ok());
+        let key = key.map(|key| key.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(key));
         let claimed = |patterns: &[Pattern]| key.is_some_and(|key| matches_any(patterns, key));
         if claimed(own) {
             return Routed::Here;

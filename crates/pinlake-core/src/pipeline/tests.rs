@@ -49,6 +49,7 @@ fn records_of_a_shared_topic_go_by_their_key() {
     assert!(pipeline.route(0, &topic("other")).is_none());
     let routed = |table: usize, key: Option<&str>| pipeline.route(table, &topic("all")).unwrap().of(key.map(str::as_bytes));
     assert_eq!((routed(0, Some("order-1")), routed(1, Some("order-1"))), (Routed::Here, Routed::Elsewhere));
+    assert_eq!(routed(0, Some("\"order-1\"")), Routed::Here, "Kafka REST stores a JSON key with its quotes");
     assert_eq!((routed(0, Some("visit-1")), routed(1, Some("visit-1"))), (Routed::Elsewhere, Routed::Here));
     for nobodys in [Some("poison"), None] {
         assert_eq!((routed(0, nobodys), routed(1, nobodys)), (Routed::Unclaimed, Routed::Elsewhere));

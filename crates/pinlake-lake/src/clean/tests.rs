@@ -541,3 +541,23 @@ async fn chunks_of_any_size_are_cleaned() {
         assert_eq!(cleaned.rows.num_rows(), records.len());
     }
 }
+
+/// A cast or a division that fails is the row's fault, not the chunk's.
+#[tokio::test]
+async fn rows_on_which_the_cleaning_fails_are_set_aside_alone() {
+    let cleaning = compile("SELECT ind, cast(name AS BIGINT) AS number, 10 / ind AS share FROM raw").await.unwrap();
+    let record = |n: u32| match n {
+        7 => r#"{"ind":7,"name":"seven"}"#.to_owned(),
+        n => format!(r#"{{"ind":{n},"name":"{n}"}}"#),
+    };
+    let records: Vec<String> = (0..50).map(record).collect();
+    let records: Vec<&[u8]> = records.iter().map(String::as_bytes).collect();
+    let cleaned = cleaning.apply(&Decoder::new(&spec("").schema).decode(&records).unwrap().rows).unwrap();
+    assert_eq!(cleaned.rows.num_rows(), 50);
+    let set_aside: Vec<u32> = cleaned.rejected.iter().map(|(row, _)| *row).collect();
+    assert_eq!(set_aside, [0, 7]);
+    assert!(cleaned.rejected[0].1.contains("ivide by zero"), "{:?}", cleaned.rejected[0]);
+    assert!(cleaned.rejected[1].1.contains("seven"), "{:?}", cleaned.rejected[1]);
+    let kept = cleaned.rows.column(1).as_primitive::<datafusion::arrow::datatypes::Int64Type>();
+    assert_eq!((kept.value(6), kept.value(8), kept.value(49)), (6, 8, 49));
+}

@@ -146,6 +146,9 @@ impl Owner {
             Message::Quarantine { reply } => {
                 let _ = reply.send(TableView::new(&self.quarantine, Vec::new()));
             }
+            Message::Find { record, reply } => {
+                let _ = reply.send(self.find(&record));
+            }
             Message::Commits { count, reply } => {
                 let _ = reply.send(start::commits(&self.table, count).await);
             }
@@ -158,6 +161,13 @@ impl Owner {
             Message::Stop { .. } => unreachable!("the loop ends on it"),
         }
         Ok(())
+    }
+
+    fn find(&self, record: &[u8]) -> Result<Option<bool>> {
+        let prepared = self.recipe.prepare(&[record])?;
+        let mut there = None;
+        prepared.find(&self.index, |_, found| there = found)?;
+        Ok(there)
     }
 
     async fn wait(&mut self, ends: Ends, wants: Wants) -> Result<()> {

@@ -58,8 +58,10 @@ pub enum Outcome {
         /// What is wrong with it.
         reason: String,
     },
-    /// Its key was there already: the first row of a key wins.
+    /// Its key was there already, with the same content.
     Duplicate,
+    /// Its key was there already, with other content: the first row of a key wins.
+    Conflict,
     /// It belongs to another table of the same topic.
     Elsewhere,
     /// The table has not committed it yet; SQL sees it all the same.

@@ -192,6 +192,7 @@ impl Console for FakeConsole {
             Outcome::Row { version: Some(7), row: serde_json::from_str("{\"ind\":1}").unwrap() },
             Outcome::Quarantined { reason: "not JSON".to_owned() },
             Outcome::Duplicate,
+            Outcome::Conflict,
             Outcome::Elsewhere,
             Outcome::Pending { position: 292 },
             Outcome::Lost,

@@ -221,18 +221,17 @@ async fn a_rebuild_and_the_proof_account_for_every_record() {
 }
 
 #[tokio::test]
-async fn trace_tells_a_row_from_a_duplicate_and_a_quarantined_record() {
+async fn trace_tells_rows_duplicates_conflicts_and_quarantined_records_apart() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path(), "127.0.0.1:0").await;
     let shell = Shell::at(&server);
-    let records =
-        "{\"index\":1,\"category\":\"art\"}\n{\"index\":1,\"category\":\"art\"}\n{\"index\":2,\"follower_count\":\"many\"}\n";
+    let records = "{\"index\":1,\"category\":\"art\"}\n{\"index\":1,\"category\":\"art\"}\n{\"index\":2,\"follower_count\":\"many\"}\n{\"index\":1,\"category\":\"food\"}\n";
     Shell::at(&server).typing(records).run(&["topics", "produce", "my.pin"]).await.done();
     server.post("/api/v1/flush", json!({})).await;
     let trace = async |offset: &str| json_of(&shell.run(&["trace", "my.pin", "0", offset]).await.done());
     let row = trace("0").await;
     assert_eq!(row["archive"]["object"], "topics/my.pin/partition=0/my.pin+0+0000000000.json");
-    assert_eq!((&row["archive"]["start"], &row["archive"]["end"]), (&json!(0), &json!(3)));
+    assert_eq!((&row["archive"]["start"], &row["archive"]["end"]), (&json!(0), &json!(4)));
     let outcome = &row["tables"][0];
     assert_eq!((&outcome["table"], &outcome["outcome"]), (&json!("pin"), &json!("row")), "{row:#}");
     assert_eq!((&outcome["row"]["ind"], &outcome["row"]["category"]), (&json!(1), &json!("art")), "{row:#}");
@@ -240,8 +239,9 @@ async fn trace_tells_a_row_from_a_duplicate_and_a_quarantined_record() {
     assert_eq!(trace("1").await["tables"], json!([{"table": "pin", "outcome": "duplicate"}]));
     let reason = "follower_count is not a number with an optional k, M or B";
     assert_eq!(trace("2").await["tables"], json!([{"table": "pin", "outcome": "quarantined", "reason": reason}]));
-    let unwritten = shell.run(&["trace", "my.pin", "0", "3"]).await.failed();
-    assert!(unwritten.contains("offset 3 of my.pin/0 was never written: the next is 3"), "{unwritten}");
+    assert_eq!(trace("3").await["tables"], json!([{"table": "pin", "outcome": "conflict"}]));
+    let unwritten = shell.run(&["trace", "my.pin", "0", "4"]).await.failed();
+    assert!(unwritten.contains("offset 4 of my.pin/0 was never written: the next is 4"), "{unwritten}");
 }
 
 #[tokio::test]
