@@ -175,7 +175,10 @@ impl Table {
     /// Deletes files that no snapshot of the last day needs, and reads the newest snapshot. Files that are not the table's
     /// are deleted too once they are that old: what a process left that died before its commit.
     pub async fn vacuum(&mut self) -> Result<usize> {
-        let vacuum = self.delta.clone().vacuum().with_mode(VacuumMode::Full);
+        // Its own commits say the same again: the one that said it last may be cleaned up with the log's old entries.
+        let info = self.last_info().await?.map(|info| (INFO_KEY.to_owned(), info));
+        let properties = CommitProperties::default().with_metadata(info);
+        let vacuum = self.delta.clone().vacuum().with_mode(VacuumMode::Full).with_commit_properties(properties);
         let (table, metrics) = vacuum.await.map_err(|e| error::delta("removing old files", e))?;
         self.delta.state = table.state;
         Ok(metrics.files_deleted.len())
