@@ -18,8 +18,8 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Stack of a worker thread: the query planner recurses deeply in unoptimised builds.
-const STACK_BYTES: usize = 8 << 20;
+/// Stack of a worker thread: the query planner recurses deeply in unoptimised builds. It is memory only as far as it is used.
+const STACK_BYTES: usize = 128 << 20;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

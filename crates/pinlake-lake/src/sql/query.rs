@@ -54,8 +54,9 @@ pub type TableName = (String, String);
 /// The tables and questions that `sql` names.
 ///
 /// # Errors
-/// `Invalid` when it does not parse or is more than one statement.
+/// `Invalid` when it does not parse, is too deep or is more than one statement.
 pub fn tables_of(sql: &str) -> Result<Vec<TableName>> {
+    super::depth::check(sql)?;
     let context = SessionContext::new_with_config(super::config());
     let state = context.state();
     let failed = |e| error::query("reading the SQL", e);
