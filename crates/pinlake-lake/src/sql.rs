@@ -1,5 +1,6 @@
 //! The query engine's sessions: one for cleanings, one for questions over tables. All are read-only.
 
+mod depth;
 pub mod encode;
 mod functions;
 pub mod query;

@@ -17,8 +17,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-/// Stack of a worker thread: the query planner recurses deeply in unoptimised builds.
-const STACK_BYTES: usize = 8 << 20;
+/// Stack of a worker thread: the query planner recurses deeply in unoptimised builds. It is memory only as far as it is used.
+const STACK_BYTES: usize = 128 << 20;
 
 fn main() -> ExitCode {
     memory::limit_arenas();

@@ -72,8 +72,9 @@ impl NamedTable {
 /// The tables and questions that `sql` names.
 ///
 /// # Errors
-/// `Invalid` when it does not parse or is more than one statement.
+/// `Invalid` when it does not parse, is too deep or is more than one statement.
 pub fn tables_of(sql: &str) -> Result<Vec<TableName>> {
+    super::depth::check(sql)?;
     let context = SessionContext::new_with_config(super::config());
     let state = context.state();
     let failed = |e| error::query("reading the SQL", e);
@@ -101,6 +102,7 @@ pub async fn run(
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(failed)?;
     let context = SessionContext::new_with_config_rt(super::config(), runtime);
     super::register_functions(&context);
+    without_unbounded_functions(&context);
     register_store(&context, store);
     let mut snapshot = BTreeMap::new();
     for NamedTable { name: (schema, name), rows, snapshot: seen } in tables {
@@ -133,6 +135,28 @@ pub async fn run(
     };
     let late = |_| Error::retry(format!("the query took longer than {} s", limits.time.as_secs()));
     tokio::time::timeout(limits.time, work).await.map_err(late)?
+}
+
+/// Functions whose result is as large as a number in the query says: no memory limit sees what they allocate.
+const UNBOUNDED_FUNCTIONS: [&str; 12] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "range",
+    "generate_series",
+    "gen_series",
+    "array_repeat",
+    "list_repeat",
+    "array_resize",
+    "list_resize",
+    "array_range",
+    "space",
+];
+
+fn without_unbounded_functions(context: &SessionContext) {
+    for name in UNBOUNDED_FUNCTIONS {
+        context.deregister_udf(name);
+    }
 }
 
 fn make_schema(context: &SessionContext, name: &str) -> Result<()> {

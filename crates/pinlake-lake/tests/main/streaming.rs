@@ -120,3 +120,19 @@ async fn a_topic_that_is_deleted_and_created_again_is_followed_on() {
     let names = world.names("topics").await;
     assert!(names.iter().any(|name| name.ends_with("+0000000003.json")), "{names:?}");
 }
+
+#[tokio::test]
+async fn functions_that_allocate_what_a_number_says_do_not_exist() {
+    let lake = World::new(things()).start().await;
+    for sql in [
+        "SELECT repeat('x', 1000000000)",
+        "SELECT lpad('x', 1000000000, 'y')",
+        "SELECT array_length(range(0, 10000000000))",
+        "SELECT array_length(generate_series(0, 10000000000))",
+        "SELECT array_length(array_repeat(1, 10000000000))",
+        "SELECT array_length(array_resize([1], 10000000000, 1))",
+    ] {
+        let refused = lake.query(sql, 10).await.expect_err(sql);
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{sql}: {refused}");
+    }
+}

@@ -373,3 +373,117 @@ fn base64(bytes: &[u8]) -> String {
     };
     bytes.chunks(3).flat_map(group).collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_that_writes_reads_files_or_is_broken_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let server = Server::start(&place.path().join("data"), "127.0.0.1:0").await;
+    serves_on(&server).await;
+    let secret = place.path().join("secret.csv");
+    std::fs::write(&secret, "open sesame\n1\n").unwrap();
+    let out = place.path().join("out.csv");
+    let (secret, out) = (secret.display(), out.display());
+    let writes = [
+        ("DROP TABLE pin".to_owned(), "DDL not supported"),
+        ("CREATE TABLE x AS SELECT 1".to_owned(), "DDL not supported"),
+        ("CREATE VIEW pin AS SELECT 1".to_owned(), "DDL not supported"),
+        (format!("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '{secret}'"), "DDL not supported"),
+        ("EXPLAIN ANALYZE DROP TABLE pin".to_owned(), "DDL not supported"),
+        (format!("COPY pin TO '{out}'"), "DML not supported"),
+        (format!("EXPLAIN ANALYZE COPY (SELECT 1) TO '{out}' STORED AS CSV"), "not supported"),
+        ("INSERT INTO pin SELECT * FROM pin".to_owned(), "DML not supported"),
+        ("DELETE FROM pin".to_owned(), "DML not supported"),
+        ("UPDATE pin SET ind = 2".to_owned(), "DML not supported"),
+        ("TRUNCATE TABLE pin".to_owned(), "DML not supported"),
+        ("ALTER TABLE pin ADD COLUMN x INT".to_owned(), "Unsupported SQL statement"),
+        ("SET datafusion.execution.batch_size = 1".to_owned(), "Statement not supported"),
+        ("PREPARE x AS SELECT 1".to_owned(), "Statement not supported"),
+    ];
+    let reads = [
+        (format!("SELECT * FROM '{secret}'"), "not found"),
+        (format!("SELECT * FROM 'file://{secret}'"), "not found"),
+        (format!("SELECT * FROM read_csv('{secret}')"), "table function 'read_csv' not found"),
+        ("SELECT * FROM nobodys".to_owned(), "not found"),
+        ("SELECT nothing FROM pin".to_owned(), "No field named nothing"),
+        ("SELEC 1".to_owned(), "Expected: an SQL statement, found: SELEC at Line: 1, Column: 1"),
+        ("SELECT 1; DROP TABLE pin".to_owned(), "single SQL statement"),
+        ("SELECT * FROM pin LIMIT -1".to_owned(), "LIMIT must be >= 0"),
+        ("SELECT 1/0".to_owned(), "Divide by zero"),
+        ("SELECT $1".to_owned(), "Placeholder '$1'"),
+        (" \n".to_owned(), "'sql' is empty"),
+        ("\0".to_owned(), "Expected: an SQL statement"),
+    ];
+    let links = ["+1", "- ", "::int", " IS NULL", "||'a'", " AND true", " UNION ALL SELECT 1", ", pin"];
+    let deep = links.map(|link| (format!("SELECT 1 FROM pin{link}{}", link.repeat(60_000 / link.len())), "are the most"));
+    let nested = ["(", "abs("].map(|open| (format!("SELECT {}1", open.repeat(100_000)), "RecursionLimitExceeded"));
+    for (sql, says) in writes.into_iter().chain(reads).chain(deep).chain(nested) {
+        check(&server, "POST /api/v1/sql", Some(JSON), &refused(json!({"sql": sql}).to_string(), 400, says)).await;
+    }
+    let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.len() == 2, "no file was written beside data and secret: {left:?}");
+    assert_eq!(server.rows("SELECT * FROM pin LIMIT 0").await, Vec::<Value>::new());
+    assert_eq!(server.rows("SELECT count(*) FROM pin").await, [json!([1])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_calls_of_the_api_are_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), "127.0.0.1:0").await;
+    serves_on(&server).await;
+    let sql = |rest: &str| format!(r#"{{"sql":"SELECT 1"{rest}}}"#);
+    let long = format!("SELECT '{}'", "x".repeat(MIB));
+    let bodies = [
+        refused("", 400, "missing field `sql`"),
+        refused("{\"sql\":", 400, "the request body is not right"),
+        refused(brackets(), 400, "the request body is not right"),
+        refused(*b"{\"sql\":\"\xff\"}", 400, "the request body is not right"),
+        refused(r#"{"sql":7}"#, 400, "expected a string"),
+        refused(sql(r#","limit":0"#), 400, "'limit' takes 1 to 1000000, not 0"),
+        refused(sql(r#","limit":-1"#), 400, "invalid value"),
+        refused(sql(r#","limit":1e400"#), 400, "number out of range"),
+        refused(sql(r#","format":"xml""#), 400, "unknown variant `xml`"),
+        refused(sql(r#","x":1"#), 400, "unknown field `x`"),
+        refused(json!({"sql": long}).to_string(), 413, "larger than 1048576 bytes"),
+    ];
+    for body in &bodies {
+        check(&server, "POST /api/v1/sql", Some(JSON), body).await;
+    }
+    let calls = [
+        ("POST", "topics/..%2f..%2fx", "{}", 400, NOT_LEGAL),
+        ("POST", "topics/x", r#"{"partitions":0}"#, 400, "1 to 10000 partitions"),
+        ("POST", "topics/x", r#"{"partitions":4000000000}"#, 400, "1 to 10000 partitions"),
+        ("GET", "topics/good.pin/records?partition=-1", "", 400, "the parameters are not right"),
+        ("GET", "topics/good.pin/records?offset=99999999999999999999", "", 400, "'offset' takes a number from 0"),
+        ("GET", "topics/good.pin/records?offset=7", "", 400, "past the end"),
+        ("GET", "quarantine/pin%22;--", "", 404, "there are pin, geo, user"),
+        ("GET", "trace/good.pin/0/-1", "", 400, "offsets count from 0"),
+        ("GET", "trace/good.pin/0/99999", "", 404, "was never written"),
+        ("GET", "trace/a'b/0/0", "", 400, NOT_LEGAL),
+        ("POST", "tables/..%2f..%2f/rebuild", "", 404, "does not exist"),
+        ("GET", "questions/nobodys", "", 404, "does not exist"),
+        ("GET", "../../etc/passwd", "", 404, "no such path"),
+    ];
+    for (method, path, body, status, says) in calls {
+        check(&server, &format!("{method} /api/v1/{path}"), Some(JSON), &refused(body, status, says)).await;
+    }
+    assert_eq!(server.get("/api/v1/topics").await["topics"].as_array().unwrap().len(), 1, "no topic was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_that_take_too_long_end_and_others_go_on() {
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("pinlake.yml");
+    std::fs::write(&config, "query: { time_max: 1s }\n").unwrap();
+    let config = ["--config", config.to_str().unwrap()];
+    let server = Server::start_with(&place.path().join("data"), "127.0.0.1:0", &config).await;
+    let numbers = "generate_series(1, 100000)";
+    for sql in [
+        format!("SELECT count(*) FROM {numbers} a, {numbers} b, {numbers} c WHERE a.value + b.value = c.value + 7"),
+        "SELECT count(*) FROM generate_series(1, 1000000000000)".to_owned(),
+        "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t".to_owned(),
+    ] {
+        let body = refused(json!({"sql": sql}).to_string(), 503, "the query took longer than 1 s");
+        check(&server, "POST /api/v1/sql", Some(JSON), &body).await;
+    }
+    serves_on(&server).await;
+}
