@@ -53,8 +53,11 @@ pub(crate) fn compaction(
     clock: &Clock,
 ) -> Option<impl Future<Output = Result<Compacted>> + Send + 'static> {
     let small = small_files(table.files().unwrap_or_default());
+    if small.is_empty() {
+        return None;
+    }
     let (store, schema, clock) = (table.store().clone(), table.schema().clone(), clock.clone());
-    (!small.is_empty()).then(|| async move {
+    Some(async move {
         let to = compact(&store, &schema, &small, &clock).await?;
         Ok(Compacted { part, from: small, to })
     })
