@@ -5,6 +5,7 @@ use std::sync::Arc;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use pinlake_core::{ErrorKind, Log};
+use serde_json::{Value, json};
 
 use crate::faulty_store::FaultyStore;
 use crate::setup::{World, check_things, rows, things};
@@ -135,4 +136,36 @@ async fn functions_that_allocate_what_a_number_says_do_not_exist() {
         let refused = lake.query(sql, 10).await.expect_err(sql);
         assert_eq!(refused.kind(), ErrorKind::Invalid, "{sql}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn raw_records_and_the_lakes_own_knowledge_are_tables_too() {
+    let world = World::new(things());
+    let of = world.topic("a.things", 1).await.partition(0);
+    let lake = world.start().await;
+    world.append_values(&of, &[r#"{"k":1,"v":"a"}"#, "poison", r#"{"k":1,"v":"bad"}"#, r#"{"k":2,"v":"tail"}"#]).await;
+    let found = rows(&lake, "SELECT count(*) FROM raw.things").await;
+    assert_eq!(found, [[json!(0)]], "what waits for an object is not archived");
+    lake.flush().await.unwrap();
+    let found = rows(&lake, "SELECT k, v, _raw, _topic, _partition, _offset FROM raw.things ORDER BY _offset").await;
+    let row = |k: Value, v: Value, raw: &str, offset: i64| vec![k, v, json!(raw), json!("a.things"), json!(0), json!(offset)];
+    assert_eq!(
+        found,
+        [
+            row(json!(1), json!("a"), r#"{"k":1,"v":"a"}"#, 0),
+            row(Value::Null, Value::Null, "poison", 1),
+            row(json!(1), json!("bad"), r#"{"k":1,"v":"bad"}"#, 2),
+            row(json!(2), json!("tail"), r#"{"k":2,"v":"tail"}"#, 3),
+        ]
+    );
+    let found = rows(&lake, "SELECT * FROM system.topics").await;
+    assert_eq!(found, [vec![json!("a.things"), json!(0), json!(0), json!(4), json!("things")]]);
+    let found = rows(&lake, "SELECT position, rows, quarantined, archived FROM system.ledger").await;
+    assert_eq!(found, [vec![json!(4), json!(2), json!(2), json!(4)]]);
+    lake.rebuild("things").await.unwrap();
+    let found = rows(&lake, "SELECT version, operation, rows FROM system.commits WHERE \"table\" = 'things' ORDER BY 1").await;
+    let commit = |version: i64, operation: &str, rows: Value| vec![json!(version), json!(operation), rows];
+    assert_eq!(found, [commit(0, "create", Value::Null), commit(1, "append", json!(2)), commit(2, "rebuild", json!(2))]);
+    let unknown = lake.query("SELECT * FROM system.nothing", 10).await.unwrap_err();
+    assert!(unknown.to_string().contains("system.topics, system.commits, system.ledger"), "{unknown}");
 }
