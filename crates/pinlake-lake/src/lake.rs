@@ -51,6 +51,7 @@ pub struct Lake {
     running: Semaphore,
     accepted: Semaphore,
     rebuilding: Mutex<()>,
+    proving: Mutex<()>,
 }
 
 impl Lake {
@@ -96,7 +97,19 @@ impl Lake {
             tables.push(Follower::start(log.clone(), followers.clone(), settings).await?);
         }
         let (running, accepted) = (Semaphore::new(QUERIES_AT_ONCE), Semaphore::new(QUERIES_MAX));
-        Ok(Lake { log, pipeline, store, clock, archive, tables, limits, running, accepted, rebuilding: Mutex::new(()) })
+        Ok(Lake {
+            log,
+            pipeline,
+            store,
+            clock,
+            archive,
+            tables,
+            limits,
+            running,
+            accepted,
+            rebuilding: Mutex::new(()),
+            proving: Mutex::new(()),
+        })
     }
 
     /// The pipeline.

@@ -118,13 +118,6 @@ impl Table {
         Ok(state.log_data().iter().map(add).collect())
     }
 
-    /// The value of a transaction id in the snapshot. Reads the table's log: ask once and remember.
-    pub async fn transaction(&self, id: &str) -> Result<Option<i64>> {
-        let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
-        let found = state.transaction_version(self.delta.log_store().as_ref(), id).await;
-        found.map_err(|e| error::delta("reading a position", e))
-    }
-
     /// What our last commit said of itself: the value of [`INFO_KEY`]; `None` if no commit of ours is left in the history.
     /// For the newest snapshot only.
     pub async fn last_info(&self) -> Result<Option<Value>> {

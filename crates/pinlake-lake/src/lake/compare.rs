@@ -51,6 +51,8 @@ pub(super) struct Proof {
 impl Lake {
     /// Runs the archive through the cleaning of the table at `index` and compares what comes out with the table.
     pub(super) async fn compare(&self, index: usize) -> Result<Proof> {
+        // One at a time: each reads the whole archive and holds two indexes of keys.
+        let _alone = self.proving.lock().await;
         let (built, bounds) = self.build(index, None).await?;
         let ends: Ends = bounds.iter().map(|(of, (_, next))| (of.clone(), *next)).collect();
         let follower = &self.tables[index];

@@ -131,6 +131,7 @@ async fn functions_that_allocate_what_a_number_says_do_not_exist() {
         "SELECT array_length(range(0, 10000000000))",
         "SELECT array_length(generate_series(0, 10000000000))",
         "SELECT array_length(array_repeat(1, 10000000000))",
+        "SELECT array_length(list_repeat(1, 10000000000))",
         "SELECT array_length(array_resize([1], 10000000000, 1))",
     ] {
         let refused = lake.query(sql, 10).await.expect_err(sql);
