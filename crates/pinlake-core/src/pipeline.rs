@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-pub use parse::parse;
+pub use parse::{parse, parse_good_parts};
 pub use route::{Pattern, Route, Routed, TopicRule};
 
 use crate::position::TopicName;

@@ -3,13 +3,13 @@
 //! Chunks are decoded, cleaned and encoded on all cores; only the key rule runs in the order of the lake, so that the first
 //! row of a key wins whatever the number of cores.
 
+mod questions;
 mod workers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datafusion::prelude::SessionContext;
 use futures::{StreamExt, pin_mut};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -20,11 +20,10 @@ use crate::answers::{self, Answer};
 use crate::clean::problem_error;
 use crate::error;
 use crate::keys::KeyIndex;
-use crate::live::{TableView, register_store};
+use crate::live::TableView;
 use crate::parquet_file::DataFile;
 use crate::raw::{self, RawObject};
 use crate::rows::{Counts, Recipe};
-use crate::sql;
 use crate::store::Store;
 use crate::table::{Change, Table};
 
@@ -69,20 +68,14 @@ pub async fn run(raw: &Store, out: &Store, pipeline: &Pipeline, clock: &Clock, p
     let fed: u64 = objects.iter().filter(|object| pipeline.follows(&object.of.topic)).map(|object| object.size).sum();
     progress.bytes_total.store(fed, Ordering::Relaxed);
     let mut tables = Vec::new();
-    let context = SessionContext::new_with_config(sql::config());
-    sql::register_functions(&context);
-    register_store(&context, out);
+    let mut views = Vec::new();
     for (index, spec) in pipeline.tables.iter().enumerate() {
         let objects = objects.iter().filter(|object| pipeline.route(index, &object.of.topic).is_some()).cloned().collect();
         let (table, counts) = clean_table(raw, objects, out, (pipeline, index), clock, progress).await?;
-        let view = Arc::new(TableView::new(&table, Vec::new())?);
-        context.register_table(spec.name.as_str(), view).map_err(|e| error::query("naming a table", e))?;
+        views.push((spec.name.clone(), Arc::new(TableView::new(&table, Vec::new())?)));
         tables.push(TableSummary { name: spec.name.clone(), counts });
     }
-    let mut answers = Vec::new();
-    for question in &pipeline.questions {
-        answers.push(answers::ask(&context, question).await?);
-    }
+    let answers = questions::answer(&pipeline.questions, &views, out).await?;
     let document = PutPayload::from(answers::document(&answers));
     out.objects().put(&Path::from(ANSWERS_FILE), document).await.map_err(|e| error::store("writing the answers", e))?;
     Ok(Summary { tables, answers })

@@ -10,7 +10,7 @@ mod unwrap;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::filter_record_batch;
@@ -45,7 +45,19 @@ pub struct Decoded {
 pub struct Decoder {
     text_schema: SchemaRef,
     schema: SchemaRef,
+    /// JSON decoders that are not at work: their buffers have grown to what chunks need.
+    idle: Arc<Mutex<Vec<JsonDecoder>>>,
 }
+
+/// A JSON decoder and how many records it takes at once.
+#[derive(Debug)]
+struct JsonDecoder {
+    json: arrow_json::reader::Decoder,
+    records_max: usize,
+}
+
+/// A decoder that has seen more bytes at once than this is not kept.
+const KEPT_BYTES_MAX: usize = 8 << 20;
 
 impl Decoder {
     /// A decoder of these columns.
@@ -55,6 +67,7 @@ impl Decoder {
         Self {
             schema: Arc::new(Schema::new(columns.iter().map(typed).collect::<Vec<_>>())),
             text_schema: Arc::new(Schema::new(columns.iter().map(text).collect::<Vec<_>>())),
+            idle: Arc::default(),
         }
     }
 
@@ -87,17 +100,30 @@ impl Decoder {
 
     /// The usual case: every record is one plain object. `None` as soon as one is not.
     fn decode_together(&self, records: &[&[u8]]) -> Result<Option<RecordBatch>> {
-        let mut decoder = self.json_decoder(records.len())?;
+        let mut decoder = self.take_idle(records.len())?;
         for (at, record) in records.iter().enumerate() {
-            if !feed(&mut decoder, record, at) {
+            if !feed(&mut decoder.json, record, at) {
                 return Ok(None);
             }
         }
-        match decoder.flush() {
-            Ok(Some(rows)) => Ok(Some(rows)),
-            Ok(None) => Ok(Some(RecordBatch::new_empty(self.text_schema.clone()))),
-            Err(_) => Ok(None),
+        let Ok(rows) = decoder.json.flush() else { return Ok(None) };
+        // A failed decoder keeps its half-read state: only this one is good for more.
+        if records.iter().map(|record| record.len()).sum::<usize>() <= KEPT_BYTES_MAX {
+            self.idle().push(decoder);
         }
+        Ok(Some(rows.unwrap_or_else(|| RecordBatch::new_empty(self.text_schema.clone()))))
+    }
+
+    /// An idle decoder if there is one that takes so many records, else a new one.
+    fn take_idle(&self, records: usize) -> Result<JsonDecoder> {
+        match self.idle().pop() {
+            Some(decoder) if decoder.records_max >= records => Ok(decoder),
+            _ => Ok(JsonDecoder { json: self.json_decoder(records)?, records_max: records }),
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<JsonDecoder>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The careful way: finds out which records are bad, then decodes the good ones together.

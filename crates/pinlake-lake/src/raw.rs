@@ -17,9 +17,9 @@ use crate::error;
 use crate::store::Store;
 
 /// Bytes of records in a chunk: enough to keep a vectorised engine busy, little enough to have several in flight.
-const CHUNK_BYTES: usize = 2 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 /// Bytes asked of the store in one request.
-const READ_BYTES: u64 = 4 << 20;
+const READ_BYTES: u64 = 2 << 20;
 /// Requests to the store under way at once.
 const READS_AT_ONCE: usize = 4;
 /// The largest content of a compressed object.

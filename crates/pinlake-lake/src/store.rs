@@ -44,6 +44,22 @@ impl Store {
         }
     }
 
+    /// The same for a place to read from: a local folder must be there already.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and `NotFound` for a folder that does not exist.
+    pub fn open_existing(location: &str) -> Result<Store> {
+        let local = match Url::parse(location) {
+            Ok(url) if url.scheme() == "file" => url.to_file_path().ok(),
+            Ok(url) if url.scheme().len() > 1 => None,
+            _ => Some(FsPath::new(location).to_owned()),
+        };
+        match local {
+            Some(folder) if !folder.is_dir() => Err(Error::not_found(format!("folder '{}' does not exist", folder.display()))),
+            _ => Self::open(location),
+        }
+    }
+
     /// A place over any object store: for tests that inject faults.
     pub fn over(root: Arc<dyn ObjectStore>, url: Url) -> Store {
         Store { root, path: Path::default(), url }
@@ -62,7 +78,8 @@ impl Store {
 
     fn cloud(url: &Url) -> Result<Store> {
         let is_option = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
-        let options = std::env::vars().filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
+        let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let options = texts.filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
         let (root, path) = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{url}'")).with_source(e))?;
         Ok(Store { root: Arc::from(root), path, url: url.clone() })
     }

@@ -21,7 +21,7 @@ use clap::Parser;
 const STACK_BYTES: usize = 128 << 20;
 
 fn main() -> ExitCode {
-    memory::limit_arenas();
+    memory::bound_allocator();
     let cli = cli::Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,

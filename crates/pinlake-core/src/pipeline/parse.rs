@@ -85,24 +85,33 @@ const COMMIT_DEFAULT: Flush = Flush { records: 250_000, bytes: 64 << 20, age: Du
 /// # Errors
 /// Every problem that was found, in the order of the files.
 pub fn parse(files: &Files) -> Result<Pipeline, Vec<Problem>> {
+    match parse_good_parts(files) {
+        (Some(pipeline), problems) if problems.is_empty() => Ok(pipeline),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// The tables and questions of a pipeline that have no problems, and every problem of the others; no pipeline if its file can't
+/// be read at all. For those who look for more problems.
+pub fn parse_good_parts(files: &Files) -> (Option<Pipeline>, Vec<Problem>) {
     let mut problems = Problems { file: PIPELINE_FILE, found: Vec::new() };
     let Some(text) = files.get(PIPELINE_FILE) else {
         problems.add(0, "the file is missing; 'pinlake init' writes the built-in pipeline to start from");
-        return Err(problems.found);
+        return (None, problems.found);
     };
     let raw: RawPipeline = match serde_saphyr::from_str(text) {
         Ok(raw) => raw,
         Err(error) => {
             let line = error.location().map_or(0, |location| location.line());
             problems.add(line, &error.without_snippet().to_string());
-            return Err(problems.found);
+            return (None, problems.found);
         }
     };
     let RawArchive { format: ArchiveFormat::Json, flush } = &raw.archive;
     let archive = ArchiveSpec { flush: flush_of(flush, 0, &mut problems) };
     let tables = tables(&raw, files, &mut problems);
     let questions = questions(raw.questions.as_ref(), files, &mut problems);
-    if problems.found.is_empty() { Ok(Pipeline { name: raw.pipeline, archive, tables, questions }) } else { Err(problems.found) }
+    (Some(Pipeline { name: raw.pipeline, archive, tables, questions }), problems.found)
 }
 
 fn tables(raw: &RawPipeline, files: &Files, problems: &mut Problems) -> Vec<TableSpec> {
@@ -114,7 +123,11 @@ fn tables(raw: &RawPipeline, files: &Files, problems: &mut Problems) -> Vec<Tabl
     if raw.tables.0.is_empty() {
         problems.add(0, "a pipeline takes one table at least");
     }
-    raw.tables.0.iter().filter_map(|(name, table)| one_table(name, table, raw, files, problems)).collect()
+    let good = |(name, table): &(String, Spanned<RawTable>)| {
+        let before = problems.found.len();
+        one_table(name, table, raw, files, problems).filter(|_| problems.found.len() == before)
+    };
+    raw.tables.0.iter().filter_map(good).collect()
 }
 
 fn one_table(

@@ -82,6 +82,28 @@ questions: nothing/*.sql
 }
 
 #[test]
+fn what_is_good_is_there_beside_the_problems() {
+    let bad = GOOD.replace("price: double", "price: number");
+    let (pipeline, problems) = parse_good_parts(&files(&bad));
+    let pipeline = pipeline.unwrap();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(pipeline.tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>(), ["order"]);
+    assert_eq!(pipeline.questions.len(), 2);
+    assert!(parse_good_parts(&files("pipeline: [")).0.is_none());
+}
+
+#[test]
+fn sizes_are_written_with_a_unit_or_as_a_number_of_bytes() {
+    for written in ["1MiB", "1048576", "\"1048576\"", "1024KiB"] {
+        let pipeline = parse(&files(&GOOD.replace("1MiB", written))).unwrap();
+        assert_eq!(pipeline.archive.flush.bytes, 1 << 20, "{written}");
+    }
+    let problems = parse(&files(&GOOD.replace("1MiB", "much"))).unwrap_err();
+    assert_eq!(problems[0].line, 6, "{}", problems[0]);
+    assert!(problems[0].message.contains("64MiB"), "{}", problems[0]);
+}
+
+#[test]
 fn an_unknown_key_is_an_error_with_its_line() {
     let bad = GOOD.replace("questions:", "question:");
     let problems = parse(&files(&bad)).unwrap_err();

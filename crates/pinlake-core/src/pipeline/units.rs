@@ -30,8 +30,18 @@ impl FromStr for Span {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        match Written::deserialize(deserializer)? {
+            Written::Number(bytes) => Ok(Self(bytes)),
+            Written::Text(text) => text.parse().map_err(de::Error::custom),
+        }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a size such as 64MiB or a number of bytes")]
+enum Written {
+    Number(u64),
+    Text(String),
 }
 
 impl<'de> Deserialize<'de> for Span {

@@ -15,7 +15,7 @@ use crate::terminal::{self, Bar};
 /// Runs the command.
 pub(crate) async fn run(args: BatchArgs) -> Result<()> {
     let pipeline = pipeline_files::load(args.pipeline.as_deref())?;
-    let raw = Store::open(&args.raw).context("opening the raw lake")?;
+    let raw = Store::open_existing(&args.raw).context("opening the raw lake")?;
     let out = Store::open(&args.out).context("opening the output")?;
     let progress = Arc::new(Progress::default());
     let shown = progress.clone();

@@ -11,6 +11,7 @@ use crate::{telemetry, terminal};
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let config = configure(&args)?;
     telemetry::start_logs("info");
+    config::unknown_variables().iter().for_each(|unknown| tracing::warn!("{unknown}"));
     let metrics = telemetry::start_metrics()?;
     let app = App::start(&config, metrics, &|part| terminal::line(format!("✓ {part}"))).await?;
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));

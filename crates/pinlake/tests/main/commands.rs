@@ -324,9 +324,66 @@ async fn check_shows_what_is_wrong_with_the_sql() {
     edit(&copy.join("clean/geo.sql"), " AS ind,", " AS id,");
     let failed = run(&["check", folder]).await.failed();
     let found: Vec<&str> = failed.lines().skip(1).collect();
-    assert_eq!(found.len(), 2, "{failed}");
+    // The question about a table that can't be checked is left out, the one about a good table is not.
+    assert_eq!(found.len(), 3, "{failed}");
     assert!(found[0].starts_with("clean/geo.sql: the cleaning yields no column 'ind'"), "{failed}");
     assert!(found[1].starts_with("clean/user.sql:5: "), "{failed}");
+    assert!(found[2].starts_with("questions/mine.sql: "), "{failed}");
+    edit(&copy.join("pipeline.yml"), "clean: clean/user.sql", "clean: clean/nobody.sql");
+    std::fs::write(copy.join("pinlake.yml"), "log:\n  partitions: 0\n").unwrap();
+    let failed = run(&["check", folder]).await.failed();
+    let found: Vec<&str> = failed.lines().skip(1).collect();
+    assert_eq!(found.len(), 4, "the files' problems and the SQL's at once: {failed}");
+    assert!(found[0].contains("pinlake.yml:2: log.partitions: "), "{failed}");
+    assert!(found[1].contains("'clean/nobody.sql' of table 'user' does not exist"), "{failed}");
+}
+
+#[tokio::test]
+async fn check_follows_the_pipeline_that_the_configuration_names() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("mine");
+    run(&["init", copy.to_str().unwrap()]).await.done();
+    edit(&copy.join("pipeline.yml"), "pipeline: pinterest", "pipeline: mine");
+    let config = copy.join("pinlake.yml");
+    let checked = run(&["check", "--config", config.to_str().unwrap()]).await.done();
+    assert_eq!(checked, "pipeline mine is good: 3 tables, 10 questions\n");
+}
+
+#[tokio::test]
+async fn settings_without_sense_are_refused_with_their_name() {
+    let senseless = [
+        ("PINLAKE_HTTP_CONNECTIONS_MAX", "0", "http.connections_max: "),
+        ("PINLAKE_LOG_PARTITIONS", "0", "log.partitions: "),
+        ("PINLAKE_LOG_PARTITIONS", "-1", "log.partitions: "),
+        ("PINLAKE_DOORS_BODY_MAX", "0", "doors.body_max: must be 1 byte at least"),
+        ("PINLAKE_DOORS_INFLIGHT_MAX", "0KiB", "doors.inflight_max: must be 1 byte at least"),
+        ("PINLAKE_QUERY_MEMORY_MAX", "0", "query.memory_max: must be 1 byte at least"),
+        ("PINLAKE_QUERY_TIME_MAX", "0s", "query.time_max: must be longer than no time"),
+        ("PINLAKE_QUERY_TIME_MAX", "soon", "query.time_max: 'soon' is not a time span such as 60s"),
+    ];
+    for (name, value, reason) in senseless {
+        let failed = Shell::with(name, value).run(&["config"]).await.failed();
+        assert!(failed.contains(&format!("{name}: {reason}")), "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_variable_is_told_and_those_of_others_are_not() {
+    let misspelt = Shell::with("PINLAKE_HTTP_LISTNE", "127.0.0.1:1").run(&["check"]).await.failed();
+    assert!(misspelt.contains("PINLAKE_HTTP_LISTNE is no option and changes nothing: did you mean PINLAKE_HTTP_LISTEN?"));
+    for others in ["PINLAKE_SERVICE_HOST", "PINLAKE_PORT_8082_TCP", "PINLAKE_SERVER"] {
+        Shell::with(others, "http://127.0.0.1:1").run(&["check"]).await.done();
+    }
+}
+
+#[tokio::test]
+async fn commands_that_only_read_make_no_folders() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let failed = run(&["batch", &path("nothing"), &path("out")]).await.failed();
+    assert!(failed.contains("opening the raw lake") && failed.contains("does not exist"), "{failed}");
+    Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", &path("data")]).await.done();
+    assert_eq!(place.path().read_dir().unwrap().count(), 0);
 }
 
 #[tokio::test]
