@@ -228,3 +228,28 @@ impl<'a> Records<'a> {
         })
     }
 }
+
+/// A header's name and value.
+type HeaderView<'a> = (&'a str, Option<&'a [u8]>);
+
+impl<'a> RecordView<'a> {
+    /// The headers, decoded: names and values.
+    ///
+    /// # Errors
+    /// `Corrupt` if the bytes are not headers.
+    pub fn decode_headers(&self) -> Result<Vec<HeaderView<'a>>> {
+        decode_headers(self.headers)
+            .ok_or_else(|| Error::corrupt(format!("the headers of the record at offset {} do not decode", self.offset)))
+    }
+}
+
+fn decode_headers(mut rest: &[u8]) -> Option<Vec<HeaderView<'_>>> {
+    let count = usize::try_from(varint::take(&mut rest)?).ok()?;
+    // The count is only a claim: each header takes two bytes at least.
+    let mut headers = Vec::with_capacity(count.min(rest.len() / 2));
+    for _ in 0..count {
+        let name = std::str::from_utf8(varint::take_bytes(&mut rest)??).ok()?;
+        headers.push((name, varint::take_bytes(&mut rest)?));
+    }
+    rest.is_empty().then_some(headers)
+}

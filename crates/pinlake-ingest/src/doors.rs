@@ -9,18 +9,21 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
+use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
-use pinlake_core::{Clock, Log};
+use pinlake_core::{Clock, Error, ErrorKind, Log, Result};
 use tokio::time::Instant;
 
+use crate::cross_site::is_cross_site_write;
 use crate::door_metrics::{self, DoorMetrics};
 use crate::limits::{Inflight, Permit, Refusal};
+use crate::partitioner::Partitioning;
 use crate::path::{self, Door, Segments};
 pub use crate::produce::AutoCreate;
-use crate::produce::Producer;
-use crate::records::BYTES_MAX;
+use crate::produce::{OpenTopic, Placed, Producer};
+use crate::records::{BYTES_MAX, Records};
 use crate::settings::DoorSettings;
-use crate::{body, kinesis, pin_door, rest_proxy};
+use crate::{body, kinesis, not_served, pin_door, rest_proxy};
 
 /// The doors onto one log. Cheap to clone; clones share their limits and batches.
 #[derive(Clone)]
@@ -60,6 +63,37 @@ pub(crate) struct Call<'a> {
     pub(crate) method: &'a Method,
 }
 
+impl Call<'_> {
+    /// The topic that records go to, created if its first record creates it.
+    pub(crate) async fn open(&self, topic: &str, records: &Records) -> Result<OpenTopic> {
+        let opened = self.shared.producer.open(topic).await;
+        opened.inspect_err(|error| self.rejected(records.len(), error))
+    }
+
+    /// Has a request's records appended and counts what became of each.
+    pub(crate) async fn produce(&self, topic: &OpenTopic, records: &Records, by: Partitioning) -> Result<Vec<Placed>> {
+        let placed = self.shared.producer.produce(topic, records, by).await;
+        let placed = placed.inspect_err(|error| self.rejected(records.len(), error))?;
+        let (mut taken, mut bytes) = (0, 0);
+        for (index, record) in placed.iter().enumerate() {
+            match &record.offset {
+                Ok(_) => (taken, bytes) = (taken + 1, bytes + records.size(index)),
+                Err(error) => self.rejected(1, error),
+            }
+        }
+        self.metrics.received(taken, bytes);
+        Ok(placed)
+    }
+
+    /// Counts what the log did not take, and says so unless the client is at fault.
+    fn rejected(&self, records: usize, error: &Error) {
+        self.metrics.rejected(records, error.kind());
+        if matches!(error.kind(), ErrorKind::Retry | ErrorKind::Corrupt | ErrorKind::Internal) {
+            self.metrics.warn(format_args!("records are not stored: {error}"));
+        }
+    }
+}
+
 impl Doors {
     /// Doors onto `log`. `auto_create` says which topics their first record creates. Metrics go to the recorder that is installed now.
     pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate) -> Self {
@@ -79,9 +113,11 @@ impl Doors {
         Self { inner: Arc::new(inner) }
     }
 
-    /// A router whose fallback is the doors: merge it with routers that have none. A path that is nobody's is answered 404.
+    /// A router whose fallback is the doors: merge it with routers that have none, and that may have `GET /`. A path that is
+    /// nobody's is answered 404.
     pub fn router(&self) -> Router {
-        Router::new().fallback(answer).with_state(self.clone())
+        let changes = MethodFilter::POST.or(MethodFilter::PUT).or(MethodFilter::PATCH).or(MethodFilter::DELETE);
+        Router::new().route("/", on(changes, answer)).fallback(answer).with_state(self.clone())
     }
 
     /// Whether a path leads to one of the doors.
@@ -98,9 +134,12 @@ impl Doors {
     pub async fn answer(&self, request: Request) -> Response {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
+        if is_cross_site_write(&parts) {
+            return rest_proxy::from_another_site(&parts);
+        }
         let inner = &*self.inner;
         let Some((door, segments)) = path::door_of(parts.uri.path()) else {
-            return rest_proxy::no_such_path(&parts);
+            return not_served::answer(&parts).unwrap_or_else(|| rest_proxy::no_such_path(&parts));
         };
         let metrics = match door {
             Door::Topics | Door::Brokers | Door::Consumers => &inner.rest_proxy,

@@ -8,6 +8,7 @@
 //! must not know how records are stored, cleaned or queried.
 
 mod body;
+mod cross_site;
 mod door_metrics;
 mod doors;
 pub mod http_server;
@@ -15,6 +16,7 @@ mod json;
 pub mod kinesis;
 mod lane;
 mod limits;
+mod not_served;
 pub mod partitioner;
 mod path;
 mod pin_door;

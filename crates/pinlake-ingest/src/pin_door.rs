@@ -46,11 +46,9 @@ async fn post(call: &Call<'_>, body: Body) -> Result<Vec<u8>, Refused> {
     let mut records = Records::over(body.clone());
     let value = row.span(&mut records);
     records.push(None, Some(value), None);
-    let producer = &call.shared.producer;
-    let topic = producer.open(call.shared.settings.pin_topic.as_str()).await.map_err(|error| of(&error))?;
-    let placed = producer.produce(&topic, &records, Partitioning::Kafka).await.map_err(|error| of(&error))?;
+    let topic = call.open(call.shared.settings.pin_topic.as_str(), &records).await.map_err(|error| of(&error))?;
+    let placed = call.produce(&topic, &records, Partitioning::Kafka).await.map_err(|error| of(&error))?;
     placed[0].offset.as_ref().map_err(of)?;
-    call.metrics.received(1, value.len());
     Ok(records.bytes(value).to_vec())
 }
 
@@ -77,9 +75,6 @@ fn of(error: &Error) -> Refused {
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    if status == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::warn!("a pin could not be stored: {error}");
-    }
     (status, error.message().to_owned())
 }
 

@@ -50,17 +50,22 @@ pub(crate) fn brokers(call: &Call<'_>) -> Response {
         (_, []) => Err(RestError::method(call.parts, "GET", "GET lists the brokers")),
         _ => Err(RestError::no_path(call.parts)),
     };
-    answered.map_or_else(|error| error.response(call.parts), |(accepted, body)| ok(accepted, body))
+    answered.map_or_else(|error| error.answer(call), |(accepted, body)| ok(accepted, body))
 }
 
 /// `/consumers...`
 pub(crate) fn consumers(call: &Call<'_>) -> Response {
-    RestError::consumers().response(call.parts)
+    RestError::consumers(call.parts).response()
 }
 
 /// A path that no door has.
 pub(crate) fn no_such_path(parts: &Parts) -> Response {
-    RestError::no_path(parts).response(parts)
+    RestError::no_path(parts).response()
+}
+
+/// A request that another site's page sends through its reader's browser, whatever its path.
+pub(crate) fn from_another_site(parts: &Parts) -> Response {
+    RestError::from_another_site(parts).response()
 }
 
 async fn answer(call: &Call<'_>, make: impl AsyncFnOnce() -> Result<String, RestError>) -> Response {
@@ -68,7 +73,7 @@ async fn answer(call: &Call<'_>, make: impl AsyncFnOnce() -> Result<String, Rest
         Ok(accepted) => make().await.map(|body| ok(accepted, body)),
         Err(error) => Err(error),
     };
-    answered.unwrap_or_else(|error| error.response(call.parts))
+    answered.unwrap_or_else(|error| error.answer(call))
 }
 
 fn ok(accepted: Answer, body: String) -> Response {

@@ -77,6 +77,7 @@ impl Lake {
         clock: Clock,
         limits: QueryLimits,
     ) -> Result<Lake> {
+        crate::meters::describe();
         Self::register(&pipeline, followers);
         let settings = ArchiveSettings {
             pipeline: pipeline.clone(),

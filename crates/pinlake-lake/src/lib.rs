@@ -14,6 +14,7 @@ pub mod lake;
 pub mod live;
 mod local_store;
 mod maintain;
+mod meters;
 pub mod parquet_file;
 pub mod quarantine;
 pub mod raw;

@@ -1,5 +1,8 @@
 //! Object stores by URL: `file://`, `s3://`, `gs://`, `az://`, `memory://` or a plain path, and Delta's view of a folder in one.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path as FsPath;
 use std::sync::Arc;
 
@@ -21,7 +24,7 @@ pub struct Store {
     root: Arc<dyn ObjectStore>,
     /// The place within it.
     path: Path,
-    /// The same as people see it.
+    /// The same as people see it: it ends with `/` and holds no secret.
     url: Url,
 }
 
@@ -62,7 +65,7 @@ impl Store {
 
     /// A place over any object store: for tests that inject faults.
     pub fn over(root: Arc<dyn ObjectStore>, url: Url) -> Store {
-        Store { root, path: Path::default(), url }
+        Store { root, path: Path::default(), url: shown(url) }
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that makes the store's own folder")]
@@ -80,8 +83,12 @@ impl Store {
         let is_option = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
         let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let options = texts.filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
-        let (root, path) = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{url}'")).with_source(e))?;
-        Ok(Store { root: Arc::from(root), path, url: url.clone() })
+        let shown = shown(url.clone());
+        // The cause may repeat the URL.
+        let why = |e: object_store::Error| e.to_string().replace(url.as_str(), shown.as_str());
+        let opened = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{shown}': {}", why(e))));
+        let (root, path) = opened?;
+        Ok(Store { root: Arc::from(root), path, url: shown })
     }
 
     /// The objects, with paths relative to the place.
@@ -103,7 +110,7 @@ impl Store {
         &self.path
     }
 
-    /// Where the place is.
+    /// Where the place is, without secrets; it ends with `/`.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -138,4 +145,16 @@ impl Store {
         let url = Url::parse(&format!("memory:///{}/", self.path)).expect("a path within a store makes a URL");
         default_logstore(self.objects(), self.root.clone(), &url, &StorageConfig::default())
     }
+}
+
+/// A place's URL for people: user, password and parameters go, because any of them may be a secret.
+fn shown(url: Url) -> Url {
+    let mut shown = url;
+    // A URL without a host has no user either.
+    let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+    shown.set_query(None);
+    shown.set_fragment(None);
+    let folder = format!("{}/", shown.path().trim_end_matches('/'));
+    shown.set_path(&folder);
+    shown
 }

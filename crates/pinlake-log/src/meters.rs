@@ -16,8 +16,9 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
-    /// Looks the metrics up; a recorder must be installed before.
+    /// Looks the metrics up and says what they mean; a recorder must be installed before.
     pub(crate) fn new() -> Self {
+        describe();
         Self {
             records: metrics::counter!("pinlake_appended_records_total"),
             bytes: metrics::counter!("pinlake_appended_bytes_total"),
@@ -46,6 +47,17 @@ impl std::fmt::Debug for Meters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Meters")
     }
+}
+
+fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_counter!("pinlake_appended_records_total", "records appended to the log");
+    describe_counter!("pinlake_appended_bytes_total", Unit::Bytes, "bytes of their batches");
+    describe_counter!("pinlake_syncs_total", "syncs of the disk that succeeded");
+    describe_histogram!("pinlake_sync_seconds", Unit::Seconds, "how long each sync of the disk took");
+    describe_gauge!("pinlake_partitions_stopped", "partitions that take no appends after a failed write or sync, or damaged");
+    describe_gauge!("pinlake_log_end_offset", "the offset that the next record of a partition gets");
+    describe_gauge!("pinlake_log_bytes", Unit::Bytes, "bytes of a partition's segments");
 }
 
 /// What is shown of one partition.

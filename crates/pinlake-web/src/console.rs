@@ -18,8 +18,8 @@ pub trait Console: Send + Sync + 'static {
     /// Answers a query, already encoded: only the query engine's side knows its columns.
     ///
     /// # Errors
-    /// `Invalid` for SQL that is wrong or that writes, `NotFound` for a question that does not exist, `Retry` when too many
-    /// queries run or one takes more memory than is there.
+    /// `Invalid` for SQL that is wrong, that writes or that takes more memory or time than one query may, `NotFound` for a
+    /// question that does not exist, `Retry` when too many queries run.
     async fn query(&self, request: QueryRequest) -> Result<QueryAnswer>;
 
     /// The pipeline's questions, in its order.

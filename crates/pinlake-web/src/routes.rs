@@ -51,6 +51,8 @@ pub(crate) fn router(shared: Shared) -> Router {
         router = router.route(path, methods.fallback(wrong_method));
     }
     for (path, methods) in beside() {
+        // The doors have other methods of the root.
+        let methods = if path == "/" { methods } else { methods.fallback(wrong_method) };
         router = router.route(path, methods);
     }
     for path in ["/api/v1", "/api/v1/", "/api/v1/{*path}"] {

@@ -23,6 +23,8 @@ proptest! {
             prop_assert_eq!(found.timestamp, Timestamp(at));
             prop_assert_eq!(found.key, put.key.as_deref());
             prop_assert_eq!(found.value, put.value.as_deref());
+            let headers: Vec<_> = put.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+            prop_assert_eq!(found.decode_headers().unwrap(), headers);
         }
     }
 
@@ -40,6 +42,14 @@ proptest! {
         let _ = Batch::claimed_len(&bytes);
         if let Ok(batch) = Batch::parse(Bytes::from(bytes)) {
             let _ = batch.records().count();
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_headers_or_corrupt(headers in proptest::collection::vec(any::<u8>(), 0..40)) {
+        let record = RecordView { offset: Offset(0), timestamp: Timestamp(0), key: None, value: None, headers: &headers };
+        if let Err(error) = record.decode_headers() {
+            prop_assert_eq!(error.kind(), crate::error::ErrorKind::Corrupt);
         }
     }
 }

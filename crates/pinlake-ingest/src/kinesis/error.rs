@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pinlake_core::{Error, ErrorKind};
 
+use crate::doors::Call;
 use crate::json;
 use crate::limits::Refusal;
 use crate::settings::KinesisSettings;
@@ -109,12 +110,15 @@ impl DoorError {
         }
     }
 
-    /// The answer. Logged here, once, if a person must look.
-    pub(super) fn response(self, settings: &KinesisSettings) -> Response {
+    /// The answer at a door, which says in the log if it can't do its work.
+    pub(super) fn answer(self, call: &Call<'_>) -> Response {
         let mut body = String::new();
         match self {
             Self::Gateway { condition, hint } => {
                 let (status, kind, message) = condition.words();
+                if status.is_server_error() {
+                    call.metrics.warn(&hint);
+                }
                 body.push_str("{\"message\":");
                 json::push_string(&mut body, message);
                 body.push_str(",\"hint\":");
@@ -124,14 +128,14 @@ impl DoorError {
             }
             Self::Kinesis { status, kind, message, retry_after } => {
                 if status.is_server_error() {
-                    tracing::warn!(kind, "{message}");
+                    call.metrics.warn(&message);
                 }
                 body.push_str("{\"__type\":");
                 json::push_string(&mut body, kind);
                 body.push_str(",\"message\":");
                 json::push_string(&mut body, &message);
                 body.push('}');
-                let status = if settings.errors_as_200 { StatusCode::OK } else { status };
+                let status = if call.shared.settings.kinesis.errors_as_200 { StatusCode::OK } else { status };
                 finish(status, kind, body, retry_after)
             }
         }

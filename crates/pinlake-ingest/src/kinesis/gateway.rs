@@ -17,6 +17,7 @@ use crate::limits::Permit;
 use crate::partitioner::{Partitioning, shard_of_hash};
 use crate::path::{decode, query_value};
 use crate::produce::{OpenTopic, Placed};
+use crate::records::Records;
 
 /// Characters of a stream's name, as in Kinesis.
 const STREAM_NAME_LEN_MAX: usize = 128;
@@ -25,7 +26,7 @@ const STREAM_NAME_LEN_MAX: usize = 128;
 pub(crate) async fn answer(call: &Call<'_>, body: Body) -> Response {
     match route(call, body).await {
         Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
-        Err(error) => error.response(&call.shared.settings.kinesis),
+        Err(error) => error.answer(call),
     }
 }
 
@@ -74,21 +75,17 @@ async fn put(call: &Call<'_>, stream: Option<String>, what: &str, body: Body) ->
         (None, Some(stream)) => stream_name(stream)?,
         (None, None) => return Err(DoorError::constraint(None, "streamName", "not be null")),
     };
-    let topic = open(call, stream).await?;
+    let topic = open(call, stream, &parsed.records).await?;
     for (index, hash) in std::mem::take(&mut parsed.hashes) {
         parsed.records.set_partition(index, shard_of_hash(hash, topic.partitions()));
     }
-    let producer = &call.shared.producer;
-    let now = producer.now();
-    let placed = producer.produce(&topic, &parsed.records, Partitioning::Kinesis).await.map_err(|error| DoorError::of(&error))?;
-    let taken = (0..placed.len()).filter(|index| placed[*index].offset.is_ok());
-    let (count, bytes) = taken.fold((0, 0), |(count, bytes), index| (count + 1, bytes + parsed.records.size(index)));
-    call.metrics.received(count, bytes);
+    let now = call.shared.producer.now();
+    let placed = call.produce(&topic, &parsed.records, Partitioning::Kinesis).await.map_err(|error| DoorError::of(&error))?;
     if single { record_answer(&placed[0], now) } else { Ok(records_answer(&placed, now)) }
 }
 
-async fn open(call: &Call<'_>, stream: &str) -> Result<OpenTopic, DoorError> {
-    call.shared.producer.open(stream).await.map_err(|error| match error.kind() {
+async fn open(call: &Call<'_>, stream: &str, records: &Records) -> Result<OpenTopic, DoorError> {
+    call.open(stream, records).await.map_err(|error| match error.kind() {
         ErrorKind::NotFound => DoorError::no_stream(
             &call.shared.settings.kinesis,
             stream,

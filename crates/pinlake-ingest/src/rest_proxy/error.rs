@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pinlake_core::{Error, ErrorKind};
 
+use crate::doors::Call;
 use crate::json;
 use crate::limits::Refusal;
 
@@ -51,8 +52,25 @@ impl RestError {
         Self { allow: Some(allow), ..Self::new(405, message) }
     }
 
-    pub(super) fn consumers() -> Self {
-        Self::new(501, "HTTP 501 Not Implemented: consumer instances are not served here, read the topic over the Kafka protocol")
+    pub(super) fn from_another_site(parts: &Parts) -> Self {
+        let path = shown(parts.uri.path());
+        let message = format!(
+            "HTTP 403 Forbidden: {} {path} comes from another site's page, by its Sec-Fetch-Site or Origin header; programs send \
+             neither",
+            parts.method
+        );
+        Self::new(403, message)
+    }
+
+    pub(super) fn consumers(parts: &Parts) -> Self {
+        let path = shown(parts.uri.path());
+        let message = format!(
+            "HTTP 501 Not Implemented: {} {path}: consumer instances are not served by this version. Read records with GET \
+             /api/v1/topics/TOPIC/records?offset=start, or the cleaned rows with POST /api/v1/sql; POST /topics/TOPIC and GET \
+             /topics/... work",
+            parts.method
+        );
+        Self::new(501, message)
     }
 
     pub(super) fn unsupported_media_type(topic: &str, why: &str) -> Self {
@@ -121,12 +139,17 @@ impl RestError {
         }
     }
 
-    /// The answer. Logged here, once, if a person must look.
-    pub(super) fn response(self, parts: &Parts) -> Response {
-        let status = first_three_digits(self.code);
-        if status.is_server_error() {
-            tracing::warn!(code = self.code, method = %parts.method, path = parts.uri.path(), "{}", self.message);
+    /// The answer at a door, which says in the log if it can't do its work.
+    pub(super) fn answer(self, call: &Call<'_>) -> Response {
+        if first_three_digits(self.code).is_server_error() {
+            call.metrics.warn(&self.message);
         }
+        self.response()
+    }
+
+    /// The answer.
+    pub(super) fn response(self) -> Response {
+        let status = first_three_digits(self.code);
         let mut body = String::with_capacity(64 + self.message.len());
         body.push_str("{\"error_code\":");
         json::push_number(&mut body, self.code);

@@ -17,13 +17,9 @@ pub(super) async fn produce(call: &Call<'_>, topic: &str, partition: Option<u32>
     let read = call.shared.read(call.parts, body).await;
     let (body, _permit) = read.map_err(|refusal| RestError::refused(refusal, settings.retry_after.as_secs()))?;
     let records = envelope::parse(&body, format, partition, settings.request_records_max)?;
-    let producer = &call.shared.producer;
-    let topic = producer.open(topic).await.map_err(|error| RestError::of(&error))?;
-    let placed = producer.produce(&topic, &records, Partitioning::Kafka).await;
+    let topic = call.open(topic, &records).await.map_err(|error| RestError::of(&error))?;
+    let placed = call.produce(&topic, &records, Partitioning::Kafka).await;
     let placed = placed.map_err(|error| RestError::of_partition(&error))?;
-    let taken = (0..records.len()).filter(|index| placed[*index].offset.is_ok());
-    let (count, bytes) = taken.fold((0, 0), |(count, bytes), index| (count + 1, bytes + records.size(index)));
-    call.metrics.received(count, bytes);
     Ok(answer(&placed))
 }
 

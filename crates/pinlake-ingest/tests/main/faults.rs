@@ -50,7 +50,8 @@ impl Log for Refusing {
     }
 }
 
-fn refusing(partition: u32, error: Error) -> Router {
+/// Doors onto such a log.
+pub(crate) fn refusing(partition: u32, error: Error) -> Router {
     let log = Refusing { inner: MemoryLog::new(), partition, error };
     doors(Arc::new(log), DoorSettings::default()).router()
 }

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use axum::body::Body;
 use axum::http::Request;
+use pinlake_core::Error;
 use pinlake_ingest::DoorSettings;
+use tracing::span;
 
+use crate::faults::refusing;
 use crate::setup::{open, post, send};
 
 /// Counters by name and labels.
@@ -65,4 +69,68 @@ async fn each_door_counts_requests_records_and_bytes() {
             "pinlake_requests_total pin 2xx 1",
         ]
     );
+}
+
+#[tokio::test]
+async fn records_that_are_not_stored_are_counted_by_reason() {
+    let counters = Counters::default();
+    let _recorder = ::metrics::set_default_local_recorder(&counters);
+    let router = refusing(1, Error::retry("the disk is full"));
+    let (status, _) = post(&router, "multi", r#"{"records":[{"partition":1},{"partition":0},{"partition":1}]}"#).await;
+    assert_eq!(status, 200, "the failure is told record by record");
+    post(&router, "unknown", r#"{"records":[{"value":1},{"value":2}]}"#).await;
+    post(&router, "multi", r#"{"records":[{"partition":7}]}"#).await;
+    post(&router, "multi", "{").await;
+    let body = r#"{"Records":[{"Data":1,"PartitionKey":"b"}]}"#;
+    send(&router, Request::put("/streams/multi/records").body(Body::from(body)).unwrap()).await;
+    let counted: Vec<_> = counters.above_zero().into_iter().filter(|line| line.contains("_records_")).collect();
+    assert_eq!(
+        counted,
+        [
+            "pinlake_received_records_total kafka_rest 1",
+            "pinlake_rejected_records_total kafka_rest not_found 3",
+            "pinlake_rejected_records_total kafka_rest retry 2",
+            "pinlake_rejected_records_total kinesis_gateway retry 1",
+        ]
+    );
+}
+
+/// Counts log lines.
+struct Lines(Arc<AtomicU64>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_logged_once_in_a_while_at_each_door() {
+    let lines = Arc::new(AtomicU64::new(0));
+    let _log = tracing::subscriber::set_default(Lines(lines.clone()));
+    let router = refusing(0, Error::retry("the disk is full"));
+    let some = async || {
+        for _ in 0..3 {
+            post(&router, "a.pin", r#"{"records":[{"value":1},{"value":2}]}"#).await;
+            send(&router, Request::post("/pin/").body(Body::from("{}")).unwrap()).await;
+        }
+        lines.load(Ordering::Relaxed)
+    };
+    assert_eq!(some().await, 2, "one line a door");
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(some().await, 2);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(some().await, 4);
+    post(&router, "unknown", r#"{"records":[{"value":1}]}"#).await;
+    assert_eq!(lines.load(Ordering::Relaxed), 4, "what the client has to correct is no line of ours");
 }

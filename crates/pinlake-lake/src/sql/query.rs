@@ -1,5 +1,8 @@
 //! One query: the tables it names, its limits, its answer.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +11,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::TableReference;
+use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionContext;
@@ -88,7 +92,7 @@ pub fn tables_of(sql: &str) -> Result<Vec<TableName>> {
 /// Runs `sql` over `tables`; `questions` are views over them.
 ///
 /// # Errors
-/// `Invalid` for SQL that is wrong or writes, `Retry` when it takes more than `limits` allow.
+/// `Invalid` for SQL that is wrong, that writes or that takes more than `limits` allow: the same again would end the same.
 pub async fn run(
     sql: &str,
     tables: Vec<NamedTable>,
@@ -97,7 +101,6 @@ pub async fn run(
     rows_max: usize,
     limits: QueryLimits,
 ) -> Result<QueryResult> {
-    let failed = |e| error::query("running the query", e);
     let pool = Arc::new(FairSpillPool::new(limits.memory_bytes));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(failed)?;
     let context = SessionContext::new_with_config_rt(super::config(), runtime);
@@ -133,8 +136,19 @@ pub async fn run(
         }
         Ok(QueryResult { schema, batches, truncated, snapshot })
     };
-    let late = |_| Error::retry(format!("the query took longer than {} s", limits.time.as_secs()));
+    let late = |_| {
+        let seconds = limits.time.as_secs();
+        Error::invalid(format!("the query took longer than {seconds} s: ask for less, or raise query.time_max"))
+    };
     tokio::time::timeout(limits.time, work).await.map_err(late)?
+}
+
+fn failed(error: DataFusionError) -> Error {
+    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+        return Error::invalid("the query takes more memory than it may: ask for less, or raise query.memory_max")
+            .with_source(error.strip_backtrace());
+    }
+    error::query("running the query", error)
 }
 
 /// Functions whose result is as large as a number in the query says: no memory limit sees what they allocate.

@@ -1,6 +1,6 @@
 //! Topics and their records.
 
-use pinlake_core::{OffsetRange, TopicDescription, TopicName};
+use pinlake_core::{OffsetRange, RecordView, Result, TopicDescription, TopicName};
 use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
@@ -68,6 +68,23 @@ pub struct LogRecord {
     pub value: Option<Payload>,
     /// Names and values beside it.
     pub headers: Vec<Header>,
+}
+
+impl LogRecord {
+    /// A record as the log holds it.
+    ///
+    /// # Errors
+    /// `Corrupt` if its headers do not decode.
+    pub fn of(record: &RecordView<'_>) -> Result<Self> {
+        let header = |(name, value): (&str, Option<&[u8]>)| Header { name: name.to_owned(), value: value.map(Payload::of) };
+        Ok(Self {
+            offset: record.offset.0,
+            timestamp_ms: record.timestamp.0,
+            key: record.key.map(Payload::of),
+            value: record.value.map(Payload::of),
+            headers: record.decode_headers()?.into_iter().map(header).collect(),
+        })
+    }
 }
 
 /// A name and a value beside a record.

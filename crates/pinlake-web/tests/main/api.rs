@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::post as on_post;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use pinlake_core::{Error, ErrorKind};
-use pinlake_web::answers::{Ledger, Payload, RebuildComparison, Records, TableDetail, TableLedger, Trace};
+use pinlake_core::{Batch, Error, ErrorKind, Record, Timestamp};
+use pinlake_web::answers::{Ledger, LogRecord, Payload, RebuildComparison, Records, TableDetail, TableLedger, Trace};
 use serde_json::json;
 
 use super::fake::{FakeConsole, account, comparison};
@@ -286,4 +286,15 @@ async fn a_browser_gets_a_page_and_a_kafka_client_an_empty_object() {
     let broken = Arc::new(FakeConsole::failing(Error::retry("the store is <away>")));
     let page = send(router(&broken), "GET", "/", &browser, "").await;
     assert!(page.status == 200 && page.body.contains("the store is &lt;away&gt;"), "a page that says what is wrong");
+}
+
+#[test]
+fn a_record_of_the_log_is_shown_with_its_headers() {
+    let headers =
+        vec![("from".to_owned(), Some("emulator".into())), ("from".to_owned(), None), (String::new(), Some(vec![255].into()))];
+    let batch = Batch::of(&[Record { headers, ..Record::of_key_value("k", "{}") }], Timestamp(5)).unwrap();
+    let record = batch.records().next().unwrap().unwrap();
+    let shown = serde_json::to_value(LogRecord::of(&record).unwrap()).unwrap();
+    let headers = json!([{"name": "from", "value": "emulator"}, {"name": "from", "value": null}, {"name": "", "value": {"base64": "/w=="}}]);
+    assert_eq!(shown, json!({"offset": 0, "timestamp_ms": 5, "key": "k", "value": "{}", "headers": headers}));
 }

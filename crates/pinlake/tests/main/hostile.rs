@@ -482,7 +482,7 @@ async fn queries_that_take_too_long_end_and_others_go_on() {
         "SELECT count(*) FROM generate_series(1, 1000000000000)".to_owned(),
         "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t".to_owned(),
     ] {
-        let body = refused(json!({"sql": sql}).to_string(), 503, "the query took longer than 1 s");
+        let body = refused(json!({"sql": sql}).to_string(), 400, "the query took longer than 1 s");
         check(&server, "POST /api/v1/sql", Some(JSON), &body).await;
     }
     serves_on(&server).await;

@@ -8,6 +8,7 @@ mod commands;
 mod crash;
 mod demo;
 mod hostile;
+mod metrics;
 mod peers;
 mod readers;
 mod real_records;

@@ -1,0 +1,58 @@
+//! What clients of protocols that this version does not serve are told, each in its own form: that it is so, and what to use
+//! instead. It must not pretend to serve any of them.
+
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::json;
+
+const AMZ_TARGET: &str = "x-amz-target";
+const AMZ_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+const UNKNOWN_OPERATION: HeaderValue = HeaderValue::from_static("UnknownOperationException");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The answer to a request of such a protocol; `None` if it is none of them.
+pub(crate) fn answer(parts: &Parts) -> Option<Response> {
+    let mut segments = parts.uri.path().split('/').filter(|segment| !segment.is_empty());
+    Some(match (segments.next(), segments.next()) {
+        (None, _) => aws(&parts.headers.get(AMZ_TARGET)?.to_str().unwrap_or_default().chars().take(200).collect::<String>()),
+        (Some("v3"), _) => refused(
+            "501",
+            "HTTP 501 Not Implemented: Kafka REST v3 is not served by this version; v2 is: POST /topics/TOPIC produces, GET \
+             /topics lists topics",
+        ),
+        (Some("connectors" | "connector-plugins"), _) => refused(
+            "501",
+            "Kafka Connect's API is not served by this version: the archive and the tables follow the pipeline's topics without \
+             connectors, see GET /api/v1/tables",
+        ),
+        (Some("api"), Some("2.0" | "2.1" | "2.2")) => refused(
+            "\"NOT_IMPLEMENTED\"",
+            "Databricks' API is not served by this version: run SQL with POST /api/v1/sql, clean the archive again with POST \
+             /api/v1/tables/TABLE/rebuild",
+        ),
+        _ => return None,
+    })
+}
+
+/// As Kafka's REST interfaces and Databricks word an error; `code` is JSON.
+fn refused(code: &str, message: &str) -> Response {
+    let mut body = format!("{{\"error_code\":{code},\"message\":");
+    json::push_string(&mut body, message);
+    body.push('}');
+    (StatusCode::NOT_IMPLEMENTED, [(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+/// As AWS's JSON protocols word an operation that a service has not. A client's error, because SDKs send others again.
+fn aws(target: &str) -> Response {
+    let mut body = "{\"__type\":\"UnknownOperationException\",\"message\":".to_owned();
+    let message = format!(
+        "{target} is not served by this version: of AWS's services it has Kinesis in the API Gateway's form, PUT \
+         /streams/STREAM/record or /records puts, GET /streams lists"
+    );
+    json::push_string(&mut body, &message);
+    body.push('}');
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, AMZ_JSON), (AMZ_ERROR_TYPE, UNKNOWN_OPERATION)], body).into_response()
+}
