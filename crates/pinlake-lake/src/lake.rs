@@ -23,7 +23,7 @@ use crate::follow::{Ends, FollowSettings, Follower, Status};
 use crate::live::TableView;
 use crate::raw::RawObject;
 use crate::readers::range_of;
-use crate::sql::query::{self, NamedTable, QueryLimits, QueryResult, TableName};
+use crate::sql::query::{self, NamedTable, Query, QueryLimits, QueryResult, TableName};
 use crate::store::Store;
 
 /// Folder of the tables within the store.
@@ -48,7 +48,7 @@ pub struct Lake {
     archive: Archive,
     tables: Vec<Follower>,
     limits: QueryLimits,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     accepted: Semaphore,
     rebuilding: Mutex<()>,
     proving: Mutex<()>,
@@ -97,7 +97,7 @@ impl Lake {
             };
             tables.push(Follower::start(log.clone(), followers.clone(), settings).await?);
         }
-        let (running, accepted) = (Semaphore::new(QUERIES_AT_ONCE), Semaphore::new(QUERIES_MAX));
+        let (running, accepted) = (Arc::new(Semaphore::new(QUERIES_AT_ONCE)), Semaphore::new(QUERIES_MAX));
         Ok(Lake {
             log,
             pipeline,
@@ -160,7 +160,8 @@ impl Lake {
     pub async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
         let _accepted =
             self.accepted.try_acquire().map_err(|_| Error::retry(format!("{QUERIES_MAX} queries wait or run already")))?;
-        let _running = self.running.acquire().await.map_err(|e| Error::internal("no more queries are run").with_source(e))?;
+        let running = self.running.clone().acquire_owned().await;
+        let running = running.map_err(|e| Error::internal("no more queries are run").with_source(e))?;
         let mut named = query::tables_of(sql)?;
         let mut questions = Vec::new();
         for (_, name) in named.iter().filter(|(schema, _)| schema == "question") {
@@ -178,7 +179,8 @@ impl Lake {
         named.dedup();
         let tables = futures::future::try_join_all(named.into_iter().map(|name| self.named_table(name))).await?;
         let tables = tables.into_iter().flatten().collect();
-        query::run(sql, tables, &questions, &self.store, rows_max, self.limits).await
+        let query = Query { sql: sql.to_owned(), tables, questions, store: self.store.clone(), rows_max };
+        query::run(query, self.limits, running).await
     }
 
     /// What a table name in SQL stands for; `None` for names that are not ours to know.

@@ -39,5 +39,8 @@ fn run(cli: cli::Cli) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime")?;
     // On a worker thread, which has the large stack.
-    runtime.block_on(async { tokio::spawn(commands::run(cli)).await.context("the command stopped")? })
+    let done = runtime.block_on(async { tokio::spawn(commands::run(cli)).await.context("the command stopped")? });
+    // Commands end what they start; what may still run is the planning of a query that nobody waits for.
+    runtime.shutdown_background();
+    done
 }

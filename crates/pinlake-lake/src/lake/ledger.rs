@@ -10,7 +10,7 @@ use pinlake_core::{ErrorKind, OffsetRange, Result, TopicName, TopicPartition};
 use super::Lake;
 use super::compare::{Comparison, Proof};
 use crate::live::TableView;
-use crate::sql::query::{self, NamedTable};
+use crate::sql::query::{self, NamedTable, Query};
 use crate::stream::Standing;
 
 /// A table's accounts, a line a source partition.
@@ -96,7 +96,9 @@ impl Lake {
     async fn count(&self, view: TableView) -> Result<BTreeMap<TopicPartition, u64>> {
         let sql = "SELECT arrow_cast(_topic, 'Utf8View') AS topic, _partition, count(*) AS n FROM counted GROUP BY 1, 2";
         let tables = vec![NamedTable::of(("public".to_owned(), "counted".to_owned()), view)];
-        let counted = query::run(sql, tables, &[], &self.store, usize::MAX, self.limits).await?;
+        let store = self.store.clone();
+        let query = Query { sql: sql.to_owned(), tables, questions: Vec::new(), store, rows_max: usize::MAX };
+        let counted = query::run(query, self.limits, ()).await?;
         let mut counts = BTreeMap::new();
         for batch in &counted.batches {
             let (topics, partitions) = (batch.column(0).as_string_view(), batch.column(1).as_primitive::<Int32Type>());

@@ -18,6 +18,7 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use pinlake_core::pipeline::Question;
 use pinlake_core::{Error, Result};
+use tokio::runtime::Handle;
 
 use crate::error;
 use crate::live::{TableView, register_store};
@@ -56,7 +57,7 @@ pub struct QueryResult {
 pub type TableName = (String, String);
 
 /// A table that a query may read.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct NamedTable {
     /// Its name.
     pub name: TableName,
@@ -89,41 +90,64 @@ pub fn tables_of(sql: &str) -> Result<Vec<TableName>> {
     Ok(references.iter().map(name).collect())
 }
 
-/// Runs `sql` over `tables`; `questions` are views over them.
+/// A query with all that it reads.
+#[derive(Debug)]
+pub struct Query {
+    /// One statement.
+    pub sql: String,
+    /// The tables it names.
+    pub tables: Vec<NamedTable>,
+    /// Questions that it names as views over them.
+    pub questions: Vec<Question>,
+    /// Where the tables' files lie.
+    pub store: Store,
+    /// Rows of the answer at most.
+    pub rows_max: usize,
+}
+
+/// Runs `query` on a blocking thread, because planning does not give way and a strange statement plans for long. `held` is let go when
+/// it is really over, which may be after the answer that it took too long.
 ///
 /// # Errors
 /// `Invalid` for SQL that is wrong, that writes or that takes more than `limits` allow: the same again would end the same.
-pub async fn run(
-    sql: &str,
-    tables: Vec<NamedTable>,
-    questions: &[Question],
-    store: &Store,
-    rows_max: usize,
-    limits: QueryLimits,
-) -> Result<QueryResult> {
-    let pool = Arc::new(FairSpillPool::new(limits.memory_bytes));
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(failed)?;
-    let context = SessionContext::new_with_config_rt(super::config(), runtime);
-    super::register_functions(&context);
-    without_unbounded_functions(&context);
-    register_store(&context, store);
-    let mut snapshot = BTreeMap::new();
-    for NamedTable { name: (schema, name), rows, snapshot: seen } in tables {
-        let shown = if schema == "public" { name.clone() } else { format!("{schema}.{name}") };
-        snapshot.extend(seen.map(|seen| (shown, seen)));
-        make_schema(&context, &schema)?;
-        context.register_table(TableReference::partial(schema, name), rows).map_err(failed)?;
-    }
-    for question in questions {
-        make_schema(&context, "question")?;
-        let view = context.sql(&question.sql).await.map_err(failed)?.into_view();
-        context.register_table(TableReference::partial("question", question.name.as_str()), view).map_err(failed)?;
-    }
-    let work = async {
-        let frame = context.sql_with_options(sql, super::read_only()).await.map_err(failed)?;
+pub async fn run(query: Query, limits: QueryLimits, held: impl Send + 'static) -> Result<QueryResult> {
+    let runtime = Handle::current();
+    let work = move || {
+        let _held = held;
+        runtime.block_on(tokio::time::timeout(limits.time, query.answer(limits)))
+    };
+    let late = |_| {
+        let seconds = limits.time.as_secs();
+        Error::invalid(format!("the query took longer than {seconds} s: ask for less, or raise query.time_max"))
+    };
+    let ended = tokio::time::timeout(limits.time, tokio::task::spawn_blocking(work)).await.map_err(late)?;
+    ended.map_err(|e| Error::internal("the query was cut short").with_source(e))?.map_err(late)?
+}
+
+impl Query {
+    async fn answer(self, limits: QueryLimits) -> Result<QueryResult> {
+        let pool = Arc::new(FairSpillPool::new(limits.memory_bytes));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(failed)?;
+        let context = SessionContext::new_with_config_rt(super::config(), runtime);
+        super::register_functions(&context);
+        without_unbounded_functions(&context);
+        register_store(&context, &self.store);
+        let mut snapshot = BTreeMap::new();
+        for NamedTable { name: (schema, name), rows, snapshot: seen } in self.tables {
+            let shown = if schema == "public" { name.clone() } else { format!("{schema}.{name}") };
+            snapshot.extend(seen.map(|seen| (shown, seen)));
+            make_schema(&context, &schema)?;
+            context.register_table(TableReference::partial(schema, name), rows).map_err(failed)?;
+        }
+        for question in self.questions {
+            make_schema(&context, "question")?;
+            let view = context.sql(&question.sql).await.map_err(failed)?.into_view();
+            context.register_table(TableReference::partial("question", question.name), view).map_err(failed)?;
+        }
+        let frame = context.sql_with_options(&self.sql, super::read_only()).await.map_err(failed)?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let mut stream = frame.execute_stream().await.map_err(failed)?;
-        let (mut batches, mut left, mut truncated) = (Vec::new(), rows_max, false);
+        let (mut batches, mut left, mut truncated) = (Vec::new(), self.rows_max, false);
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed)?;
             if batch.num_rows() > left {
@@ -135,12 +159,7 @@ pub async fn run(
             batches.push(batch);
         }
         Ok(QueryResult { schema, batches, truncated, snapshot })
-    };
-    let late = |_| {
-        let seconds = limits.time.as_secs();
-        Error::invalid(format!("the query took longer than {seconds} s: ask for less, or raise query.time_max"))
-    };
-    tokio::time::timeout(limits.time, work).await.map_err(late)?
+    }
 }
 
 fn failed(error: DataFusionError) -> Error {

@@ -6,7 +6,8 @@ use super::*;
 
 async fn refused(sql: &str, limits: QueryLimits) -> (ErrorKind, String) {
     let store = Store::open("memory:///").unwrap();
-    let error = run(sql, Vec::new(), &[], &store, 10, limits).await.unwrap_err();
+    let query = Query { sql: sql.to_owned(), tables: Vec::new(), questions: Vec::new(), store, rows_max: 10 };
+    let error = run(query, limits, ()).await.unwrap_err();
     (error.kind(), error.to_string())
 }
 
@@ -20,4 +21,17 @@ async fn a_query_over_its_time_or_memory_is_the_callers_to_correct() {
     let short = QueryLimits { time: Duration::from_secs(1), ..QueryLimits::default() };
     let (kind, message) = refused("SELECT count(*) FROM generate_series(1, 1000000000000)", short).await;
     assert_eq!((kind, &*message), (ErrorKind::Invalid, "the query took longer than 1 s: ask for less, or raise query.time_max"));
+}
+
+#[tokio::test]
+async fn the_answer_that_it_took_too_long_does_not_wait_for_planning() {
+    let limits = QueryLimits { time: Duration::from_millis(20), ..QueryLimits::default() };
+    let rows: Vec<String> = (0..60).map(|n| format!("(SELECT {n} AS c) AS t{n}")).collect();
+    let sql = format!("SELECT count(*) FROM {}", rows.join(", "));
+    let store = Store::open("memory:///").unwrap();
+    let query = Query { sql, tables: Vec::new(), questions: Vec::new(), store, rows_max: 1 };
+    let held = Arc::new(());
+    let error = run(query, limits, held.clone()).await.unwrap_err();
+    assert!(error.to_string().starts_with("the query took longer than "), "{error}");
+    assert_eq!(Arc::strong_count(&held), 2, "its place is taken for as long as it really runs");
 }
