@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
@@ -48,8 +48,18 @@ pub(crate) struct Shared {
 impl Shared {
     /// Reads a request's body under the limits.
     pub(crate) async fn read(&self, parts: &Parts, body: Body) -> Result<(Bytes, Permit), Refusal> {
+        if is_compressed(&parts.headers) {
+            return Err(Refusal::BodyCompressed);
+        }
         body::read(&self.inflight, self.settings.body_bytes_max, &parts.headers, body).await
     }
+}
+
+/// Whether a body says that it is compressed. Other encodings that clients state mean nothing: they send `utf-8` and `amz-1.0`.
+fn is_compressed(headers: &HeaderMap) -> bool {
+    let stated = headers.get_all(header::CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let known = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress"];
+    stated.flat_map(|value| value.split(',')).any(|one| known.iter().any(|known| one.trim().eq_ignore_ascii_case(known)))
 }
 
 /// A request at its door.
@@ -116,7 +126,8 @@ impl Doors {
     /// A router whose fallback is the doors: merge it with routers that have none, and that may have `GET /`. A path that is
     /// nobody's is answered 404.
     pub fn router(&self) -> Router {
-        let changes = MethodFilter::POST.or(MethodFilter::PUT).or(MethodFilter::PATCH).or(MethodFilter::DELETE);
+        let changes =
+            MethodFilter::POST.or(MethodFilter::PUT).or(MethodFilter::PATCH).or(MethodFilter::DELETE).or(MethodFilter::OPTIONS);
         Router::new().route("/", on(changes, answer)).fallback(answer).with_state(self.clone())
     }
 

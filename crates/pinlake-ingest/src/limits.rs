@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     BodyTooSlow,
     /// The client broke off the body.
     BodyCutOff,
+    /// The body is compressed, which is not read.
+    BodyCompressed,
 }
 
 /// Requests and bytes under way. Cheap to clone; clones share one state.

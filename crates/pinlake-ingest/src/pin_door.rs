@@ -84,6 +84,7 @@ fn refused(refusal: Refusal) -> Refused {
         Refusal::TooManyBytes => (StatusCode::SERVICE_UNAVAILABLE, "too many bytes are under way".to_owned()),
         Refusal::BodyTooLarge(limit) => (StatusCode::PAYLOAD_TOO_LARGE, format!("a body takes at most {limit} bytes")),
         Refusal::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive".to_owned()),
+        Refusal::BodyCompressed => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed".to_owned()),
         Refusal::BodyCutOff => (StatusCode::BAD_REQUEST, "the body ended early".to_owned()),
     }
 }

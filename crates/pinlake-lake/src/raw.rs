@@ -109,10 +109,15 @@ fn parse(path: &Path, size: u64) -> Option<RawObject> {
     })
 }
 
+/// Characters of a topic's name that stand in its objects' file names. A file system takes names of 255 bytes, and behind the
+/// topic come partition, offset, ending and what marks a file that is being written. Which topic it is, the folder says.
+const TOPIC_IN_FILE_NAME_LEN_MAX: usize = 200;
+
 /// The name of the object that starts at `start`, as the S3 sink gives it.
 pub fn object_path(of: &TopicPartition, start: Offset) -> Path {
-    let (topic, partition) = (&of.topic, of.partition);
-    Path::from(format!("{TOPICS_DIR}/{topic}/partition={partition}/{topic}+{partition}+{:010}.json", start.0))
+    let (topic, partition) = (of.topic.as_str(), of.partition);
+    let shown = topic.get(..TOPIC_IN_FILE_NAME_LEN_MAX).unwrap_or(topic);
+    Path::from(format!("{TOPICS_DIR}/{topic}/partition={partition}/{shown}+{partition}+{:010}.json", start.0))
 }
 
 /// Reads `objects` in order as chunks.

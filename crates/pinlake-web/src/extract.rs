@@ -25,6 +25,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             status => Failure::refused(status, "the request body can't be read"),
         })?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        // A list would be taken for the fields in their order.
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return Err(Error::invalid("the request body is not right: it takes a JSON object, uncompressed").into());
+        }
         let body = serde_json::from_slice(text).map_err(|e| Error::invalid(format!("the request body is not right: {e}")))?;
         Ok(Self(body))
     }

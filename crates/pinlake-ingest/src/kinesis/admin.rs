@@ -21,7 +21,7 @@ const HOUR_MS: u64 = 3_600_000;
 /// ListStreams.
 pub(super) async fn list(call: &Call<'_>, body: &Bytes) -> Result<String, DoorError> {
     let parameters = Parameters::of(call, body);
-    let limit = parameters.number("Limit", "limit").unwrap_or(LIST_DEFAULT).clamp(1, LIST_MAX);
+    let limit = parameters.limit()?;
     let after = parameters.text("ExclusiveStartStreamName").unwrap_or_default();
     let topics = all_topics(call).await?;
     let mut names = topics.iter().map(|topic| topic.name.as_str()).filter(|name| *name > after.as_str());
@@ -33,7 +33,7 @@ pub(super) async fn list(call: &Call<'_>, body: &Bytes) -> Result<String, DoorEr
 /// DescribeStream.
 pub(super) async fn describe(call: &Call<'_>, stream: &str, body: &Bytes) -> Result<String, DoorError> {
     let parameters = Parameters::of(call, body);
-    let limit = parameters.number("Limit", "limit").unwrap_or(LIST_DEFAULT).clamp(1, LIST_MAX);
+    let limit = parameters.limit()?;
     let after = parameters.text("ExclusiveStartShardId");
     let settings = &call.shared.settings.kinesis;
     let topic =
@@ -181,8 +181,15 @@ impl Parameters {
         Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }
 
-    fn number(&self, name: &str, or: &str) -> Option<usize> {
-        self.text(name).or_else(|| self.text(or))?.parse().ok()
+    /// How much to list.
+    fn limit(&self) -> Result<usize, DoorError> {
+        let Some(given) = self.text("Limit").or_else(|| self.text("limit")) else { return Ok(LIST_DEFAULT) };
+        let broken = |must: &str| Err(DoorError::constraint(Some(&given), "limit", must));
+        match given.parse::<usize>() {
+            Ok(limit) if (1..=LIST_MAX).contains(&limit) => Ok(limit),
+            Ok(limit) if limit > LIST_MAX => broken("have value less than or equal to 10000"),
+            _ => broken("have value greater than or equal to 1"),
+        }
     }
 
     fn has_record(&self) -> bool {

@@ -106,6 +106,7 @@ impl DoorError {
             }
             Refusal::BodyTooLarge(limit) => Self::gateway(Gateway::BodyTooLarge, format!("a body takes at most {limit} bytes")),
             Refusal::BodyTooSlow => Self::gateway(Gateway::BodyTooSlow, "the body took too long to arrive"),
+            Refusal::BodyCompressed => Self::gateway(Gateway::MediaType, "send the body uncompressed, without Content-Encoding"),
             Refusal::BodyCutOff => Self::gateway(Gateway::InvalidBody, "the body ended early"),
         }
     }

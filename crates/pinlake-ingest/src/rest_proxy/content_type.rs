@@ -36,9 +36,13 @@ impl Answer {
 
 /// The format of a produce request.
 pub(super) fn format_of(headers: &HeaderMap, topic: &str, accept_plain_json: bool) -> Result<Format, RestError> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(value) = values.next() else {
         return Err(RestError::unsupported_media_type(topic, "the request has no Content-Type"));
     };
+    if values.any(|other| other != value) {
+        return Err(RestError::unsupported_media_type(topic, "the request has several"));
+    }
     let stated = value.to_str().unwrap_or_default();
     if stated == "application/vnd.kafka.json.v2+json" {
         return Ok(Format::Json);

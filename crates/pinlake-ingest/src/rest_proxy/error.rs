@@ -40,7 +40,8 @@ impl RestError {
             404,
             format!(
                 "HTTP 404 Not Found: there is nothing at {} {path}. Kafka REST: POST /topics/TOPIC, GET /topics; Kinesis gateway: PUT \
-                 /streams/STREAM/record; each also behind one stage segment, such as /prod/topics/TOPIC",
+                 /streams/STREAM/record; each also behind one stage segment, such as /prod/topics/TOPIC; Pinlake's own API: \
+                 /api/v1/openapi.json",
                 parts.method
             ),
         )
@@ -135,6 +136,9 @@ impl RestError {
                 format!("HTTP 413 Request Entity Too Large: a body takes at most {limit} bytes, send fewer records"),
             ),
             Refusal::BodyTooSlow => Self::new(408, "HTTP 408 Request Timeout: the body took too long to arrive"),
+            Refusal::BodyCompressed => {
+                Self::new(415, "HTTP 415 Unsupported Media Type: send the body uncompressed, without Content-Encoding")
+            }
             Refusal::BodyCutOff => Self::new(400, "HTTP 400 Bad Request: the body ended early"),
         }
     }

@@ -298,3 +298,11 @@ fn a_record_of_the_log_is_shown_with_its_headers() {
     let headers = json!([{"name": "from", "value": "emulator"}, {"name": "from", "value": null}, {"name": "", "value": {"base64": "/w=="}}]);
     assert_eq!(shown, json!({"offset": 0, "timestamp_ms": 5, "key": "k", "value": "{}", "headers": headers}));
 }
+
+#[tokio::test]
+async fn a_body_is_an_object() {
+    for body in [r#"["SELECT 1", null, null]"#, "\"SELECT 1\"", "SELECT 1", "null", "\u{1f}\u{8b}"] {
+        post("/api/v1/sql", body).await.is_error(400, "invalid", "it takes a JSON object, uncompressed");
+    }
+    post("/api/v1/topics/x", "[3]").await.is_error(400, "invalid", "it takes a JSON object, uncompressed");
+}

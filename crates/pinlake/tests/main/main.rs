@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod hostile;
 mod metrics;
+mod names;
 mod peers;
 mod readers;
 mod real_records;
