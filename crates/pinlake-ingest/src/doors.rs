@@ -14,7 +14,6 @@ use bytes::Bytes;
 use pinlake_core::{Clock, Error, ErrorKind, Log, Result};
 use tokio::time::Instant;
 
-use crate::cross_site::is_cross_site_write;
 use crate::door_metrics::{self, DoorMetrics};
 use crate::limits::{Inflight, Permit, Refusal};
 use crate::partitioner::Partitioning;
@@ -145,9 +144,6 @@ impl Doors {
     pub async fn answer(&self, request: Request) -> Response {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
-        if is_cross_site_write(&parts) {
-            return rest_proxy::from_another_site(&parts);
-        }
         let inner = &*self.inner;
         let Some((door, segments)) = path::door_of(parts.uri.path()) else {
             return not_served::answer(&parts).unwrap_or_else(|| rest_proxy::no_such_path(&parts));

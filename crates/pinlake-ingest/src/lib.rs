@@ -8,7 +8,6 @@
 //! must not know how records are stored, cleaned or queried.
 
 mod body;
-mod cross_site;
 mod door_metrics;
 mod doors;
 pub mod http_server;

@@ -63,11 +63,6 @@ pub(crate) fn no_such_path(parts: &Parts) -> Response {
     RestError::no_path(parts).response()
 }
 
-/// A request that another site's page sends through its reader's browser, whatever its path.
-pub(crate) fn from_another_site(parts: &Parts) -> Response {
-    RestError::from_another_site(parts).response()
-}
-
 async fn answer(call: &Call<'_>, make: impl AsyncFnOnce() -> Result<String, RestError>) -> Response {
     let answered = match answer_type(&call.parts.headers) {
         Ok(accepted) => make().await.map(|body| ok(accepted, body)),

@@ -4,6 +4,7 @@
 //! It must not know the log on disk, the query engine or the doors: the binary implements [`Console`] over them.
 
 pub mod answers;
+mod browsers;
 pub mod console;
 mod extract;
 mod failure;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+pub use browsers::guarded;
 pub use console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 
 /// The largest request body, bytes.

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
@@ -58,8 +58,8 @@ pub(crate) fn router(shared: Shared) -> Router {
     for path in ["/api/v1", "/api/v1/", "/api/v1/{*path}"] {
         router = router.route(path, any(unknown_path));
     }
-    let rules = middleware::from_fn(rules);
-    router.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(rules).with_state(shared)
+    let no_guesses = middleware::from_fn(no_guesses);
+    router.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(no_guesses).with_state(shared)
 }
 
 async fn openapi() -> impl IntoResponse {
@@ -75,24 +75,9 @@ async fn wrong_method(method: Method, uri: Uri) -> Failure {
     Failure::refused(StatusCode::METHOD_NOT_ALLOWED, message)
 }
 
-/// Another site's page must not change anything through its reader's browser, and no browser guesses a content type.
-async fn rules(request: Request, next: Next) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let mut response = match !reads && is_cross_site(request.headers()) {
-        true => Failure::refused(StatusCode::FORBIDDEN, "the request comes from another site's page").into_response(),
-        false => next.run(request).await,
-    };
+/// No browser guesses a content type.
+async fn no_guesses(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-/// Whether a browser says that another site's page sends the request. Other clients say neither of the two.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return site == "cross-site";
-    }
-    let Some(origin) = headers.get(header::ORIGIN).map(text) else { return false };
-    let host = headers.get(header::HOST).map(text).unwrap_or_default();
-    origin.split_once("://").map(|(_, authority)| authority) != Some(host.as_str())
 }

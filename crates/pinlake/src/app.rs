@@ -60,6 +60,7 @@ impl App {
         let doors = Doors::new(followed.clone(), clock, door_settings(config), auto_create(config, pipeline));
         let console = AppConsole::new(followed, log.clone(), lake.clone());
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
+        let router = pinlake_web::guarded(router, config.http.hosts.clone());
         let listener = TcpListener::bind(config.http.listen).await;
         let listener = listener.with_context(|| format!("listening on {}: is another server running?", config.http.listen))?;
         let address = listener.local_addr()?;

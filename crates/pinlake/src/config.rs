@@ -36,6 +36,7 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Http {
     pub(crate) listen: std::net::SocketAddr,
+    pub(crate) hosts: Vec<String>,
     connections_max: NonZeroUsize,
 }
 

@@ -166,13 +166,7 @@ impl Console for AppConsole {
         for record in batches.iter().flat_map(|batch| batch.records()) {
             let record = record?;
             if record.offset >= request.offset && found.len() < request.records_max {
-                found.push(LogRecord {
-                    offset: record.offset.0,
-                    timestamp_ms: record.timestamp.0,
-                    key: record.key.map(Payload::of),
-                    value: record.value.map(Payload::of),
-                    headers: Vec::new(),
-                });
+                found.push(LogRecord::of(&record)?);
             }
         }
         Ok(found)

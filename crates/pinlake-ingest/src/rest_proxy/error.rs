@@ -53,16 +53,6 @@ impl RestError {
         Self { allow: Some(allow), ..Self::new(405, message) }
     }
 
-    pub(super) fn from_another_site(parts: &Parts) -> Self {
-        let path = shown(parts.uri.path());
-        let message = format!(
-            "HTTP 403 Forbidden: {} {path} comes from another site's page, by its Sec-Fetch-Site or Origin header; programs send \
-             neither",
-            parts.method
-        );
-        Self::new(403, message)
-    }
-
     pub(super) fn consumers(parts: &Parts) -> Self {
         let path = shown(parts.uri.path());
         let message = format!(
