@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod archive;
+mod backoff;
 pub mod batch;
 pub mod clean;
 pub mod decode;

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::buffer::Buffer;
 use super::manifest::{Manifest, ManifestEntry};
 use super::{ArchiveSettings, ArchiveStatus, FOLLOWER, Message};
+use crate::backoff::Backoff;
 use crate::error;
 use crate::follow::Ends;
 use crate::raw::{lines, object_path};
@@ -44,6 +45,9 @@ pub(super) struct Owner {
     readers: Readers,
     reads: mpsc::Receiver<Result<Read>>,
     waiting: Vec<(Ends, Flushed)>,
+    backoff: Backoff,
+    /// When a store that failed is asked again, if nobody asks for a flush before.
+    retry_at: Instant,
 }
 
 impl Owner {
@@ -65,6 +69,8 @@ impl Owner {
             readers,
             reads,
             waiting: Vec::new(),
+            backoff: Backoff::default(),
+            retry_at: Instant::now(),
         })
     }
 
@@ -110,9 +116,11 @@ impl Owner {
                 failed => failed,
             };
             match done {
-                // What is buffered stays so, and the next tick tries again.
+                // What is buffered stays so, and a later tick tries again.
                 Err(error) if error.kind() == ErrorKind::Retry => {
-                    tracing::warn!(%error, "the archive's store failed, trying again");
+                    let pause = self.backoff.failed();
+                    self.retry_at = Instant::now() + pause;
+                    tracing::warn!(%error, ?pause, "the archive's store failed, trying again");
                 }
                 done => done?,
             }
@@ -121,6 +129,9 @@ impl Owner {
 
     async fn tick(&mut self) -> Result<()> {
         self.look_for_topics().await?;
+        if Instant::now() < self.retry_at {
+            return Ok(());
+        }
         let age_max = self.flush_limits().age;
         let is_old = |buffer: &Buffer| buffer.since.is_some_and(|since| since.elapsed() >= age_max);
         let old: Vec<TopicPartition> =
@@ -162,8 +173,9 @@ impl Owner {
         loop {
             match self.write(of).await {
                 Err(error) if error.kind() == ErrorKind::Retry => {
-                    tracing::warn!(%of, %error, "archiving failed, trying again");
-                    tokio::time::sleep(TICK).await;
+                    let pause = self.backoff.failed();
+                    tracing::warn!(%of, %error, ?pause, "archiving failed, trying again");
+                    tokio::time::sleep(pause).await;
                 }
                 done => return done,
             }
@@ -188,6 +200,7 @@ impl Owner {
             }
             Err(error) => return Err(Error::retry(format!("writing object '{path}'")).with_source(error)),
         }
+        self.backoff.worked();
         let written = std::mem::replace(buffer, Buffer::at(buffer.next, buffer.keys.is_some()));
         metrics::counter!("pinlake_archived_records_total").increment(written.records());
         self.entries.push(entry(path.to_string(), of, written));

@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_unti
 
 use super::start::{self, Stand};
 use super::{Committed, Ends, FollowSettings, Message, Status};
+use crate::backoff::Backoff;
 use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
@@ -24,8 +25,6 @@ use crate::table::Table;
 const LOOK_FOR_TOPICS: Duration = Duration::from_millis(500);
 /// How often files that nobody needs are removed.
 const VACUUM_EVERY: Duration = Duration::from_secs(3600);
-/// How long a failed commit waits before it is tried again.
-const COMMIT_RETRY: Duration = Duration::from_millis(500);
 
 /// The owner of one table.
 pub(super) struct Owner {
@@ -51,6 +50,7 @@ pub(super) struct Owner {
     /// The store did not say whether a commit happened: nothing more is taken until it is known, so that what is tried again
     /// is the same commit.
     pub(super) unknown: bool,
+    backoff: Backoff,
 }
 
 /// A caller who waits until the table has come so far.
@@ -98,6 +98,7 @@ impl Owner {
             commit_at: None,
             upkeep: None,
             unknown: false,
+            backoff: Backoff::default(),
         }
     }
 
@@ -308,8 +309,11 @@ impl Owner {
     async fn commit_for_caller(&mut self) -> Result<()> {
         let done = self.commit().await;
         self.unknown = done.is_err();
-        self.commit_at = self.unknown.then(|| Instant::now() + COMMIT_RETRY);
-        if !self.unknown {
+        if self.unknown {
+            self.commit_at = Some(Instant::now() + self.backoff.failed());
+        } else {
+            self.commit_at = None;
+            self.backoff.worked();
             self.start_upkeep();
         }
         done
