@@ -22,7 +22,7 @@ use datafusion::prelude::SessionContext;
 use pinlake_core::pipeline::{Problem, TableSpec};
 use pinlake_core::{Error, Result};
 
-use crate::schema::storable;
+use crate::schema::{delta_columns, storable};
 use crate::{error, sql};
 
 /// The column by which a cleaning says why a row goes to quarantine; null for good rows.
@@ -223,6 +223,10 @@ fn check_columns(schema: &Schema, table: &TableSpec) -> Result<(), String> {
         }
         if matches!(field.data_type(), DataType::Null) {
             return Err(format!("column '{}' has no type: cast the null", field.name()));
+        }
+        if delta_columns(&Schema::new(vec![field.clone()])).is_err() {
+            let (name, kind) = (field.name(), sql::encode::type_name(field.data_type()));
+            return Err(format!("column '{name}' has the type {kind}, which a Delta table can't store: cast it"));
         }
     }
     Ok(())
