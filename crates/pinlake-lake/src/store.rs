@@ -8,6 +8,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, parse_url_opts};
+use pinlake_core::secret::mask_url;
 use pinlake_core::{Error, Result};
 use url::Url;
 
@@ -63,7 +64,8 @@ impl Store {
     fn cloud(url: &Url) -> Result<Store> {
         let is_option = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
         let options = std::env::vars().filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
-        let (root, path) = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{url}'")).with_source(e))?;
+        let failed = |e| Error::invalid(format!("opening '{}'", mask_url(url.as_str()))).with_source(e);
+        let (root, path) = parse_url_opts(url, options).map_err(failed)?;
         Ok(Store { root: Arc::from(root), path, url: url.clone() })
     }
 

@@ -6,7 +6,7 @@ use crate::cli::InitArgs;
 use crate::{config, pipeline_files, terminal};
 
 /// The configuration's name in the folder.
-const CONFIG_FILE: &str = "pinlake.yml";
+pub(super) const CONFIG_FILE: &str = "pinlake.yml";
 
 /// Runs the command.
 #[expect(clippy::disallowed_methods, reason = "writing the folder is what the command is for")]
@@ -25,8 +25,8 @@ pub(crate) fn run(args: &InitArgs) -> Result<()> {
     }
     let shown = dir.display();
     terminal::line(format!(
-        "wrote {} files to {shown}; next: pinlake check {shown} && pinlake serve --config {shown}/{CONFIG_FILE}",
-        files.len()
+        "wrote {} to {shown}; next: pinlake check {shown} && pinlake serve --config {shown}/{CONFIG_FILE}",
+        terminal::count(files.len(), "file")
     ));
     Ok(())
 }
