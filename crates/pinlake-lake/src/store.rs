@@ -31,7 +31,7 @@ impl Store {
     /// environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
     ///
     /// # Errors
-    /// `Invalid` for a URL that no store understands.
+    /// `Invalid` for a URL that no store understands, or that holds a password.
     pub fn open(location: &str) -> Result<Store> {
         match Url::parse(location) {
             Ok(url) if url.scheme() == "memory" => Ok(Self::over(Arc::new(InMemory::new()), url)),
@@ -64,8 +64,13 @@ impl Store {
     fn cloud(url: &Url) -> Result<Store> {
         let is_option = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
         let options = std::env::vars().filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
-        let failed = |e| Error::invalid(format!("opening '{}'", mask_url(url.as_str()))).with_source(e);
-        let (root, path) = parse_url_opts(url, options).map_err(failed)?;
+        if url.password().is_some() {
+            let shown = mask_url(url.as_str());
+            return Err(Error::invalid(format!(
+                "'{shown}' holds a password: take it out; stores take theirs from the environment, such as AWS_SECRET_ACCESS_KEY"
+            )));
+        }
+        let (root, path) = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{url}'")).with_source(e))?;
         Ok(Store { root: Arc::from(root), path, url: url.clone() })
     }
 

@@ -13,6 +13,7 @@ use pinlake_lake::store::Store;
 
 use super::init::CONFIG_FILE;
 use crate::cli::CheckArgs;
+use crate::places::local_folder;
 use crate::terminal::{self, count};
 use crate::{config, pipeline_files};
 
@@ -21,6 +22,11 @@ pub(crate) async fn run(args: CheckArgs) -> Result<()> {
     let file = args.config.or_else(|| config_in(args.pipeline.as_deref()?));
     let draft = config::draft(file.as_deref());
     let mut problems = draft.problems;
+    let store = draft.config.store_location();
+    // A folder is the server's to make; a URL can be judged before.
+    if let (None, Err(error)) = (local_folder(&store), Store::open(&store)) {
+        problems.push(format!("store: {:#}", anyhow::Error::from(error)));
+    }
     let folder = args.pipeline.as_deref().or(draft.config.pipeline_folder());
     let good = match pipeline_files::files(folder) {
         Ok(files) => {

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
-use pinlake_core::secret::mask_url;
 use pinlake_lake::store::Store;
 
 use crate::cli::ServeArgs;
@@ -52,11 +51,8 @@ async fn store(location: &str) -> Result<String> {
     let store = Store::open(&probed)?;
     let refused = store.probe(Bytes::from_static(b"pinlake doctor")).await?;
     if !refused {
-        bail!(
-            "{} overwrites objects that must only be created: commits could be lost; use another store",
-            mask_url(store.url().as_str())
-        );
+        bail!("{} overwrites objects that must only be created: commits could be lost; use another store", store.url());
     }
     let then = missing.map_or_else(String::new, |folder| format!("; the first start makes '{}'", folder.display()));
-    Ok(format!("{} keeps conditional writes{then}", mask_url(store.url().as_str())))
+    Ok(format!("{} keeps conditional writes{then}", store.url()))
 }

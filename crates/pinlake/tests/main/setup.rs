@@ -257,6 +257,18 @@ async fn config_merges_file_and_environment_and_hides_secrets() {
         assert!(merged.lines().any(|found| found == line), "{line} is in {merged}");
     }
     assert!(!merged.contains("hunter2"), "{merged}");
+    shell.variables.push(("PINLAKE_HTTP_LISTEN", "127.0.0.1:0".to_owned()));
+    for command in ["doctor", "check", "serve"] {
+        let data = place.path().join("data");
+        let args = [command, "--data-dir", data.to_str().unwrap()];
+        let refused = shell.run(if command == "check" { &args[..1] } else { &args }).await;
+        let said = format!("{}{}", refused.out, refused.err);
+        assert!(said.contains("'s3://me:***@bucket/lake' holds a password: take it out"), "{command}: {said}");
+        assert!(!said.contains("hunter2"), "{command}: {said}");
+        assert_eq!(refused.status, Some(1), "{command}");
+    }
+    let strange = Shell::with("PINLAKE_STORE", "bad://bucket").run(&["check"]).await.failed();
+    assert!(strange.contains("store: opening 'bad://bucket'"), "{strange}");
     let wrong = Shell::with("PINLAKE_LOG_PARTITIONS", "few").run(&["config"]).await.failed();
     assert!(wrong.contains("PINLAKE_LOG_PARTITIONS: log.partitions: "), "{wrong}");
     std::fs::write(&file, "http:\n  # where\n  listne: 127.0.0.1:1\n").unwrap();
