@@ -74,7 +74,7 @@ pub(crate) fn crash(root: &Path, kills: u64) -> Result<()> {
     // The whole workspace is selected, so that the query engine is built with the features it has everywhere else. Not with
     // nextest, which would take a run of many kills for a hang.
     let args = ["test", "--workspace", "--test", "main", "--", "--exact", "--nocapture", CRASH_TEST];
-    let status = cargo().args(args).env("PINLAKE_CRASH_KILLS", kills.to_string()).current_dir(root).status();
+    let status = cargo().args(args).env("PINLAKE_TEST_CRASH_KILLS", kills.to_string()).current_dir(root).status();
     if !status.context("can't start cargo")?.success() {
         bail!("the crash test failed");
     }

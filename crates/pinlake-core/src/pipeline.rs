@@ -5,6 +5,7 @@
 
 mod parse;
 mod route;
+mod tree;
 pub mod units;
 
 #[cfg(test)]
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-pub use parse::{parse, parse_good_parts};
+pub use parse::{parse, parse_draft};
 pub use route::{Pattern, Route, Routed, TopicRule};
 
 use crate::position::TopicName;
@@ -26,7 +27,7 @@ pub type Files = BTreeMap<String, String>;
 pub const PIPELINE_FILE: &str = "pipeline.yml";
 
 /// A whole pipeline, checked as far as it can be without a query engine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Pipeline {
     /// Its name.
     pub name: String,
@@ -38,11 +39,28 @@ pub struct Pipeline {
     pub questions: Vec<Question>,
 }
 
+/// What could be read of a pipeline that may have problems.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// The pipeline without the tables that could not be read.
+    pub pipeline: Pipeline,
+    /// The names of those tables.
+    pub tables_unread: Vec<String>,
+    /// Every problem, in the order of the files.
+    pub problems: Vec<Problem>,
+}
+
 /// How raw records become objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArchiveSpec {
     /// When an object is closed.
     pub flush: Flush,
+}
+
+impl Default for ArchiveSpec {
+    fn default() -> Self {
+        Self { flush: Flush { records: 10_000, bytes: 64 << 20, age: Duration::from_secs(60) } }
+    }
 }
 
 /// When something buffered is written: whichever limit is reached first.

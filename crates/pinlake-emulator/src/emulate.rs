@@ -121,7 +121,11 @@ impl EmulateOptions {
         }
     }
 
-    fn validate(&self) -> Result<()> {
+    /// Whether a run can begin with these options.
+    ///
+    /// # Errors
+    /// `Invalid`: what is wrong, and what would do.
+    pub fn validate(&self) -> Result<()> {
         let server = mask_url(self.to.as_str());
         if !matches!(self.to.scheme(), "http" | "https") || self.to.host_str().is_none() {
             return Err(Error::invalid(format!("cannot post to '{server}': give a server as http://host:8082 or https://host")));

@@ -225,8 +225,8 @@ fn check_columns(schema: &Schema, table: &TableSpec) -> Result<(), String> {
             return Err(format!("column '{}' has no type: cast the null", field.name()));
         }
         if delta_columns(&Schema::new(vec![field.clone()])).is_err() {
-            let (name, data_type) = (field.name(), field.data_type());
-            return Err(format!("column '{name}' has type {data_type}, which a Delta table can't store: cast it"));
+            let (name, kind) = (field.name(), sql::encode::type_name(field.data_type()));
+            return Err(format!("column '{name}' has the type {kind}, which a Delta table can't store: cast it"));
         }
     }
     Ok(())

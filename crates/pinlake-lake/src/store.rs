@@ -11,6 +11,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, parse_url_opts};
+use pinlake_core::secret::mask_url;
 use pinlake_core::{Error, Result};
 use url::Url;
 
@@ -33,7 +34,7 @@ impl Store {
     /// environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, ...).
     ///
     /// # Errors
-    /// `Invalid` for a URL that no store understands.
+    /// `Invalid` for a URL that no store understands, or that holds a password.
     pub fn open(location: &str) -> Result<Store> {
         match Url::parse(location) {
             Ok(url) if url.scheme() == "memory" => Ok(Self::over(Arc::new(InMemory::new()), url)),
@@ -81,14 +82,15 @@ impl Store {
 
     fn cloud(url: &Url) -> Result<Store> {
         let is_option = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
-        let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let options = texts.filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
-        let shown = shown(url.clone());
-        // The cause may repeat the URL.
-        let why = |e: object_store::Error| e.to_string().replace(url.as_str(), shown.as_str());
-        let opened = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{shown}': {}", why(e))));
-        let (root, path) = opened?;
-        Ok(Store { root: Arc::from(root), path, url: shown })
+        let options = std::env::vars().filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
+        if url.password().is_some() {
+            let shown = mask_url(url.as_str());
+            return Err(Error::invalid(format!(
+                "'{shown}' holds a password: take it out; stores take theirs from the environment, such as AWS_SECRET_ACCESS_KEY"
+            )));
+        }
+        let (root, path) = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{url}'")).with_source(e))?;
+        Ok(Store { root: Arc::from(root), path, url: url.clone() })
     }
 
     /// The objects, with paths relative to the place.

@@ -1,8 +1,17 @@
 //! The command line: every command, its options and an example of each.
 
+mod values;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use pinlake_core::TopicName;
+use pinlake_core::log::PARTITIONS_MAX;
+use pinlake_core::pipeline::units::Span;
+use pinlake_emulator::posts::POSTS_MAX;
+
+pub(crate) use self::values::Usage;
+use crate::config::variables;
 
 /// Where commands find a running server.
 const SERVER: &str = "http://127.0.0.1:8082";
@@ -69,10 +78,25 @@ pub(crate) enum Command {
     Config(ConfigArgs),
 }
 
+impl Command {
+    /// Whether it speaks to a running server rather than reading a configuration.
+    pub(crate) fn asks_a_server(&self) -> bool {
+        matches!(
+            self,
+            Command::Rebuild(_)
+                | Command::Query(_)
+                | Command::Questions(_)
+                | Command::Prove(_)
+                | Command::Trace(_)
+                | Command::Topics(_)
+        )
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// The running server
-    #[arg(long, value_name = "URL", default_value = SERVER, env = "PINLAKE_SERVER", global = true)]
+    #[arg(long, value_name = "URL", default_value = SERVER, env = variables::SERVER, global = true, value_parser = values::server)]
     pub(crate) server: String,
 }
 
@@ -82,10 +106,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// How many user posts
-    #[arg(long, default_value_t = 11_000)]
+    #[arg(long, default_value_t = 11_000, value_parser = value_parser!(u64).range(1..=POSTS_MAX))]
     pub(crate) posts: u64,
     /// Posts a second at most
-    #[arg(long)]
+    #[arg(long, value_parser = values::rate)]
     pub(crate) rate: Option<f64>,
     /// Seed of the emulated posts
     #[arg(long, default_value_t = 100)]
@@ -108,6 +132,7 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RebuildArgs {
     /// The table, or `all`
+    #[arg(value_parser = values::name)]
     pub(crate) table: String,
     #[command(flatten)]
     pub(crate) server: Server,
@@ -122,9 +147,9 @@ pub(crate) struct InitArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The pipeline's folder (default: the built-in pipeline)
+    /// The pipeline's folder (default: what the configuration names, or the built-in pipeline)
     pub(crate) pipeline: Option<PathBuf>,
-    /// Configuration file
+    /// Configuration file (default: pinlake.yml in the pipeline's folder)
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -160,7 +185,7 @@ pub(crate) struct EmulateArgs {
     #[arg(long, default_value = pinlake_emulator::emulate::DEFAULT_ID)]
     pub(crate) id: String,
     /// Posts a second at most
-    #[arg(long)]
+    #[arg(long, value_parser = values::rate)]
     pub(crate) rate: Option<f64>,
     /// Posts in all
     #[arg(long)]
@@ -189,19 +214,19 @@ pub(crate) struct GenerateArgs {
     /// Folder of the lake, or file of the dump
     pub(crate) out: PathBuf,
     /// How many posts
-    #[arg(long, default_value_t = 11_000)]
+    #[arg(long, default_value_t = 11_000, value_parser = value_parser!(u64).range(1..=POSTS_MAX))]
     pub(crate) posts: u64,
     /// Seed of the generator
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
     /// Which share of the posts repeats an earlier one (lake only)
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.1, value_parser = values::share)]
     pub(crate) duplicates: f64,
     /// Records an object (lake only)
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u64).range(1..))]
     pub(crate) flush: u64,
     /// Partitions a topic (lake only)
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = value_parser!(u32).range(1..=1000))]
     pub(crate) partitions: u32,
     /// What the topics' names begin with (lake only)
     #[arg(long, default_value = "u0")]
@@ -249,6 +274,7 @@ pub(crate) struct QueryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct QuestionsArgs {
     /// The question; without it all are listed
+    #[arg(value_parser = values::name)]
     pub(crate) name: Option<String>,
     /// How to show the answer
     #[arg(long, value_enum, default_value = "table")]
@@ -269,7 +295,7 @@ pub(crate) struct ProveArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
     /// The record's topic
-    pub(crate) topic: String,
+    pub(crate) topic: TopicName,
     /// Its partition
     pub(crate) partition: u32,
     /// Its offset
@@ -289,29 +315,37 @@ pub(crate) struct TopicsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicsCommand {
     /// List all topics
+    #[command(after_help = "Example:\n  pinlake topics list")]
     List,
     /// Create a topic
+    #[command(after_help = "Example:\n  pinlake topics create 0a1b2c3d4e5f.pin --partitions 3 --retention 30d")]
     Create {
         /// Its name
-        topic: String,
+        topic: TopicName,
         /// How many partitions
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
         partitions: u32,
+        /// How long it keeps records, such as 30d (default: 7d)
+        #[arg(long, value_name = "SPAN", value_parser = values::span)]
+        retention: Option<Span>,
     },
     /// Show one topic
+    #[command(after_help = "Example:\n  pinlake topics describe 0a1b2c3d4e5f.pin")]
     Describe {
         /// Its name
-        topic: String,
+        topic: TopicName,
     },
     /// Delete a topic and its records
+    #[command(after_help = "Example:\n  pinlake topics delete 0a1b2c3d4e5f.pin")]
     Delete {
         /// Its name
-        topic: String,
+        topic: TopicName,
     },
     /// Print the records of a partition
+    #[command(after_help = "Example:\n  pinlake topics tail 0a1b2c3d4e5f.pin --limit 3")]
     Tail {
         /// The topic
-        topic: String,
+        topic: TopicName,
         /// The partition
         #[arg(long, default_value_t = 0)]
         partition: u32,
@@ -319,16 +353,17 @@ pub(crate) enum TopicsCommand {
         #[arg(long)]
         offset: Option<u64>,
         /// How many records at most
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=10_000))]
         limit: u64,
         /// Go on as records come in
         #[arg(long)]
         follow: bool,
     },
     /// Append JSON values to a topic, one a line of standard input
+    #[command(after_help = "Example:\n  echo '{\"index\":1}' | pinlake topics produce 0a1b2c3d4e5f.pin")]
     Produce {
         /// The topic
-        topic: String,
+        topic: TopicName,
     },
 }
 

@@ -1,6 +1,7 @@
 //! The API of a running server, as the commands use it.
 
 use anyhow::{Context, Result, bail};
+use pinlake_core::TopicName;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
@@ -32,7 +33,7 @@ impl Client {
     }
 
     /// Appends records through the Kafka REST door.
-    pub(crate) async fn produce(&self, topic: &str, body: Value) -> Result<()> {
+    pub(crate) async fn produce(&self, topic: &TopicName, body: Value) -> Result<()> {
         let request =
             self.http.post(format!("{}/topics/{topic}", self.base)).header("Content-Type", "application/vnd.kafka.json.v2+json");
         let answer =

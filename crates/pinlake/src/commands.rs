@@ -22,6 +22,9 @@ use crate::cli::{Cli, Command};
 
 /// Runs the command that the command line names.
 pub(crate) async fn run(cli: Cli) -> Result<()> {
+    if cli.command.asks_a_server() {
+        crate::config::variables::check()?;
+    }
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,

@@ -1,23 +1,23 @@
 //! Configuration: the embedded defaults, overridden by a file, overridden by the environment. Plain data, passed down.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+pub(crate) mod variables;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
+use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::{Bytes, Span};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 /// The embedded defaults, which are also the reference.
 pub(crate) const DEFAULTS: &str = include_str!("default.yml");
-/// What every variable begins with.
-const PREFIX: &str = "PINLAKE_";
-/// Variables that are no options of the configuration.
-const OTHER_VARIABLES: [&str; 2] = ["PINLAKE_LOG_FORMAT", "PINLAKE_SERVER"];
-/// A variable that so few letters make an option's was meant to be it.
-const MISSPELT_LETTERS: usize = 2;
+/// The largest request body that the doors can read.
+const BODY_BYTES_MAX: u64 = 1 << 30;
+/// More connections than any machine has room for.
+const CONNECTIONS_MAX: usize = 1_000_000;
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
@@ -141,40 +141,63 @@ impl Config {
     pub(crate) fn pipeline_folder(&self) -> Option<&Path> {
         (!self.pipeline.is_empty()).then(|| Path::new(&self.pipeline))
     }
+
+    /// Settings with which nothing could work: the key, another one that it depends on, and what it takes.
+    fn senseless(&self) -> Vec<(&'static str, Option<&'static str>, String)> {
+        let (body, inflight) = (self.doors.body_max.0, self.doors.inflight_max.0);
+        let bounds = [
+            ("data_dir", !self.data_dir.as_os_str().is_empty(), "a folder".to_owned()),
+            ("http.connections_max", (1..=CONNECTIONS_MAX).contains(&self.http.connections_max), "1 to 1000000".to_owned()),
+            ("log.partitions", (1..=PARTITIONS_MAX).contains(&self.log.partitions), format!("1 to {PARTITIONS_MAX}")),
+            ("log.retention", self.log.retention.0 >= Duration::from_secs(1), "1s at least".to_owned()),
+            ("doors.body_max", (1 << 10..=BODY_BYTES_MAX).contains(&body), "1KiB to 1GiB".to_owned()),
+            ("query.memory_max", self.query.memory_max.0 >= 1 << 20, "1MiB at least".to_owned()),
+            ("query.time_max", self.query.time_max.0 >= Duration::from_millis(1), "1ms at least".to_owned()),
+        ];
+        let wrong = bounds.into_iter().filter(|(_, holds, _)| !holds).map(|(key, _, takes)| (key, None, takes));
+        let mut wrong: Vec<_> = wrong.collect();
+        if inflight < body {
+            // A body of the largest size would be refused for ever.
+            wrong.push(("doors.inflight_max", Some("doors.body_max"), format!("doors.body_max at least, {body} bytes")));
+        }
+        wrong
+    }
+}
+
+/// The configuration as far as it can be read, and what is wrong with it.
+pub(crate) struct Draft {
+    pub(crate) config: Config,
+    /// The same as values.
+    pub(crate) values: Value,
+    /// Every problem, with file and line or the variable's name.
+    pub(crate) problems: Vec<String>,
 }
 
 /// Reads the configuration: defaults, then `file`, then the environment.
 ///
 /// # Errors
-/// Every problem on a line of its own, with file and line or the variable's name.
-pub(crate) fn load(file: Option<&Path>) -> Result<Config> {
-    serde_json::from_value(merged(file)?).map_err(|error| anyhow!("the configuration is wrong: {error}"))
+/// Every problem on a line of its own.
+pub(crate) fn load(file: Option<&Path>) -> Result<Draft> {
+    let draft = draft(file);
+    if draft.problems.is_empty() { Ok(draft) } else { bail!(draft.problems.join("\n")) }
 }
 
-/// The merged configuration as values; errors as with [`load`].
-pub(crate) fn merged(file: Option<&Path>) -> Result<Value> {
-    let defaults: Value = serde_saphyr::from_str(DEFAULTS).expect("the defaults are YAML");
-    let mut overrides = Vec::new();
+/// Reads what can be read of the configuration; what is wrong keeps its default.
+pub(crate) fn draft(file: Option<&Path>) -> Draft {
+    let defaults = defaults();
+    let (mut overrides, mut problems) = (Vec::new(), Vec::new());
     if let Some(file) = file {
-        let file_shown = file.display();
-        let text = read(file).with_context(|| format!("reading configuration '{file_shown}'"))?;
-        let values: Value = serde_saphyr::from_str(&text).map_err(|error| {
-            let line = error.location().map_or(0, |location| location.line());
-            anyhow!("{file_shown}:{line}: {}", error.without_snippet())
-        })?;
-        collect(&defaults, values, &mut Vec::new(), &mut |path, value| {
-            overrides.push(Override { place: format!("{file_shown}:{}", line_of(&text, &path)), path, value });
-        });
-    }
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    for (name, value) in variables {
-        let path = name.strip_prefix(PREFIX).and_then(|option| path_of(&defaults, &option.to_lowercase()));
-        if let Some(path) = path {
-            let value = typed(at(&defaults, &path), value);
-            overrides.push(Override { place: name, path, value });
+        match in_file(file, &defaults) {
+            Ok(found) => overrides.extend(found),
+            Err(error) => problems.push(format!("{error:#}")),
         }
     }
-    apply(&defaults, overrides)
+    in_environment(&defaults, &mut overrides, &mut problems);
+    apply(&defaults, overrides, problems)
+}
+
+fn defaults() -> Value {
+    serde_saphyr::from_str(DEFAULTS).expect("the defaults are YAML")
 }
 
 /// Each variable that looks like an option's, and is none.
@@ -213,15 +236,45 @@ struct Override {
     value: Value,
 }
 
+fn in_file(file: &Path, defaults: &Value) -> Result<Vec<Override>> {
+    let shown = file.display();
+    let text = read(file).with_context(|| format!("reading configuration '{shown}'"))?;
+    let values: Value = serde_saphyr::from_str(&text).map_err(|error| {
+        let line = error.location().map_or(0, |location| location.line());
+        anyhow!("{shown}:{line}: {}", error.without_snippet())
+    })?;
+    if !values.is_object() && !values.is_null() {
+        bail!("{shown}:1: the file takes a mapping of options");
+    }
+    let mut found = Vec::new();
+    collect(defaults, values, &mut Vec::new(), &mut |path, value| {
+        found.push(Override { place: format!("{shown}:{}", line_of(&text, &path)), path, value });
+    });
+    Ok(found)
+}
+
+fn in_environment(defaults: &Value, overrides: &mut Vec<Override>, problems: &mut Vec<String>) {
+    for (name, value) in variables::ours() {
+        match (variables::option(&name).and_then(|option| path_of(defaults, &option)), value.into_string()) {
+            (Some(path), Ok(value)) => {
+                let value = typed(at(defaults, &path), value);
+                overrides.push(Override { place: name, path, value });
+            }
+            (Some(_), Err(_)) => problems.push(format!("{name}: the value is not UTF-8")),
+            (None, _) => problems.extend(variables::problem(&name, defaults)),
+        }
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the configuration file")]
 fn read(file: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(file)
 }
 
 /// Puts the overrides over the defaults. Each is also tried alone, so that a wrong one is known by its place.
-fn apply(defaults: &Value, overrides: Vec<Override>) -> Result<Value> {
-    let mut merged = defaults.clone();
-    let mut problems = Vec::new();
+fn apply(defaults: &Value, overrides: Vec<Override>, mut problems: Vec<String>) -> Draft {
+    let mut values = defaults.clone();
+    let mut places = Vec::new();
     for Override { place, path, value } in overrides {
         let name = path.join(".");
         let mut alone = defaults.clone();
@@ -232,10 +285,18 @@ fn apply(defaults: &Value, overrides: Vec<Override>) -> Result<Value> {
         } else if let Err(error) = serde_json::from_value::<Config>(alone) {
             problems.push(format!("{place}: {name}: {error}"));
         } else {
-            set(&mut merged, &path, value);
+            set(&mut values, &path, value);
+            places.push((name, place));
         }
     }
-    if problems.is_empty() { Ok(merged) } else { bail!(problems.join("\n")) }
+    let config: Config = serde_json::from_value(values.clone()).expect("settings that are good alone are good together");
+    for (key, beside, takes) in config.senseless() {
+        // The later place wins, as the setting does.
+        let given = |(name, _): &&(String, String)| name == key || Some(name.as_str()) == beside;
+        let place = places.iter().rev().find(given).map_or("the defaults", |(_, place)| place);
+        problems.push(format!("{place}: {key} takes {takes}"));
+    }
+    Draft { config, values, problems }
 }
 
 /// Tells `found` of each setting in `theirs`: what is no mapping in `ours`.
@@ -263,7 +324,7 @@ fn set(values: &mut Value, path: &[String], value: Value) -> bool {
     place.map(|place| *place = value).is_some()
 }
 
-/// The option whose path, joined by `_`, is `name`. Variables that name no option are somebody else's.
+/// The option whose path, joined by `_`, is `name`.
 fn path_of(values: &Value, name: &str) -> Option<Vec<String>> {
     let options = values.as_object()?;
     if options.contains_key(name) {

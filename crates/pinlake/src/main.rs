@@ -9,6 +9,7 @@ mod console;
 mod followed_log;
 mod memory;
 mod pipeline_files;
+mod places;
 mod telemetry;
 mod terminal;
 
@@ -19,6 +20,8 @@ use clap::Parser;
 
 /// Stack of a worker thread: the query planner recurses deeply in unoptimised builds. It is memory only as far as it is used.
 const STACK_BYTES: usize = 128 << 20;
+/// The exit status of wrong usage, which is also clap's.
+const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     memory::bound_allocator();
@@ -27,7 +30,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::error(&error);
-            ExitCode::FAILURE
+            if error.is::<cli::Usage>() { ExitCode::from(WRONG_USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

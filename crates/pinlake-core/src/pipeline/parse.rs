@@ -1,80 +1,16 @@
 //! From the files of a pipeline's folder to a [`Pipeline`], with all problems at once.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_saphyr::Spanned;
-
+use super::tree::{Fields, Problems, Tree};
 use super::units::{Bytes, Span};
 use super::{
-    ArchiveSpec, Files, Flush, PIPELINE_FILE, Pattern, Pipeline, Problem, Question, RawColumn, RawType, TableSpec, TopicRule,
+    ArchiveSpec, Draft, Files, Flush, PIPELINE_FILE, Pattern, Pipeline, Problem, Question, RawColumn, RawType, TableSpec,
+    TopicRule,
 };
 
 /// Table columns that Pinlake adds; a cleaning must not use their names.
 const RESERVED_PREFIX: char = '_';
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPipeline {
-    pipeline: String,
-    topics: Ordered<Spanned<RawTopics>>,
-    #[serde(default)]
-    archive: RawArchive,
-    tables: Ordered<Spanned<RawTable>>,
-    #[serde(default)]
-    questions: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTopics {
-    #[serde(rename = "match", default)]
-    matches: Vec<String>,
-    #[serde(default)]
-    shared: Vec<String>,
-    #[serde(default)]
-    keys: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawArchive {
-    format: ArchiveFormat,
-    flush: RawFlush,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ArchiveFormat {
-    Json,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFlush {
-    records: u64,
-    bytes: Bytes,
-    age: Span,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTable {
-    clean: Spanned<String>,
-    key: Vec<String>,
-    schema: Ordered<Spanned<String>>,
-    #[serde(default)]
-    commit: Option<RawFlush>,
-}
-
-impl Default for RawArchive {
-    fn default() -> Self {
-        let flush = RawFlush { records: 10_000, bytes: Bytes(64 << 20), age: Span(Duration::from_secs(60)) };
-        Self { format: ArchiveFormat::Json, flush }
-    }
-}
 
 /// How often a table commits unless its pipeline says otherwise: rows are visible in SQL at once, outside readers see them
 /// this much later.
@@ -85,147 +21,187 @@ const COMMIT_DEFAULT: Flush = Flush { records: 250_000, bytes: 64 << 20, age: Du
 /// # Errors
 /// Every problem that was found, in the order of the files.
 pub fn parse(files: &Files) -> Result<Pipeline, Vec<Problem>> {
-    match parse_good_parts(files) {
-        (Some(pipeline), problems) if problems.is_empty() => Ok(pipeline),
-        (_, problems) => Err(problems),
-    }
+    let draft = parse_draft(files);
+    if draft.problems.is_empty() { Ok(draft.pipeline) } else { Err(draft.problems) }
 }
 
-/// The tables and questions of a pipeline that have no problems, and every problem of the others; no pipeline if its file can't
-/// be read at all. For those who look for more problems.
-pub fn parse_good_parts(files: &Files) -> (Option<Pipeline>, Vec<Problem>) {
+/// Reads what can be read of a pipeline, for whoever looks for further problems in it.
+pub fn parse_draft(files: &Files) -> Draft {
     let mut problems = Problems { file: PIPELINE_FILE, found: Vec::new() };
-    let Some(text) = files.get(PIPELINE_FILE) else {
-        problems.add(0, "the file is missing; 'pinlake init' writes the built-in pipeline to start from");
-        return (None, problems.found);
-    };
-    let raw: RawPipeline = match serde_saphyr::from_str(text) {
-        Ok(raw) => raw,
-        Err(error) => {
-            let line = error.location().map_or(0, |location| location.line());
-            problems.add(line, &error.without_snippet().to_string());
-            return (None, problems.found);
-        }
-    };
-    let RawArchive { format: ArchiveFormat::Json, flush } = &raw.archive;
-    let archive = ArchiveSpec { flush: flush_of(flush, 0, &mut problems) };
-    let tables = tables(&raw, files, &mut problems);
-    let questions = questions(raw.questions.as_ref(), files, &mut problems);
-    (Some(Pipeline { name: raw.pipeline, archive, tables, questions }), problems.found)
-}
-
-fn tables(raw: &RawPipeline, files: &Files, problems: &mut Problems) -> Vec<TableSpec> {
-    for (name, topics) in &raw.topics.0 {
-        if !raw.tables.0.iter().any(|(table, _)| table == name) {
-            problems.add(line_of(topics), &format!("topics '{name}' feed no table: add tables.{name} or remove them"));
+    let mut draft = Draft::default();
+    match files.get(PIPELINE_FILE).map(|text| Tree::parse(text)) {
+        None => problems.add(0, "the file is missing; 'pinlake init' writes the built-in pipeline to start from"),
+        Some(Err((line, message))) => problems.add(line, &message),
+        Some(Ok(tree)) => {
+            let known = ["pipeline", "topics", "archive", "tables", "questions"];
+            if let Some(whole) = problems.fields("", &tree, &known) {
+                read(&whole, files, &mut draft, &mut problems);
+            }
         }
     }
-    if raw.tables.0.is_empty() {
+    draft.problems = problems.found;
+    draft.problems.sort_by_key(|problem| (problem.file != PIPELINE_FILE, problem.line));
+    draft
+}
+
+fn read(whole: &Fields<'_>, files: &Files, draft: &mut Draft, problems: &mut Problems) {
+    let name = whole.need("pipeline", problems).and_then(|name| problems.text("pipeline", name));
+    draft.pipeline.name = name.unwrap_or_default();
+    if let Some(flush) = whole.get("archive").and_then(|tree| archive(tree, problems)) {
+        draft.pipeline.archive = ArchiveSpec { flush };
+    }
+    let topics = whole.need("topics", problems).and_then(|topics| problems.mapping("topics", topics));
+    let tables = whole.need("tables", problems).and_then(|tables| problems.mapping("tables", tables));
+    if let (Some(topics), Some(tables)) = (&topics, &tables) {
+        for (name, unused) in topics.all().iter().filter(|(name, _)| !tables.all().iter().any(|(table, _)| table == name)) {
+            problems.add(unused.line, &format!("topics '{name}' feed no table: add tables.{name} or remove them"));
+        }
+    }
+    if tables.as_ref().is_some_and(|tables| tables.all().is_empty()) {
         problems.add(0, "a pipeline takes one table at least");
     }
-    let good = |(name, table): &(String, Spanned<RawTable>)| {
-        let before = problems.found.len();
-        one_table(name, table, raw, files, problems).filter(|_| problems.found.len() == before)
-    };
-    raw.tables.0.iter().filter_map(good).collect()
+    for (name, table) in tables.iter().flat_map(Fields::all) {
+        match one_table(name, table, topics.as_ref(), files, problems) {
+            Some(table) => draft.pipeline.tables.push(table),
+            None => draft.tables_unread.push(name.clone()),
+        }
+    }
+    draft.pipeline.questions = questions(whole.get("questions"), files, problems);
 }
 
-fn one_table(
-    name: &str,
-    raw: &Spanned<RawTable>,
-    whole: &RawPipeline,
-    files: &Files,
-    problems: &mut Problems,
-) -> Option<TableSpec> {
-    let line = line_of(raw);
-    if !is_identifier(name) {
-        problems.add(line, &format!("table name '{name}' is not legal: lower-case letters, digits and '_', a letter first"));
+fn archive(tree: &Tree, problems: &mut Problems) -> Option<Flush> {
+    let archive = problems.fields("archive", tree, &["format", "flush"])?;
+    let format = archive.get("format").map(|format| (format.line, problems.text("archive.format", format)));
+    if let Some((line, Some(format))) = format.filter(|(_, format)| format.as_deref() != Some("json")) {
+        problems.add(line, &format!("'archive.format' is '{format}'; the one format is json"));
     }
-    let topics = match whole.topics.0.iter().find(|(topics, _)| topics == name) {
-        Some((_, topics)) => topic_rule(name, topics, problems),
-        None => {
-            problems.add(line, &format!("no topics feed table '{name}': add topics.{name}"));
+    flush("archive.flush", archive.get("flush")?, problems)
+}
+
+/// A table as far as its SQL can be judged.
+fn one_table(name: &str, tree: &Tree, topics: Option<&Fields<'_>>, files: &Files, problems: &mut Problems) -> Option<TableSpec> {
+    let legal = is_identifier(name);
+    if !legal {
+        problems.add(tree.line, &format!("table name '{name}' is not legal: lower-case letters, digits and '_', a letter first"));
+    }
+    let rule = match topics.map(|topics| topics.all().iter().find(|(topics, _)| topics == name)) {
+        Some(Some((_, topics))) => topic_rule(name, topics, problems),
+        Some(None) => {
+            problems.add(tree.line, &format!("no topics feed table '{name}': add topics.{name}"));
             TopicRule::default()
         }
+        None => TopicRule::default(),
     };
-    let table = &raw.value;
-    if table.key.is_empty() {
-        problems.add(line, &format!("table '{name}' takes one key column at least"));
+    let path = format!("tables.{name}");
+    let table = problems.fields(&path, tree, &["clean", "key", "schema", "commit"])?;
+    let clean =
+        table.need("clean", problems).and_then(|clean| Some((clean.line, problems.text(&table.path_of("clean"), clean)?)));
+    let key = table.need("key", problems).and_then(|key| problems.texts(&table.path_of("key"), key));
+    if key.as_ref().is_some_and(Vec::is_empty) {
+        problems.add(tree.line, &format!("table '{name}' takes one key column at least"));
     }
-    let schema = schema(name, table, problems);
-    let commit = table.commit.as_ref().map_or(COMMIT_DEFAULT, |flush| flush_of(flush, line, problems));
-    let Some(clean_sql) = files.get(&table.clean.value) else {
-        problems.add(line_of(&table.clean), &format!("cleaning '{}' of table '{name}' does not exist", table.clean.value));
+    let schema = table.need("schema", problems).and_then(|tree| schema(name, tree, problems));
+    let commit = table.get("commit").and_then(|tree| flush(&table.path_of("commit"), tree, problems));
+    let (line, clean_path) = clean?;
+    let Some(clean_sql) = files.get(&clean_path) else {
+        problems.add(line, &format!("cleaning '{clean_path}' of table '{name}' does not exist"));
         return None;
     };
-    Some(TableSpec {
+    let spec = TableSpec {
         name: name.to_owned(),
-        topics,
-        schema,
-        clean_path: table.clean.value.clone(),
+        topics: rule,
+        schema: schema?,
+        clean_path,
         clean_sql: clean_sql.clone(),
-        key: table.key.clone(),
-        commit,
-    })
+        key: key.filter(|key| !key.is_empty())?,
+        commit: commit.unwrap_or(COMMIT_DEFAULT),
+    };
+    legal.then_some(spec)
 }
 
-fn topic_rule(name: &str, topics: &Spanned<RawTopics>, problems: &mut Problems) -> TopicRule {
-    let raw = &topics.value;
-    if raw.matches.is_empty() && raw.shared.is_empty() {
-        problems.add(line_of(topics), &format!("topics '{name}' match nothing: give 'match' a pattern such as \"*.{name}\""));
+fn topic_rule(name: &str, tree: &Tree, problems: &mut Problems) -> TopicRule {
+    let path = format!("topics.{name}");
+    let Some(topics) = problems.fields(&path, tree, &["match", "shared", "keys"]) else { return TopicRule::default() };
+    let before = problems.found.len();
+    let mut patterns = |key: &str| -> Vec<Pattern> {
+        let given = topics.get(key).and_then(|tree| problems.texts(&topics.path_of(key), tree));
+        given.unwrap_or_default().iter().map(|text| Pattern::new(text)).collect()
+    };
+    let rule = TopicRule { topics: patterns("match"), shared: patterns("shared"), keys: patterns("keys") };
+    // A list that can't be read is no empty list.
+    if problems.found.len() == before {
+        if rule.topics.is_empty() && rule.shared.is_empty() {
+            problems.add(tree.line, &format!("topics '{name}' match nothing: give 'match' a pattern such as \"*.{name}\""));
+        }
+        if rule.shared.is_empty() != rule.keys.is_empty() {
+            problems.add(tree.line, &format!("topics '{name}': 'shared' and 'keys' go together"));
+        }
     }
-    if raw.shared.is_empty() != raw.keys.is_empty() {
-        problems.add(line_of(topics), &format!("topics '{name}': 'shared' and 'keys' go together"));
-    }
-    let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
-    TopicRule { topics: patterns(&raw.matches), shared: patterns(&raw.shared), keys: patterns(&raw.keys) }
+    rule
 }
 
-fn schema(name: &str, table: &RawTable, problems: &mut Problems) -> Vec<RawColumn> {
-    if table.schema.0.is_empty() {
-        problems.add(line_of(&table.clean), &format!("table '{name}' declares no raw column"));
+/// The declared columns; none if one of them can't be read.
+fn schema(name: &str, tree: &Tree, problems: &mut Problems) -> Option<Vec<RawColumn>> {
+    let path = format!("tables.{name}.schema");
+    let declared = problems.mapping(&path, tree)?;
+    if declared.all().is_empty() {
+        problems.add(tree.line, &format!("table '{name}' declares no raw column"));
+        return None;
     }
-    let mut columns = Vec::new();
-    for (column, kind) in &table.schema.0 {
-        let kind_of = match kind.value.as_str() {
+    let mut column = |(column, kind): &(String, Tree)| {
+        let line = kind.line;
+        let kind = match problems.text(&declared.path_of(column), kind)?.as_str() {
             "bigint" => RawType::Bigint,
             "double" => RawType::Double,
             "boolean" => RawType::Boolean,
             "string" => RawType::String,
             other => {
                 let message = format!("column '{column}' has type '{other}'; the types are bigint, double, boolean and string");
-                problems.add(line_of(kind), &message);
-                continue;
+                problems.add(line, &message);
+                return None;
             }
         };
-        columns.push(RawColumn { name: column.clone(), kind: kind_of });
-    }
-    columns
+        Some(RawColumn { name: column.clone(), kind })
+    };
+    // All are looked at before the first wrong one counts.
+    let columns: Vec<Option<RawColumn>> = declared.all().iter().map(&mut column).collect();
+    columns.into_iter().collect()
 }
 
-fn flush_of(raw: &RawFlush, line: u64, problems: &mut Problems) -> Flush {
-    if raw.records == 0 || raw.bytes.0 == 0 || raw.age.0.is_zero() {
-        problems.add(line, "records, bytes and age of a flush are 1 at least");
-    }
-    Flush { records: raw.records, bytes: raw.bytes.0, age: raw.age.0 }
+fn flush(path: &str, tree: &Tree, problems: &mut Problems) -> Option<Flush> {
+    let fields = problems.fields(path, tree, &["records", "bytes", "age"])?;
+    let (records, bytes, age) = (fields.need("records", problems), fields.need("bytes", problems), fields.need("age", problems));
+    let before = problems.found.len();
+    let records: Option<u64> = records.and_then(|tree| problems.read(&fields.path_of("records"), tree));
+    let bytes: Option<Bytes> = bytes.and_then(|tree| problems.read(&fields.path_of("bytes"), tree));
+    let age: Option<Span> = age.and_then(|tree| problems.read(&fields.path_of("age"), tree));
+    let least = |key: &str, good: bool, problems: &mut Problems| {
+        if !good {
+            let line = fields.get(key).map_or(tree.line, |tree| tree.line);
+            problems.add(line, &format!("'{}' must be more than 0", fields.path_of(key)));
+        }
+    };
+    least("records", records != Some(0), problems);
+    least("bytes", bytes != Some(Bytes(0)), problems);
+    least("age", age.is_none_or(|age| !age.0.is_zero()), problems);
+    let flush = Flush { records: records?, bytes: bytes?.0, age: age?.0 };
+    (problems.found.len() == before).then_some(flush)
 }
 
-fn questions(pattern: Option<&Spanned<String>>, files: &Files, problems: &mut Problems) -> Vec<Question> {
-    let Some(pattern) = pattern else { return Vec::new() };
-    let matcher = Pattern::new(&pattern.value);
+fn questions(pattern: Option<&Tree>, files: &Files, problems: &mut Problems) -> Vec<Question> {
+    let Some((line, pattern)) = pattern.and_then(|tree| Some((tree.line, problems.text("questions", tree)?))) else {
+        return Vec::new();
+    };
+    let matcher = Pattern::new(&pattern);
     let mut questions: Vec<(u32, Question)> =
         files.iter().filter(|(path, _)| matcher.matches(path)).map(|(path, sql)| (order_of(sql), question(path, sql))).collect();
     if questions.is_empty() {
-        problems.add(line_of(pattern), &format!("no file matches '{}'", pattern.value));
+        problems.add(line, &format!("no file matches '{pattern}'"));
     }
     for (_, question) in &questions {
         if !is_identifier(&question.name) {
-            let found = Problem {
-                file: question.path.clone(),
-                line: 0,
-                message: format!("question name '{}' is not legal", question.name),
-            };
-            problems.found.push(found);
+            let message = format!("question name '{}' is not legal", question.name);
+            problems.found.push(Problem { file: question.path.clone(), line: 0, message });
         }
     }
     questions.sort_by(|(a_order, a), (b_order, b)| (a_order, &a.name).cmp(&(b_order, &b.name)));
@@ -249,45 +225,4 @@ fn order_of(sql: &str) -> u32 {
 fn is_identifier(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     !name.starts_with(RESERVED_PREFIX) && name.chars().next().is_some_and(|c| c.is_ascii_lowercase()) && name.chars().all(legal)
-}
-
-fn line_of<T>(value: &Spanned<T>) -> u64 {
-    value.referenced.line()
-}
-
-struct Problems {
-    file: &'static str,
-    found: Vec<Problem>,
-}
-
-impl Problems {
-    fn add(&mut self, line: u64, message: &str) {
-        self.found.push(Problem { file: self.file.to_owned(), line, message: message.to_owned() });
-    }
-}
-
-/// A YAML mapping in the order it was written; a repeated key is an error.
-struct Ordered<T>(Vec<(String, T)>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = Ordered<T>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a mapping")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let (mut entries, mut seen) = (Vec::new(), HashSet::new());
-                while let Some((key, value)) = map.next_entry::<String, T>()? {
-                    if !seen.insert(key.clone()) {
-                        return Err(serde::de::Error::custom(format!("'{key}' is given twice")));
-                    }
-                    entries.push((key, value));
-                }
-                Ok(Ordered(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries(std::marker::PhantomData))
-    }
 }

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use pinlake_core::Clock;
 use pinlake_lake::batch::{self, Progress};
 use pinlake_lake::store::Store;
 
 use crate::cli::BatchArgs;
 use crate::pipeline_files;
-use crate::terminal::{self, Bar};
+use crate::places::{local_folder, remove_if_empty};
+use crate::terminal::{self, Bar, count};
 
 /// Runs the command.
 pub(crate) async fn run(args: BatchArgs) -> Result<()> {
     let pipeline = pipeline_files::load(args.pipeline.as_deref())?;
-    let raw = Store::open_existing(&args.raw).context("opening the raw lake")?;
+    if let Some(folder) = local_folder(&args.raw).filter(|folder| !folder.is_dir()) {
+        bail!("there is no folder '{}': 'pinlake generate' writes a raw lake to start from", folder.display());
+    }
+    let raw = Store::open(&args.raw).context("opening the raw lake")?;
+    let made = local_folder(&args.out).filter(|folder| !folder.exists());
     let out = Store::open(&args.out).context("opening the output")?;
     let progress = Arc::new(Progress::default());
     let shown = progress.clone();
@@ -23,19 +28,22 @@ pub(crate) async fn run(args: BatchArgs) -> Result<()> {
         Bar::bytes("cleaning", move || (shown.bytes_done.load(Ordering::Relaxed), shown.bytes_total.load(Ordering::Relaxed)));
     let done = batch::run(&raw, &out, &pipeline, &Clock::System, &progress).await;
     drop(bar);
+    if let (Err(_), Some(folder)) = (&done, made) {
+        remove_if_empty(&folder);
+    }
     let summary = done?;
     for table in &summary.tables {
         let counts = table.counts;
         terminal::line(format!(
-            "{}: {} records, {} rows, {} duplicates, {} conflicts, {} quarantined",
+            "{}: {}, {}, {}, {}, {} quarantined",
             table.name,
-            counts.total(),
-            counts.rows,
-            counts.duplicates,
-            counts.conflicts,
+            count(counts.total(), "record"),
+            count(counts.rows, "row"),
+            count(counts.duplicates, "duplicate"),
+            count(counts.conflicts, "conflict"),
             counts.quarantined
         ));
     }
-    terminal::line(format!("{} answers in {}", summary.answers.len(), batch::ANSWERS_FILE));
+    terminal::line(format!("{} in {}", count(summary.answers.len(), "answer"), batch::ANSWERS_FILE));
     Ok(())
 }

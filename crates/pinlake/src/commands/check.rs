@@ -1,10 +1,10 @@
 //! `pinlake check`: everything that is wrong with a pipeline and a configuration, at once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use pinlake_core::pipeline::{self, Pipeline};
+use pinlake_core::pipeline::{self, Files, Pipeline, Problem};
 use pinlake_core::{Clock, Followers, MemoryLog};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::rows::Recipe;
@@ -13,64 +13,103 @@ use pinlake_lake::store::Store;
 
 use super::init::CONFIG_FILE;
 use crate::cli::CheckArgs;
-use crate::{config, pipeline_files, terminal};
+use crate::places::local_folder;
+use crate::terminal::{self, count};
+use crate::{config, pipeline_files};
 
 /// Runs the command.
 pub(crate) async fn run(args: CheckArgs) -> Result<()> {
-    let beside = args.pipeline.as_ref().map(|folder| folder.join(CONFIG_FILE)).filter(|file| file.is_file());
-    let file = args.config.or(beside);
-    let mut problems = config::unknown_variables();
-    let mut folder = args.pipeline;
-    match config::load(file.as_deref()) {
-        Ok(config) => folder = folder.or_else(|| config.pipeline_folder().map(PathBuf::from)),
-        Err(error) => problems.extend(format!("{error:#}").lines().map(str::to_owned)),
+    let file = args.config.or_else(|| config_in(args.pipeline.as_deref()?));
+    let draft = config::draft(file.as_deref());
+    let mut problems = draft.problems;
+    let store = draft.config.store_location();
+    // A folder is the server's to make; a URL can be judged before.
+    if let (None, Err(error)) = (local_folder(&store), Store::open(&store)) {
+        problems.push(format!("store: {:#}", anyhow::Error::from(error)));
     }
-    let files = pipeline_files::files(folder.as_deref())?;
-    let (pipeline, found) = pipeline::parse_good_parts(&files);
-    let whole = found.is_empty();
-    problems.extend(found.iter().map(ToString::to_string));
-    if let Some(pipeline) = pipeline {
-        let summary = format!(
-            "pipeline {} is good: {} tables, {} questions",
-            pipeline.name,
-            pipeline.tables.len(),
-            pipeline.questions.len()
-        );
-        problems.extend(sql_problems(pipeline, whole).await?);
-        if problems.is_empty() {
-            terminal::line(summary);
+    let folder = args.pipeline.as_deref().or(draft.config.pipeline_folder());
+    let good = match pipeline_files::files(folder) {
+        Ok(files) => {
+            let (pipeline, found) = pipeline_problems(&files).await?;
+            problems.extend(found.iter().map(ToString::to_string));
+            let (tables, questions) = (count(pipeline.tables.len(), "table"), count(pipeline.questions.len(), "question"));
+            format!("pipeline {} is good: {tables}, {questions}", pipeline.name)
         }
+        Err(error) => {
+            problems.push(format!("{error:#}"));
+            String::new()
+        }
+    };
+    if !problems.is_empty() {
+        bail!("{}\n{}", count(problems.len(), "problem"), problems.join("\n"));
     }
-    match problems.len() {
-        0 => Ok(()),
-        1 => bail!("1 problem\n{}", problems.join("\n")),
-        count => bail!("{count} problems\n{}", problems.join("\n")),
+    if let Some(file) = file {
+        terminal::line(format!("configuration {} is good", file.display()));
     }
+    terminal::line(good);
+    Ok(())
 }
 
-/// What is wrong with the SQL of the cleanings and of the questions. Questions about a table that has a problem itself are
-/// left for when that is mended; `whole` says that no table is missing yet.
-async fn sql_problems(mut pipeline: Pipeline, whole: bool) -> Result<Vec<String>> {
-    let (mut problems, mut good) = (Vec::new(), Vec::new());
-    for table in pipeline.tables {
+/// The configuration that `pinlake init` puts beside a pipeline, if it is there.
+fn config_in(folder: &Path) -> Option<PathBuf> {
+    let file = folder.join(CONFIG_FILE);
+    file.is_file().then_some(file)
+}
+
+/// What is good of a pipeline, and all that is not.
+async fn pipeline_problems(files: &Files) -> Result<(Pipeline, Vec<Problem>)> {
+    let pipeline::Draft { mut pipeline, tables_unread: mut missing, mut problems } = pipeline::parse_draft(files);
+    let mut good = Vec::new();
+    for table in std::mem::take(&mut pipeline.tables) {
         match Recipe::compile(&table).await {
             Ok(_) => good.push(table),
-            Err(problem) => problems.push(problem.to_string()),
+            Err(mut problem) => {
+                if problem.line == 0 {
+                    problem.line = line_of(&problem.message, &table.clean_sql);
+                }
+                problems.push(problem);
+                missing.push(table.name);
+            }
         }
     }
-    let whole = whole && problems.is_empty();
     pipeline.tables = good;
-    let known = |(schema, name): &query::TableName| schema == "public" && pipeline.table(name).is_some();
-    let askable = |sql: &str| whole || query::tables_of(sql).is_ok_and(|tables| tables.iter().all(known));
+    // Without a single name of a table, nothing can be said about the questions.
+    if !pipeline.tables.is_empty() || !missing.is_empty() {
+        problems.extend(question_problems(&pipeline, &missing).await?);
+    }
+    Ok((pipeline, problems))
+}
+
+/// What is wrong with the questions. That one of the `missing` tables is not there is no fault of theirs.
+async fn question_problems(pipeline: &Pipeline, missing: &[String]) -> Result<Vec<Problem>> {
     // Asked of empty tables, a question is planned as it is for full ones.
     let (log, store) = (Arc::new(MemoryLog::new()), Store::open("memory:///")?);
     let (followers, limits) = (Followers::default(), QueryLimits::default());
     let lake = Lake::start(log, &followers, Arc::new(pipeline.clone()), store, Clock::System, limits).await?;
-    for question in pipeline.questions.iter().filter(|question| askable(&question.sql)) {
-        if let Err(error) = lake.query(&question.sql, 1).await {
-            problems.push(format!("{}: {error:#}", question.path).replace('\n', " "));
+    let mut problems = Vec::new();
+    for question in &pipeline.questions {
+        let Err(error) = lake.query(&question.sql, 1).await else { continue };
+        let message = format!("{:#}", anyhow::Error::from(error)).replace('\n', " ");
+        if !missing.iter().any(|table| message.contains(&format!(".{table}' not found"))) {
+            problems.push(Problem { file: question.path.clone(), line: line_of(&message, &question.sql), message });
         }
     }
     lake.stop().await?;
     Ok(problems)
+}
+
+/// The line of `sql` that a message is about: the one it ends with, else the first that has the name it complains of; 0 if
+/// there is none.
+fn line_of(message: &str, sql: &str) -> u64 {
+    if let Some((_, place)) = message.rsplit_once(" at Line: ") {
+        return place.split(',').next().and_then(|line| line.parse().ok()).unwrap_or(0);
+    }
+    let named = ["No field named ", "Invalid function '", "table '"];
+    let inside = named.iter().find_map(|before| Some(message.split_once(before)?.1));
+    let Some(rest) = message.strip_prefix("column '").or(inside) else { return 0 };
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    let whole = rest.trim_start_matches('"').split(|c| !in_name(c) && c != '.').next().unwrap_or_default();
+    let name = whole.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let code = |line: &str| line.split("--").next().unwrap_or_default().split(|c| !in_name(c)).any(|word| word == name);
+    (1..).zip(sql.lines()).find(|(_, line)| code(line)).map_or(0, |(number, _)| number)
 }

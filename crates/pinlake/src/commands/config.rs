@@ -9,8 +9,7 @@ use serde_json::Value;
 
 /// Runs the command.
 pub(crate) fn run(args: &ConfigArgs) -> Result<()> {
-    config::load(args.config.as_deref())?;
-    let mut values = config::merged(args.config.as_deref())?;
+    let mut values = config::load(args.config.as_deref())?.values;
     mask(&mut values);
     terminal::line(serde_saphyr::to_string(&values)?.trim_end());
     Ok(())

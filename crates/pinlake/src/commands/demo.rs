@@ -13,7 +13,7 @@ use crate::cli::DemoArgs;
 use crate::client::Client;
 use crate::config;
 use crate::telemetry;
-use crate::terminal::{self, Bar};
+use crate::terminal::{self, Bar, count};
 
 /// Records of one request: few enough to look like many clients, enough to be quick.
 const RECORDS_A_REQUEST: usize = 20;
@@ -22,9 +22,9 @@ const ROWS_SHOWN: usize = 3;
 
 /// Runs the command.
 pub(crate) async fn run(args: DemoArgs) -> Result<()> {
-    telemetry::start_logs("warn");
+    telemetry::start_logs("warn")?;
     let metrics = telemetry::start_metrics()?;
-    let mut config = config::load(None)?;
+    let mut config = config::load(None)?.config;
     let (data_dir, temporary) = data_dir(&args)?;
     config.data_dir.clone_from(&data_dir);
     if args.exit {
@@ -67,19 +67,21 @@ async fn show(server: &str, args: &DemoArgs) -> Result<()> {
     drop(bar);
     let posted = posted?;
     terminal::line(format!(
-        "✓ {} posts ({} records) through the Kafka REST and Kinesis doors in {:.1} s, each on disk before its answer",
-        posted.posts, posted.records, posted.seconds
+        "✓ {} ({}) through the Kafka REST and Kinesis doors in {:.1} s, each on disk before its answer",
+        count(posted.posts, "post"),
+        count(posted.records, "record"),
+        posted.seconds
     ));
     let rebuilt = client.post("/api/v1/tables/all/rebuild", json!({})).await?;
     let tables = rebuilt.as_array().or_else(|| rebuilt.get("tables")?.as_array()).map_or(0, Vec::len);
-    terminal::line(format!("✓ {tables} tables rebuilt from the archive (the daily job)"));
+    terminal::line(format!("✓ {} rebuilt from the archive (the daily job)", count(tables, "table")));
     let answered = answers(&client).await?;
     let ledger: Ledger = serde_json::from_value(client.get("/api/v1/ledger?deep=true").await?)?;
     prove::show(&ledger);
     if !ledger.closed {
         bail!("the ledger does not close");
     }
-    terminal::line(format!("✓ {answered} questions answered"));
+    terminal::line(format!("✓ {} answered", count(answered, "question")));
     Ok(())
 }
 

@@ -1,14 +1,13 @@
 //! `pinlake doctor`: whether this machine and setup will do, and what to do if not.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use bytes::Bytes;
 use pinlake_lake::store::Store;
 
 use crate::cli::ServeArgs;
-use crate::config::Config;
+use crate::places::local_folder;
 use crate::{pipeline_files, terminal};
 
 /// Runs the command.
@@ -27,10 +26,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     };
     report("pipeline", pipeline_files::load(config.pipeline_folder()).map(|pipeline| pipeline.name));
     report("address", address(&config).await);
-    report("disk", disk(&config.data_dir));
-    report("open files", open_files(config.http.connections_max()));
-    report("store", store(&config).await);
-    if wrong == 0 { Ok(()) } else { bail!("{wrong} things to mend") }
+    report("store", store(&config.store_location()).await);
+    if wrong == 0 { Ok(()) } else { bail!("{} to mend", terminal::count(wrong, "thing")) }
 }
 
 async fn address(config: &Config) -> Result<String> {
@@ -42,66 +39,20 @@ async fn address(config: &Config) -> Result<String> {
     }
 }
 
-/// Writes and syncs as an append does, where the data folder is or will be.
-fn disk(data_dir: &Path) -> Result<String> {
-    let there = existing(data_dir);
-    let mut file = tempfile::tempfile_in(&there).with_context(|| format!("writing in '{}'", there.display()))?;
-    let mut syncs = Vec::new();
-    for _ in 0..SYNCS {
-        let began = tokio::time::Instant::now();
-        file.write_all(&[0; 4096])
-            .and_then(|()| file.sync_data())
-            .with_context(|| format!("syncing in '{}'", there.display()))?;
-        syncs.push(began.elapsed());
-    }
-    syncs.sort();
-    let stat = rustix::fs::statvfs(&there).context("asking for the room on the disk")?;
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    let shown = format!("{}, {} free", there.display(), bytesize::ByteSize(free));
-    if free < FREE_BYTES_MIN {
-        bail!("{shown}: appends stop when it is full; make room or set data_dir");
-    }
-    Ok(format!("{shown}, a sync takes {:.1} ms", syncs[SYNCS / 2].as_secs_f64() * 1000.0))
-}
-
-/// How many syncs are timed.
-const SYNCS: usize = 5;
-/// Less free room than this is worth a word.
-const FREE_BYTES_MIN: u64 = 1 << 30;
-/// Files that are open beside connections: segments, tables, standard streams.
-const FILES_BESIDE: u64 = 512;
-
-fn open_files(connections_max: usize) -> Result<String> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    let wanted = connections_max as u64 + FILES_BESIDE;
-    if limit < wanted {
-        bail!("{limit} may be open, {connections_max} connections take {wanted}: raise it ('ulimit -n {wanted}')");
-    }
-    Ok(format!("{limit} may be open"))
-}
-
-/// The folder, or the closest one above it that is there.
-fn existing(folder: &Path) -> PathBuf {
-    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    absolute.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/")).to_owned()
-}
-
-/// Writes, conditionally writes again and deletes an object: commits and the archive rest on the refusal. Folders that are made
-/// for that are removed again.
-async fn store(config: &Config) -> Result<String> {
-    let there = existing(&config.data_dir);
-    let probed = probe(&config.store_location()).await;
-    let made = [config.data_dir.join("lake"), config.data_dir.clone()];
-    // Only empty ones go.
-    made.iter().filter(|dir| there != **dir && !there.starts_with(dir)).for_each(|dir| drop(std::fs::remove_dir(dir)));
-    probed
-}
-
-async fn probe(location: &str) -> Result<String> {
-    let store = Store::open(location)?;
+/// Writes, conditionally writes again and deletes an object: commits and the archive rest on the refusal. A folder that is not
+/// there yet is the first start's to make, so the closest one above it is looked at.
+async fn store(location: &str) -> Result<String> {
+    let missing = local_folder(location).filter(|folder| !folder.exists());
+    let above = missing.as_ref().and_then(|folder| folder.ancestors().find(|folder| folder.exists()));
+    let probed = match &missing {
+        Some(_) => above.unwrap_or(Path::new(".")).to_string_lossy().into_owned(),
+        None => location.to_owned(),
+    };
+    let store = Store::open(&probed)?;
     let refused = store.probe(Bytes::from_static(b"pinlake doctor")).await?;
     if !refused {
         bail!("{} overwrites objects that must only be created: commits could be lost; use another store", store.url());
     }
-    Ok(format!("{} keeps conditional writes", store.url()))
+    let then = missing.map_or_else(String::new, |folder| format!("; the first start makes '{}'", folder.display()));
+    Ok(format!("{} keeps conditional writes{then}", store.url()))
 }

@@ -1,14 +1,16 @@
 //! `pinlake emulate`: user posts as the classic emulator scripts send them.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use pinlake_core::secret::mask_url;
 use pinlake_emulator::{EmulateOptions, Mode, emulate};
 
-use crate::cli::{EmulateArgs, EmulateMode};
-use crate::terminal::{self, Bar};
+use crate::cli::{EmulateArgs, EmulateMode, Usage};
+use crate::terminal::{self, Bar, count};
 
 /// Runs the command.
 pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
-    let to = args.to.parse().with_context(|| format!("'{}' is not a URL such as http://127.0.0.1:8082", args.to))?;
+    let wrong_to = || Usage(format!("'{}' is not a URL such as http://127.0.0.1:8082", mask_url(&args.to)));
+    let to = args.to.parse().map_err(|_| wrong_to())?;
     let mode = match args.mode {
         EmulateMode::Batch => Mode::Batch,
         EmulateMode::Streaming => Mode::Streaming,
@@ -16,7 +18,7 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
     };
     let options = EmulateOptions {
         mode,
-        source: args.source.parse()?,
+        source: args.source.parse().map_err(Usage::of)?,
         id: args.id,
         rate: args.rate,
         count: args.count,
@@ -25,6 +27,7 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
         connections: args.connections,
         ..EmulateOptions::new(to)
     };
+    options.validate().map_err(Usage::of)?;
     let stop = options.stop.clone();
     tokio::spawn(async move {
         if super::serve::asked_to_end().await.is_ok() {
@@ -36,8 +39,12 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
     drop(bar);
     let summary = summary?;
     terminal::line(format!(
-        "{} posts, {} records in {} requests ({} tried again), {:.1} s",
-        summary.posts, summary.records, summary.requests, summary.retried, summary.seconds
+        "{}, {} in {} ({} tried again), {:.1} s",
+        count(summary.posts, "post"),
+        count(summary.records, "record"),
+        count(summary.requests, "request"),
+        summary.retried,
+        summary.seconds
     ));
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::terminal::{self, Bar};
 pub(crate) async fn run(args: GenerateArgs) -> Result<()> {
     let work = move || -> Result<String> {
         let bar = Bar::counter("generating");
-        let shown = args.out.display();
+        let (shown, posts) = (args.out.display(), terminal::count(args.posts, "post"));
         match args.format {
             GenerateFormat::Lake => {
                 let options = LakeOptions {
@@ -24,12 +24,12 @@ pub(crate) async fn run(args: GenerateArgs) -> Result<()> {
                     ..LakeOptions::default()
                 };
                 write_lake(&args.out, &options, &|done, total| bar.set(done, Some(total)))?;
-                Ok(format!("{} posts in {shown}; next: pinlake batch {shown} out", args.posts))
+                Ok(format!("{posts} in {shown}; next: pinlake batch {shown} out"))
             }
             GenerateFormat::Mysql => {
                 let options = DumpOptions { rows: args.posts, seed: args.seed };
                 write_mysql_dump(&args.out, &options, &|done, total| bar.set(done, Some(total)))?;
-                Ok(format!("{} posts in {shown}; next: mariadb < {shown}", args.posts))
+                Ok(format!("{posts} in {shown}; next: mariadb < {shown}"))
             }
         }
     };

@@ -25,8 +25,8 @@ pub(crate) fn run(args: &InitArgs) -> Result<()> {
     }
     let shown = dir.display();
     terminal::line(format!(
-        "wrote {} files to {shown}; next: pinlake check {shown} && pinlake serve --config {shown}/{CONFIG_FILE}",
-        files.len()
+        "wrote {} to {shown}; next: pinlake check {shown} && pinlake serve --config {shown}/{CONFIG_FILE}",
+        terminal::count(files.len(), "file")
     ));
     Ok(())
 }

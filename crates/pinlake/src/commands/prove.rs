@@ -65,8 +65,9 @@ pub(crate) fn show(ledger: &Ledger) {
         "the ledger closes: 0 lost, 0 doubled".to_owned()
     } else {
         format!(
-            "THE LEDGER DOES NOT CLOSE: {lost} records lost or doubled. Rows that are missing, extra or differ come from a changed \
-             cleaning (run `pinlake rebuild all`) or from damage to the store"
+            "THE LEDGER DOES NOT CLOSE: {} lost or doubled. Rows that are missing, extra or differ come from a changed \
+             cleaning (run `pinlake rebuild all`) or from damage to the store",
+            terminal::count(lost, "record")
         )
     });
 }

@@ -43,7 +43,8 @@ fn show(answer: &str, format: OutputFormat) -> Result<()> {
     let rows = answer.get("row_count").and_then(Value::as_u64).unwrap_or_default();
     let more = if answer.get("truncated").and_then(Value::as_bool).unwrap_or_default() { ", more were left out" } else { "" };
     terminal::line(format!(
-        "{rows} rows in {:.1} ms{more}",
+        "{} in {:.1} ms{more}",
+        terminal::count(rows, "row"),
         answer.get("elapsed_ms").and_then(Value::as_f64).unwrap_or_default()
     ));
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::RebuildArgs;
 use crate::client::Client;
-use crate::terminal;
+use crate::terminal::{self, count};
 
 /// Runs the command.
 pub(crate) async fn run(args: RebuildArgs) -> Result<()> {
@@ -14,12 +14,12 @@ pub(crate) async fn run(args: RebuildArgs) -> Result<()> {
     for table in &tables {
         let field = |name: &str| table.get(name).cloned().unwrap_or(Value::Null);
         terminal::line(format!(
-            "{}: version {}, {} records, {} rows, {} duplicates, {} quarantined, {} ms",
+            "{}: version {}, {}, {}, {}, {} quarantined, {} ms",
             field("table").as_str().unwrap_or_default(),
             field("version"),
-            field("records"),
-            field("rows"),
-            field("duplicates"),
+            count(field("records"), "record"),
+            count(field("rows"), "row"),
+            count(field("duplicates"), "duplicate"),
             field("quarantined"),
             field("elapsed_ms").as_f64().unwrap_or_default().round()
         ));

@@ -10,8 +10,7 @@ use crate::{telemetry, terminal};
 /// Runs the command.
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let config = configure(&args)?;
-    telemetry::start_logs("info");
-    config::unknown_variables().iter().for_each(|unknown| tracing::warn!("{unknown}"));
+    telemetry::start_logs("info")?;
     let metrics = telemetry::start_metrics()?;
     let app = App::start(&config, metrics, &|part| terminal::line(format!("✓ {part}"))).await?;
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
@@ -22,7 +21,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
 
 /// The configuration that the command line asks for.
 pub(crate) fn configure(args: &ServeArgs) -> Result<Config> {
-    let mut config = config::load(args.config.as_deref())?;
+    let mut config = config::load(args.config.as_deref())?.config;
     if let Some(data_dir) = &args.data_dir {
         config.data_dir.clone_from(data_dir);
     }

@@ -3,12 +3,14 @@
 use std::io::BufRead;
 
 use anyhow::{Context, Result};
+use pinlake_core::TopicName;
+use pinlake_core::pipeline::units::Span;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::cli::{TopicsArgs, TopicsCommand};
 use crate::client::Client;
-use crate::terminal;
+use crate::terminal::{self, count};
 
 /// How long one request for new records waits.
 const WAIT_MS: u64 = 5_000;
@@ -20,9 +22,13 @@ pub(crate) async fn run(args: TopicsArgs) -> Result<()> {
     let client = Client::new(&args.server.server);
     match args.command {
         TopicsCommand::List => list(&client).await,
-        TopicsCommand::Create { topic, partitions } => {
-            client.text(Method::POST, &format!("/api/v1/topics/{topic}"), Some(json!({"partitions": partitions}))).await?;
-            terminal::line(format!("created {topic} with {partitions} partitions"));
+        TopicsCommand::Create { topic, partitions, retention } => {
+            let mut spec = json!({"partitions": partitions});
+            if let Some(Span(retention)) = retention {
+                spec["retention_ms"] = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX).into();
+            }
+            client.text(Method::POST, &format!("/api/v1/topics/{topic}"), Some(spec)).await?;
+            terminal::line(format!("created {topic} with {}", count(partitions, "partition")));
             Ok(())
         }
         TopicsCommand::Describe { topic } => {
@@ -60,7 +66,7 @@ async fn list(client: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn last(client: &Client, topic: &str, partition: u32, limit: u64) -> Result<u64> {
+async fn last(client: &Client, topic: &TopicName, partition: u32, limit: u64) -> Result<u64> {
     let answer = client.get(&format!("/api/v1/topics/{topic}")).await?;
     let of_partition = |offsets: &&Value| offsets.get("partition").and_then(Value::as_u64) == Some(u64::from(partition));
     let offsets = answer.get("offsets").and_then(Value::as_array).into_iter().flatten().find(of_partition);
@@ -69,7 +75,7 @@ async fn last(client: &Client, topic: &str, partition: u32, limit: u64) -> Resul
     Ok(end.saturating_sub(limit).max(start))
 }
 
-async fn tail(client: &Client, topic: &str, partition: u32, mut from: u64, limit: u64, follow: bool) -> Result<()> {
+async fn tail(client: &Client, topic: &TopicName, partition: u32, mut from: u64, limit: u64, follow: bool) -> Result<()> {
     loop {
         let wait = if follow { WAIT_MS } else { 0 };
         let path = format!("/api/v1/topics/{topic}/records?partition={partition}&offset={from}&limit={limit}&wait_ms={wait}");
@@ -86,7 +92,7 @@ async fn tail(client: &Client, topic: &str, partition: u32, mut from: u64, limit
     }
 }
 
-async fn produce(client: &Client, topic: &str) -> Result<()> {
+async fn produce(client: &Client, topic: &TopicName) -> Result<()> {
     let mut sent = 0;
     loop {
         let values = tokio::task::spawn_blocking(read_values).await.context("reading standard input")??;
@@ -95,7 +101,7 @@ async fn produce(client: &Client, topic: &str) -> Result<()> {
         }
         sent += send(client, topic, values).await?;
     }
-    terminal::line(format!("{sent} records"));
+    terminal::line(count(sent, "record"));
     Ok(())
 }
 
@@ -115,7 +121,7 @@ fn read_values() -> Result<Vec<Value>> {
     Ok(values)
 }
 
-async fn send(client: &Client, topic: &str, records: Vec<Value>) -> Result<usize> {
+async fn send(client: &Client, topic: &TopicName, records: Vec<Value>) -> Result<usize> {
     let count = records.len();
     client.produce(topic, json!({"records": records})).await?;
     Ok(count)

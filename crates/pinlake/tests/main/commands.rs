@@ -4,76 +4,11 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::server::Server;
-
-/// What a command did.
-struct Ran {
-    status: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    /// Its output, if it did its work.
-    #[track_caller]
-    fn done(self) -> String {
-        assert_eq!(self.status, Some(0), "{}\n{}", self.out, self.err);
-        self.out
-    }
-
-    /// Its reason, if its work failed.
-    #[track_caller]
-    fn failed(self) -> String {
-        assert_eq!(self.status, Some(1), "{}\n{}", self.out, self.err);
-        assert!(self.err.starts_with("error: "), "{}", self.err);
-        self.err
-    }
-}
-
-/// Commands with the same surroundings.
-#[derive(Default)]
-struct Shell {
-    variables: Vec<(&'static str, String)>,
-    input: &'static str,
-}
-
-impl Shell {
-    /// Commands for a running server.
-    fn at(server: &Server) -> Shell {
-        Shell::with("PINLAKE_SERVER", &server.url)
-    }
-
-    fn with(name: &'static str, value: &str) -> Shell {
-        Shell { variables: vec![(name, value.to_owned())], ..Shell::default() }
-    }
-
-    fn typing(mut self, input: &'static str) -> Shell {
-        self.input = input;
-        self
-    }
-
-    async fn run(&self, args: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pinlake"));
-        command.args(args).envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-        let mut typed = child.stdin.take().unwrap();
-        // A command that reads no input may be gone already.
-        let _ = typed.write_all(self.input.as_bytes()).await;
-        drop(typed);
-        let ran = child.wait_with_output().await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { status: ran.status.code(), out: text(ran.stdout), err: text(ran.stderr) }
-    }
-}
-
-/// A command without surroundings.
-async fn run(args: &[&str]) -> Ran {
-    Shell::default().run(args).await
-}
+use crate::shell::{Shell, json_of, run, words};
 
 /// A server with 60 posts, some of them twice, through both doors.
 async fn server_with_posts(data: &Path) -> Server {
@@ -81,15 +16,6 @@ async fn server_with_posts(data: &Path) -> Server {
     let sent = run(&["emulate", "--to", &server.url, "--mode", "both", "--count", "60", "--seed", "1"]).await.done();
     assert!(sent.starts_with("60 posts, 180 records in 180 requests (0 tried again)"), "{sent}");
     server
-}
-
-fn json_of(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// The words of each line, without the columns' widths.
-fn words(text: &str) -> Vec<Vec<&str>> {
-    text.lines().map(|line| line.split_whitespace().collect()).collect()
 }
 
 #[tokio::test]
@@ -104,6 +30,10 @@ async fn every_command_shows_an_example() {
         let example = help.split("Example:\n").nth(1).unwrap_or_else(|| panic!("{name} shows no example: {help}"));
         assert!(example.contains(&format!("pinlake {name}")), "{example}");
     }
+    for name in ["list", "create", "describe", "delete", "tail", "produce"] {
+        let help = run(&["topics", name, "--help"]).await.done();
+        assert!(help.split("Example:\n").nth(1).is_some_and(|it| it.contains(&format!("pinlake topics {name}"))), "{help}");
+    }
 }
 
 #[tokio::test]
@@ -115,6 +45,10 @@ async fn topics_are_created_written_read_and_deleted() {
         shell.run(&["topics", "create", "my.notes", "--partitions", "2"]).await.done(),
         "created my.notes with 2 partitions\n"
     );
+    let brief = ["topics", "create", "my.brief", "--retention", "30d"];
+    assert_eq!(shell.run(&brief).await.done(), "created my.brief with 1 partition\n");
+    let described = json_of(&shell.run(&["topics", "describe", "my.brief"]).await.done());
+    assert_eq!(described["retention_ms"], 30_u64 * 24 * 3600 * 1000, "{described}");
     let again = shell.run(&["topics", "create", "my.notes"]).await.failed();
     assert!(again.contains("'my.notes' exists"), "{again}");
     let three = "{\"n\":1}\n\n{\"n\":2}\n{\"n\":3}\n";
@@ -177,7 +111,7 @@ async fn queries_and_questions_answer_in_three_formats() {
     let sql = "SELECT count(*) AS posts, 'a,b' AS \"x y\" FROM geo";
     let table = shell.run(&["query", sql]).await.done();
     assert_eq!(words(&table)[..2], [vec!["posts", "x", "y"], vec!["54", "a,b"]], "{table}");
-    assert!(table.lines().last().unwrap().starts_with("1 rows in "), "{table}");
+    assert!(table.lines().last().unwrap().starts_with("1 row in "), "{table}");
     let answer = json_of(&shell.run(&["query", sql, "--format", "json"]).await.done());
     assert_eq!(answer["rows"], json!([[54, "a,b"]]), "{answer}");
     assert_eq!(answer["row_count"], 1);
@@ -264,126 +198,16 @@ async fn a_copied_pipeline_is_good_and_passes_its_tests() {
     let again = run(&["init", folder]).await.failed();
     assert!(again.contains("is not empty: name a new folder"), "{again}");
     let checked = run(&["check", folder, "--config", config.to_str().unwrap()]).await.done();
-    assert_eq!(checked, "pipeline pinterest is good: 3 tables, 10 questions\n");
-    assert_eq!(run(&["check"]).await.done(), checked, "as the built-in one");
+    let good = "pipeline pinterest is good: 3 tables, 10 questions\n";
+    assert_eq!(checked, format!("configuration {} is good\n{good}", config.display()));
+    assert_eq!(run(&["check", folder]).await.done(), checked, "the configuration in the folder is taken");
+    assert_eq!(run(&["check"]).await.done(), good, "as the built-in one");
     let tested = run(&["test", folder]).await.done();
     assert!(tested.ends_with("3 passed, 0 failed\n"), "{tested}");
     std::fs::write(copy.join("tests/mine.yml"), "given: []\nexpect: { pin: [{ ind: 1 }] }\n").unwrap();
     let tested = run(&["test", folder]).await;
     assert!(tested.out.contains("✗ tests/mine.yml\n    pin: no row like {\"ind\":1}\n"), "{}", tested.out);
     assert_eq!(tested.failed(), "error: 1 of the pipeline's tests failed\n");
-}
-
-/// Replaces text that must be there.
-fn edit(path: &Path, from: &str, to: &str) {
-    let text = std::fs::read_to_string(path).unwrap();
-    assert!(text.contains(from), "{} holds {from}", path.display());
-    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
-}
-
-#[tokio::test]
-async fn check_shows_every_problem_with_file_and_line() {
-    let place = tempfile::tempdir().unwrap();
-    let copy = place.path().join("broken");
-    let folder = copy.to_str().unwrap();
-    run(&["init", folder]).await.done();
-    let config = place.path().join("broken.yml");
-    std::fs::write(&config, "http:\n  listen: nonsense\nlog:\n  durable: true\n").unwrap();
-    let pipeline = copy.join("pipeline.yml");
-    edit(&pipeline, "clean: clean/geo.sql", "clean: clean/earth.sql");
-    edit(&pipeline, "poster_name: string", "poster_name: text");
-    let failed = run(&["check", folder, "--config", config.to_str().unwrap()]).await.failed();
-    let config = config.to_str().unwrap();
-    let found: Vec<&str> = failed.lines().skip(1).collect();
-    let begins = [
-        format!("{config}:2: http.listen: "),
-        format!("{config}:4: unknown key 'log.durable'"),
-        "pipeline.yml:34: column 'poster_name' has type 'text'".to_owned(),
-        "pipeline.yml:42: cleaning 'clean/earth.sql' of table 'geo' does not exist".to_owned(),
-    ];
-    assert_eq!(found.len(), begins.len(), "{failed}");
-    for (problem, begin) in found.iter().zip(&begins) {
-        assert!(problem.starts_with(begin), "{problem} begins with {begin}");
-    }
-}
-
-#[tokio::test]
-async fn check_shows_what_is_wrong_with_the_sql() {
-    let place = tempfile::tempdir().unwrap();
-    let copy = place.path().join("broken");
-    let folder = copy.to_str().unwrap();
-    run(&["init", folder]).await.done();
-    std::fs::write(copy.join("questions/mine.sql"), "-- Mine.\nSELECT nothing FROM pin").unwrap();
-    std::fs::write(copy.join("questions/yours.sql"), "-- Yours.\nSELECT count(*) FROM dog").unwrap();
-    let failed = run(&["check", folder]).await.failed();
-    let found: Vec<&str> = failed.lines().skip(1).collect();
-    assert_eq!(found.len(), 2, "{failed}");
-    assert!(found[0].starts_with("questions/mine.sql: ") && found[0].contains("nothing"), "{failed}");
-    assert!(found[1].starts_with("questions/yours.sql: ") && found[1].contains("dog"), "{failed}");
-    edit(&copy.join("clean/user.sql"), "  age,", "  age age age,");
-    edit(&copy.join("clean/geo.sql"), " AS ind,", " AS id,");
-    let failed = run(&["check", folder]).await.failed();
-    let found: Vec<&str> = failed.lines().skip(1).collect();
-    // The question about a table that can't be checked is left out, the one about a good table is not.
-    assert_eq!(found.len(), 3, "{failed}");
-    assert!(found[0].starts_with("clean/geo.sql: the cleaning yields no column 'ind'"), "{failed}");
-    assert!(found[1].starts_with("clean/user.sql:5: "), "{failed}");
-    assert!(found[2].starts_with("questions/mine.sql: "), "{failed}");
-    edit(&copy.join("pipeline.yml"), "clean: clean/user.sql", "clean: clean/nobody.sql");
-    std::fs::write(copy.join("pinlake.yml"), "log:\n  partitions: 0\n").unwrap();
-    let failed = run(&["check", folder]).await.failed();
-    let found: Vec<&str> = failed.lines().skip(1).collect();
-    assert_eq!(found.len(), 4, "the files' problems and the SQL's at once: {failed}");
-    assert!(found[0].contains("pinlake.yml:2: log.partitions: "), "{failed}");
-    assert!(found[1].contains("'clean/nobody.sql' of table 'user' does not exist"), "{failed}");
-}
-
-#[tokio::test]
-async fn check_follows_the_pipeline_that_the_configuration_names() {
-    let place = tempfile::tempdir().unwrap();
-    let copy = place.path().join("mine");
-    run(&["init", copy.to_str().unwrap()]).await.done();
-    edit(&copy.join("pipeline.yml"), "pipeline: pinterest", "pipeline: mine");
-    let config = copy.join("pinlake.yml");
-    let checked = run(&["check", "--config", config.to_str().unwrap()]).await.done();
-    assert_eq!(checked, "pipeline mine is good: 3 tables, 10 questions\n");
-}
-
-#[tokio::test]
-async fn settings_without_sense_are_refused_with_their_name() {
-    let senseless = [
-        ("PINLAKE_HTTP_CONNECTIONS_MAX", "0", "http.connections_max: "),
-        ("PINLAKE_LOG_PARTITIONS", "0", "log.partitions: "),
-        ("PINLAKE_LOG_PARTITIONS", "-1", "log.partitions: "),
-        ("PINLAKE_DOORS_BODY_MAX", "0", "doors.body_max: must be 1 byte at least"),
-        ("PINLAKE_DOORS_INFLIGHT_MAX", "0KiB", "doors.inflight_max: must be 1 byte at least"),
-        ("PINLAKE_QUERY_MEMORY_MAX", "0", "query.memory_max: must be 1 byte at least"),
-        ("PINLAKE_QUERY_TIME_MAX", "0s", "query.time_max: must be longer than no time"),
-        ("PINLAKE_QUERY_TIME_MAX", "soon", "query.time_max: 'soon' is not a time span such as 60s"),
-    ];
-    for (name, value, reason) in senseless {
-        let failed = Shell::with(name, value).run(&["config"]).await.failed();
-        assert!(failed.contains(&format!("{name}: {reason}")), "{failed}");
-    }
-}
-
-#[tokio::test]
-async fn a_misspelt_variable_is_told_and_those_of_others_are_not() {
-    let misspelt = Shell::with("PINLAKE_HTTP_LISTNE", "127.0.0.1:1").run(&["check"]).await.failed();
-    assert!(misspelt.contains("PINLAKE_HTTP_LISTNE is no option and changes nothing: did you mean PINLAKE_HTTP_LISTEN?"));
-    for others in ["PINLAKE_SERVICE_HOST", "PINLAKE_PORT_8082_TCP", "PINLAKE_SERVER"] {
-        Shell::with(others, "http://127.0.0.1:1").run(&["check"]).await.done();
-    }
-}
-
-#[tokio::test]
-async fn commands_that_only_read_make_no_folders() {
-    let place = tempfile::tempdir().unwrap();
-    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
-    let failed = run(&["batch", &path("nothing"), &path("out")]).await.failed();
-    assert!(failed.contains("opening the raw lake") && failed.contains("does not exist"), "{failed}");
-    Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", &path("data")]).await.done();
-    assert_eq!(place.path().read_dir().unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -403,52 +227,6 @@ async fn generate_writes_a_lake_that_batch_reads_and_a_dump() {
     for table in ["pinterest_data", "geolocation_data", "user_data"] {
         assert!(dump.contains(&format!("INSERT INTO `{table}`")), "{dump}");
     }
-}
-
-#[tokio::test]
-async fn config_merges_file_and_environment_and_hides_secrets() {
-    let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("my.yml");
-    std::fs::write(&file, "log:\n  partitions: 4\n  durability: os\n").unwrap();
-    let mut shell = Shell::with("PINLAKE_LOG_DURABILITY", "interval");
-    shell.variables.push(("PINLAKE_STORE", "s3://me:hunter2@bucket/lake".to_owned()));
-    let merged = shell.run(&["config", "--config", file.to_str().unwrap()]).await.done();
-    for line in ["store: s3://me:***@bucket/lake", "  partitions: 4", "  durability: interval", "  listen: 127.0.0.1:8082"] {
-        assert!(merged.lines().any(|found| found == line), "{line} is in {merged}");
-    }
-    assert!(!merged.contains("hunter2"), "{merged}");
-    let wrong = Shell::with("PINLAKE_LOG_PARTITIONS", "few").run(&["config"]).await.failed();
-    assert!(wrong.contains("PINLAKE_LOG_PARTITIONS: log.partitions: "), "{wrong}");
-    std::fs::write(&file, "http:\n  # where\n  listne: 127.0.0.1:1\n").unwrap();
-    for command in ["config", "serve", "doctor"] {
-        let unknown = run(&[command, "--config", file.to_str().unwrap()]).await.failed();
-        let expected = format!("{}:3: unknown key 'http.listne': there are listen, hosts, connections_max", file.display());
-        assert!(unknown.contains(&expected), "{command}: {unknown}");
-    }
-    let missing = run(&["config", "--config", "no-such.yml"]).await.failed();
-    assert!(missing.contains("reading configuration 'no-such.yml'"), "{missing}");
-}
-
-#[tokio::test]
-async fn doctor_says_what_is_well_and_what_to_do() {
-    let data = tempfile::tempdir().unwrap();
-    let folder = data.path().to_str().unwrap();
-    let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await.done();
-    for part in ["✓ pipeline: pinterest", "✓ address: 127.0.0.1:0 is free", "✓ store: file://"] {
-        assert!(well.contains(part), "{well}");
-    }
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let mut shell = Shell::with("PINLAKE_HTTP_LISTEN", &address);
-    shell.variables.push(("PINLAKE_PIPELINE", "no-such-folder".to_owned()));
-    let ill = shell.run(&["doctor", "--data-dir", folder]).await;
-    assert!(ill.out.contains("✗ pipeline: reading pipeline folder 'no-such-folder'"), "{}", ill.out);
-    assert!(
-        ill.out.contains(&format!("✗ address: {address} can't be used")) && ill.out.contains("set http.listen"),
-        "{}",
-        ill.out
-    );
-    assert_eq!(ill.failed(), "error: 2 things to mend\n");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::server::{Server, spawn};
 
-/// Kills of one run; `PINLAKE_CRASH_KILLS` asks for more.
+/// Kills of one run; `PINLAKE_TEST_CRASH_KILLS` asks for more.
 const KILLS: u64 = 30;
 /// The posts of the load: more than the run can send.
 const POSTS: u64 = 1_000_000;
@@ -120,7 +120,7 @@ async fn busy_config(place: &Path) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
-    let kills = std::env::var("PINLAKE_CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let kills = std::env::var("PINLAKE_TEST_CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let place = tempfile::tempdir().unwrap();
     // Below the ports that the system hands to clients, so that no retrying client takes it while the server is down.
     let address = format!("127.0.0.1:{}", 21_000 + std::process::id() % 9_000);

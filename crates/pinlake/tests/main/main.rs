@@ -15,4 +15,6 @@ mod peers;
 mod readers;
 mod real_records;
 mod server;
+mod setup;
+mod shell;
 mod shutdown;

@@ -142,6 +142,13 @@ async fn what_yields_no_table_is_refused() {
             "SELECT ind, 1 AS _offset FROM raw",
             "SELECT name FROM raw",
             "SELECT ind, NULL AS x FROM raw",
+            "SELECT ind, INTERVAL '1 day' AS x FROM raw",
+            "SELECT ind, make_array(INTERVAL '1 day') AS x FROM raw",
+            "SELECT ind, named_struct('y', INTERVAL '1 day') AS x FROM raw",
+            "SELECT ind, arrow_cast(ind, 'Duration(Second)') AS x FROM raw",
+            "SELECT ind, arrow_cast(ind, 'Time64(Microsecond)') AS x FROM raw",
+            "SELECT ind, arrow_cast(ind, 'Decimal256(60, 2)') AS x FROM raw",
+            "SELECT ind, arrow_cast(ind, 'Float16') AS x FROM raw",
             "SELECT ind, name AS ind FROM raw",
             "SELECT indx FROM raw",
             "SELECT ind, no_such_function(name) AS name FROM raw",
@@ -156,6 +163,20 @@ async fn what_yields_no_table_is_refused() {
               clean/t.sql: the cleaning yields no column 'ind', which is the table's key
             SELECT ind, NULL AS x FROM raw
               clean/t.sql: column 'x' has no type: cast the null
+            SELECT ind, INTERVAL '1 day' AS x FROM raw
+              clean/t.sql: column 'x' has the type Interval(MonthDayNano), which a Delta table can't store: cast it
+            SELECT ind, make_array(INTERVAL '1 day') AS x FROM raw
+              clean/t.sql: column 'x' has the type List(Interval(MonthDayNano), field: 'element'), which a Delta table can't store: cast it
+            SELECT ind, named_struct('y', INTERVAL '1 day') AS x FROM raw
+              clean/t.sql: column 'x' has the type Struct("y": Interval(MonthDayNano)), which a Delta table can't store: cast it
+            SELECT ind, arrow_cast(ind, 'Duration(Second)') AS x FROM raw
+              clean/t.sql: column 'x' has the type Duration(s), which a Delta table can't store: cast it
+            SELECT ind, arrow_cast(ind, 'Time64(Microsecond)') AS x FROM raw
+              clean/t.sql: column 'x' has the type Time64(µs), which a Delta table can't store: cast it
+            SELECT ind, arrow_cast(ind, 'Decimal256(60, 2)') AS x FROM raw
+              clean/t.sql: column 'x' has the type Decimal256(60, 2), which a Delta table can't store: cast it
+            SELECT ind, arrow_cast(ind, 'Float16') AS x FROM raw
+              clean/t.sql: column 'x' has the type Float16, which a Delta table can't store: cast it
             SELECT ind, name AS ind FROM raw
               clean/t.sql: Schema error: Schema contains qualified field name raw.ind and unqualified field name ind which would be ambiguous
             SELECT indx FROM raw

@@ -1,0 +1,56 @@
+//! Values of options that have a form of their own: what has not is wrong usage, and is said before any work begins.
+
+use std::fmt;
+use std::time::Duration;
+
+use pinlake_core::pipeline::units::Span;
+use reqwest::Url;
+
+/// Wrong usage that only the command can see: the text says what would be right. It ends with status 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl Usage {
+    pub(crate) fn of(error: impl fmt::Display) -> Usage {
+        Usage(error.to_string())
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// The address of a server.
+pub(super) fn server(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(|_| text.to_owned()).ok_or_else(|| "give a URL such as http://127.0.0.1:8082".to_owned())
+}
+
+/// A name that stands in the server's paths.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let good = !text.is_empty() && text.chars().all(legal);
+    good.then(|| text.to_owned()).ok_or_else(|| "names are letters, digits, '_' and '-'".to_owned())
+}
+
+/// Posts a second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (1e-6..=1e6).contains(rate));
+    rate.ok_or_else(|| "a rate lies between 0.000001 and 1000000 posts a second".to_owned())
+}
+
+/// A part of a whole that is never all of it.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "a share is 0 or more, and below 1".to_owned())
+}
+
+/// A span of time that is more than an instant.
+pub(super) fn span(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.0 >= Duration::from_secs(1) { Ok(span) } else { Err("a topic keeps records for 1s at least".to_owned()) }
+}

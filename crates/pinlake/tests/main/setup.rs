@@ -1,0 +1,304 @@
+//! What is wrong with a pipeline, a configuration, the environment or a command line, as the user is told of it.
+
+use std::path::{Path, PathBuf};
+
+use crate::shell::{Shell, run};
+
+/// Replaces text that must be there.
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{} holds {from}", path.display());
+    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+/// An editable copy of the built-in pipeline.
+async fn copy_in(place: &Path) -> PathBuf {
+    let copy = place.join("copy");
+    run(&["init", copy.to_str().unwrap()]).await.done();
+    copy
+}
+
+/// That a failed check says these problems, and no others; each begins as given and holds the words behind the bar.
+#[track_caller]
+fn says(failed: &str, expected: &[&str]) {
+    let found: Vec<&str> = failed.lines().skip(1).collect();
+    assert_eq!(found.len(), expected.len(), "{failed}");
+    for (problem, expected) in found.iter().zip(expected) {
+        let (begin, holds) = expected.split_once('|').unwrap_or((expected, ""));
+        assert!(problem.starts_with(begin) && problem.contains(holds), "{problem} is {expected}");
+    }
+}
+
+#[tokio::test]
+async fn check_shows_every_problem_of_every_kind_with_file_and_line() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = copy_in(place.path()).await;
+    let pipeline = copy.join("pipeline.yml");
+    edit(&pipeline, "clean: clean/geo.sql", "clean: clean/earth.sql");
+    edit(&pipeline, "poster_name: string", "poster_name: text");
+    edit(&pipeline, "archive:", "archives: {}\narchive:");
+    edit(&copy.join("clean/user.sql"), "  age,", "  agee,");
+    std::fs::write(copy.join("questions/mine.sql"), "-- Mine.\nSELECT count(*)\nFROM dog").unwrap();
+    std::fs::write(copy.join("questions/yours.sql"), "-- Yours.\nSELECT count(* FROM geo").unwrap();
+    let config = place.path().join("broken.yml");
+    std::fs::write(&config, "http:\n  listen: nonsense\nlog:\n  durable: true\n  partitions: 0\n").unwrap();
+    let config = config.to_str().unwrap();
+    let shell = Shell::with("PINLAKE_LOG_PARTITONS", "3");
+    let failed = shell.run(&["check", copy.to_str().unwrap(), "--config", config]).await.failed();
+    assert!(failed.starts_with("error: 10 problems\n"), "{failed}");
+    let line = |of: &str| 1 + std::fs::read_to_string(&pipeline).unwrap().lines().position(|line| line.contains(of)).unwrap();
+    says(
+        &failed,
+        &[
+            "PINLAKE_LOG_PARTITONS: no such variable; is PINLAKE_LOG_PARTITIONS meant?",
+            &format!("{config}:2: http.listen: "),
+            &format!("{config}:4: unknown key 'log.durable'"),
+            &format!("{config}:5: log.partitions takes 1 to 10000"),
+            &format!("pipeline.yml:{}: unknown key 'archives'", line("archives")),
+            &format!("pipeline.yml:{}: column 'poster_name' has type 'text'", line("poster_name")),
+            &format!("pipeline.yml:{}: cleaning 'clean/earth.sql' of table 'geo' does not exist", line("earth")),
+            "clean/user.sql:5: |agee",
+            "questions/mine.sql:3: |dog",
+            "questions/yours.sql:2: |ParserError",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn check_shows_what_is_wrong_with_the_sql() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = copy_in(place.path()).await;
+    let folder = copy.to_str().unwrap();
+    std::fs::write(copy.join("questions/mine.sql"), "-- Mine: nothing.\nSELECT nothing FROM pin").unwrap();
+    let one = run(&["check", folder]).await.failed();
+    assert!(one.starts_with("error: 1 problem\nquestions/mine.sql:2: "), "{one}");
+    edit(&copy.join("clean/user.sql"), "  age,", "  age age age,");
+    edit(&copy.join("clean/geo.sql"), " AS ind,", " AS ind, INTERVAL '1 day' AS gap,");
+    let failed = run(&["check", folder]).await.failed();
+    says(
+        &failed,
+        &[
+            "clean/geo.sql:|column 'gap' has the type Interval(MonthDayNano), which a Delta table can't store: cast it",
+            "clean/user.sql:5: ",
+            "questions/mine.sql:2: |nothing",
+        ],
+    );
+    edit(&copy.join("clean/geo.sql"), " AS ind, INTERVAL '1 day' AS gap,", " AS id,");
+    let failed = run(&["check", folder]).await.failed();
+    assert!(failed.contains("\nclean/geo.sql: the cleaning yields no column 'ind'"), "{failed}");
+}
+
+#[tokio::test]
+async fn check_follows_the_configuration_to_the_pipeline_and_the_pipeline_to_the_configuration() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = copy_in(place.path()).await;
+    edit(&copy.join("pipeline.yml"), "pipeline: pinterest", "pipeline: mine");
+    let config = copy.join("pinlake.yml");
+    let named = run(&["check", "--config", config.to_str().unwrap()]).await.done();
+    assert!(named.ends_with("pipeline mine is good: 3 tables, 10 questions\n"), "{named}");
+    let set = Shell::with("PINLAKE_PIPELINE", copy.to_str().unwrap()).run(&["check"]).await.done();
+    assert!(set.starts_with("pipeline mine is good"), "{set}");
+    edit(&config, "partitions: 1", "partitions: none");
+    edit(&copy.join("pipeline.yml"), "archive:", "archives: {}\narchive:");
+    for args in [vec!["check", copy.to_str().unwrap()], vec!["check", "--config", config.to_str().unwrap()]] {
+        let failed = run(&args).await.failed();
+        says(&failed, &[&format!("{}:|log.partitions: invalid type", config.display()), "pipeline.yml:|unknown key 'archives'"]);
+    }
+    let nowhere = Shell::with("PINLAKE_HTTP_LISTEN", "x").run(&["check", "no-such-folder"]).await.failed();
+    says(&nowhere, &["PINLAKE_HTTP_LISTEN: http.listen: ", "reading pipeline folder 'no-such-folder'"]);
+}
+
+#[tokio::test]
+async fn settings_without_sense_are_refused_with_their_place_and_what_would_do() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("my.yml");
+    for (text, line, takes) in [
+        ("data_dir: \"\"\n", 1, "data_dir takes a folder"),
+        ("http:\n  connections_max: 0\n", 2, "http.connections_max takes 1 to 1000000"),
+        ("http:\n  connections_max: 1000001\n", 2, "http.connections_max takes 1 to 1000000"),
+        ("log:\n  partitions: 0\n", 2, "log.partitions takes 1 to 10000"),
+        ("log:\n  partitions: 10001\n", 2, "log.partitions takes 1 to 10000"),
+        ("log:\n  retention: 0s\n", 2, "log.retention takes 1s at least"),
+        ("doors:\n  body_max: 0\n", 2, "doors.body_max takes 1KiB to 1GiB"),
+        ("doors:\n  body_max: 2GiB\n  inflight_max: 4GiB\n", 2, "doors.body_max takes 1KiB to 1GiB"),
+        ("doors:\n  inflight_max: 1MiB\n", 2, "doors.inflight_max takes doors.body_max at least, 10551296 bytes"),
+        ("doors:\n  body_max: 300MiB\n", 2, "doors.inflight_max takes doors.body_max at least, 314572800 bytes"),
+        ("query:\n  memory_max: 0B\n", 2, "query.memory_max takes 1MiB at least"),
+        ("query:\n  time_max: 0s\n", 2, "query.time_max takes 1ms at least"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let failed = run(&["config", "--config", file.to_str().unwrap()]).await.failed();
+        assert_eq!(failed, format!("error: {}:{line}: {takes}\n", file.display()), "{text}");
+    }
+    let failed = Shell::with("PINLAKE_QUERY_TIME_MAX", "0s").run(&["config"]).await.failed();
+    assert_eq!(failed, "error: PINLAKE_QUERY_TIME_MAX: query.time_max takes 1ms at least\n");
+    std::fs::write(&file, "doors:\n  body_max: 1048576\n").unwrap();
+    let bare = run(&["config", "--config", file.to_str().unwrap()]).await.done();
+    assert!(bare.contains("  body_max: 1048576\n"), "a bare number is bytes: {bare}");
+    std::fs::write(&file, "- a\n- list\n").unwrap();
+    let list = run(&["config", "--config", file.to_str().unwrap()]).await.failed();
+    assert!(list.ends_with("my.yml:1: the file takes a mapping of options\n"), "{list}");
+}
+
+#[tokio::test]
+async fn variables_that_name_nothing_are_refused() {
+    let wrong = [
+        ("PINLAKE_HTTP_LISTN", "is PINLAKE_HTTP_LISTEN meant?"),
+        ("PINLAKE_SERVR", "is PINLAKE_SERVER meant?"),
+        ("PINLAKE_PORT", "they are named after the options that 'pinlake config' shows"),
+        ("PINLAKE_COMPLETELY_ELSE", "they are named after the options that 'pinlake config' shows"),
+    ];
+    for (name, hint) in wrong {
+        for command in [vec!["config"], vec!["topics", "list"], vec!["check"]] {
+            let failed = Shell::with(name, "1").run(&command).await.failed();
+            assert!(failed.ends_with(&format!("{name}: no such variable; {hint}\n")), "{command:?}: {failed}");
+        }
+    }
+    let mut shell = Shell::with("PINLAKE_TEST_ANYTHING", "1");
+    // What Kubernetes sets for a service of that name.
+    for (name, value) in
+        [("PINLAKE_SERVICE_HOST", "10.0.0.7"), ("PINLAKE_PORT", "tcp://10.0.0.7:80"), ("PINLAKE_PORT_80_TCP_PROTO", "tcp")]
+    {
+        shell.variables.push((name, value.to_owned()));
+    }
+    shell.run(&["config"]).await.done();
+}
+
+#[tokio::test]
+async fn wrong_usage_ends_with_status_two_before_any_work() {
+    let place = tempfile::tempdir().unwrap();
+    let raw = place.path().join("raw");
+    let raw = raw.to_str().unwrap();
+    for args in [
+        vec!["demo", "--posts", "0", "--exit"],
+        vec!["demo", "--rate", "0", "--exit"],
+        vec!["emulate", "--to", "nonsense"],
+        vec!["emulate", "--to", "ftp://127.0.0.1:9"],
+        vec!["emulate", "--to", "http://127.0.0.1:9", "--rate", "-1"],
+        vec!["emulate", "--to", "http://127.0.0.1:9", "--connections", "0"],
+        vec!["emulate", "--to", "http://127.0.0.1:9", "--records-a-request", "0"],
+        vec!["emulate", "--to", "http://127.0.0.1:9", "--source", "postgres://me:hunter2@db/x"],
+        vec!["emulate", "--to", "http://127.0.0.1:9", "--id", "a b"],
+        vec!["generate", raw, "--posts", "0"],
+        vec!["generate", raw, "--duplicates", "2"],
+        vec!["generate", raw, "--flush", "0"],
+        vec!["generate", raw, "--partitions", "0"],
+        vec!["query", "SELECT 1", "--server", "nonsense"],
+        vec!["query", "SELECT 1", "--format", "xml"],
+        vec!["questions", "a/b"],
+        vec!["rebuild", "../topics"],
+        vec!["rebuild"],
+        vec!["trace", "x.pin", "0", "-1"],
+        vec!["trace", "a/b", "0", "1"],
+        vec!["topics", "create", "a?b"],
+        vec!["topics", "create", "x", "--partitions", "0"],
+        vec!["topics", "create", "x", "--retention", "soon"],
+        vec!["topics", "tail", "x", "--limit", "0"],
+        vec!["topics"],
+        vec!["serve", "--nonsense"],
+    ] {
+        let ran = run(&args).await;
+        assert_eq!(ran.status, Some(2), "{args:?}: {}", ran.err);
+        assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_only_reads_makes_no_folder() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let missing = run(&["batch", &path("nosuch"), &path("out")]).await.failed();
+    assert!(missing.contains("there is no folder '"), "{missing}");
+    let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", &path("data")]).await.done();
+    assert!(well.contains(&format!("keeps conditional writes; the first start makes '{}'", path("data/lake"))), "{well}");
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+    std::fs::create_dir(path("empty")).unwrap();
+    let empty = run(&["batch", &path("empty"), &path("out")]).await.failed();
+    assert!(empty.contains("no raw records under"), "{empty}");
+    assert!(!place.path().join("out").exists());
+    std::fs::create_dir(path("out")).unwrap();
+    run(&["batch", &path("empty"), &path("out")]).await.failed();
+    assert!(place.path().join("out").exists(), "a folder that was there stays");
+}
+
+#[tokio::test]
+async fn logs_are_quiet_and_without_colours_where_nobody_looks() {
+    let raw = tempfile::tempdir().unwrap();
+    let mut shell = Shell::with("RUST_LOG", "debug");
+    shell.variables.push(("PINLAKE_HTTP_LISTEN", "127.0.0.1:0".to_owned()));
+    let data = raw.path().join("data");
+    let args = ["demo", "--posts", "30", "--exit", "--data-dir", data.to_str().unwrap()];
+    let ran = shell.run(&args).await;
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    assert!(ran.err.contains(" DEBUG "), "the own parts say more: {}", ran.err);
+    assert!(!ran.err.contains('\u{1b}'), "{}", ran.err);
+    shell.variables.push(("PINLAKE_LOG_FORMAT", "json".to_owned()));
+    let ran = shell.run(&args).await;
+    for line in ran.err.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let target = line["target"].as_str().unwrap();
+        assert!(target.starts_with("pinlake") || ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap()), "{line}");
+    }
+    shell.variables.push(("PINLAKE_LOG_FORMAT", "xml".to_owned()));
+    let wrong = shell.run(&args).await.failed();
+    assert!(wrong.ends_with("PINLAKE_LOG_FORMAT is 'xml': the formats are text and json\n"), "{wrong}");
+}
+
+#[tokio::test]
+async fn config_merges_file_and_environment_and_hides_secrets() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("my.yml");
+    std::fs::write(&file, "log:\n  partitions: 4\n  durability: os\n").unwrap();
+    let mut shell = Shell::with("PINLAKE_LOG_DURABILITY", "interval");
+    shell.variables.push(("PINLAKE_STORE", "s3://me:hunter2@bucket/lake".to_owned()));
+    let merged = shell.run(&["config", "--config", file.to_str().unwrap()]).await.done();
+    for line in ["store: s3://me:***@bucket/lake", "  partitions: 4", "  durability: interval", "  listen: 127.0.0.1:8082"] {
+        assert!(merged.lines().any(|found| found == line), "{line} is in {merged}");
+    }
+    assert!(!merged.contains("hunter2"), "{merged}");
+    shell.variables.push(("PINLAKE_HTTP_LISTEN", "127.0.0.1:0".to_owned()));
+    for command in ["doctor", "check", "serve"] {
+        let data = place.path().join("data");
+        let args = [command, "--data-dir", data.to_str().unwrap()];
+        let refused = shell.run(if command == "check" { &args[..1] } else { &args }).await;
+        let said = format!("{}{}", refused.out, refused.err);
+        assert!(said.contains("'s3://me:***@bucket/lake' holds a password: take it out"), "{command}: {said}");
+        assert!(!said.contains("hunter2"), "{command}: {said}");
+        assert_eq!(refused.status, Some(1), "{command}");
+    }
+    let strange = Shell::with("PINLAKE_STORE", "bad://bucket").run(&["check"]).await.failed();
+    assert!(strange.contains("store: opening 'bad://bucket'"), "{strange}");
+    let wrong = Shell::with("PINLAKE_LOG_PARTITIONS", "few").run(&["config"]).await.failed();
+    assert!(wrong.contains("PINLAKE_LOG_PARTITIONS: log.partitions: "), "{wrong}");
+    std::fs::write(&file, "http:\n  # where\n  listne: 127.0.0.1:1\n").unwrap();
+    for command in ["config", "serve", "doctor"] {
+        let unknown = run(&[command, "--config", file.to_str().unwrap()]).await.failed();
+        let expected = format!("{}:3: unknown key 'http.listne': there are listen, connections_max", file.display());
+        assert!(unknown.contains(&expected), "{command}: {unknown}");
+    }
+    let missing = run(&["config", "--config", "no-such.yml"]).await.failed();
+    assert!(missing.contains("reading configuration 'no-such.yml'"), "{missing}");
+}
+
+#[tokio::test]
+async fn doctor_says_what_is_well_and_what_to_do() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await.done();
+    for part in ["✓ pipeline: pinterest", "✓ address: 127.0.0.1:0 is free", "✓ store: file://"] {
+        assert!(well.contains(part), "{well}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut shell = Shell::with("PINLAKE_HTTP_LISTEN", &address);
+    shell.variables.push(("PINLAKE_PIPELINE", "no-such-folder".to_owned()));
+    let ill = shell.run(&["doctor", "--data-dir", folder]).await;
+    assert!(ill.out.contains("✗ pipeline: reading pipeline folder 'no-such-folder'"), "{}", ill.out);
+    assert!(
+        ill.out.contains(&format!("✗ address: {address} can't be used")) && ill.out.contains("set http.listen"),
+        "{}",
+        ill.out
+    );
+    assert_eq!(ill.failed(), "error: 2 things to mend\n");
+}
