@@ -48,22 +48,6 @@ impl Store {
         }
     }
 
-    /// The same for a place to read from: a local folder must be there already.
-    ///
-    /// # Errors
-    /// As [`Store::open`], and `NotFound` for a folder that does not exist.
-    pub fn open_existing(location: &str) -> Result<Store> {
-        let local = match Url::parse(location) {
-            Ok(url) if url.scheme() == "file" => url.to_file_path().ok(),
-            Ok(url) if url.scheme().len() > 1 => None,
-            _ => Some(FsPath::new(location).to_owned()),
-        };
-        match local {
-            Some(folder) if !folder.is_dir() => Err(Error::not_found(format!("folder '{}' does not exist", folder.display()))),
-            _ => Self::open(location),
-        }
-    }
-
     /// A place over any object store: for tests that inject faults.
     pub fn over(root: Arc<dyn ObjectStore>, url: Url) -> Store {
         Store { root, path: Path::default(), url: shown(url) }
@@ -82,15 +66,22 @@ impl Store {
 
     fn cloud(url: &Url) -> Result<Store> {
         let is_option = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
-        let options = std::env::vars().filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
+        let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let options = texts.filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
         if url.password().is_some() {
-            let shown = mask_url(url.as_str());
+            let mut plain = url.clone();
+            plain.set_query(None);
+            let shown = mask_url(plain.as_str());
             return Err(Error::invalid(format!(
                 "'{shown}' holds a password: take it out; stores take theirs from the environment, such as AWS_SECRET_ACCESS_KEY"
             )));
         }
-        let (root, path) = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{url}'")).with_source(e))?;
-        Ok(Store { root: Arc::from(root), path, url: url.clone() })
+        let shown = shown(url.clone());
+        // The cause may repeat the URL.
+        let why = |e: object_store::Error| e.to_string().replace(url.as_str(), shown.as_str());
+        let opened = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{shown}': {}", why(e))));
+        let (root, path) = opened?;
+        Ok(Store { root: Arc::from(root), path, url: shown })
     }
 
     /// The objects, with paths relative to the place.

@@ -65,7 +65,7 @@ impl App {
         let listener = listener.with_context(|| format!("listening on {}: is another server running?", config.http.listen))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let limits = HttpLimits { connections_max: config.http.connections_max(), ..HttpLimits::default() };
+        let limits = HttpLimits { connections_max: config.http.connections_max, ..HttpLimits::default() };
         let server = tokio::spawn(http_server::serve(listener, router, limits, wait_for(stopped)));
         tick("doors and API");
         let measures = tokio::spawn(measure(shared, followers));
@@ -107,7 +107,7 @@ fn door_settings(config: &Config) -> DoorSettings {
 
 fn auto_create(config: &Config, pipeline: Arc<Pipeline>) -> AutoCreate {
     let retention_ms = u64::try_from(config.log.retention().as_millis()).unwrap_or(u64::MAX);
-    let spec = TopicSpec { partitions: config.log.partitions(), retention_ms: Some(retention_ms), ..TopicSpec::default() };
+    let spec = TopicSpec { partitions: config.log.partitions, retention_ms: Some(retention_ms), ..TopicSpec::default() };
     let rule = config.log.auto_create;
     Arc::new(move |topic: &TopicName| {
         let wanted = match rule {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::{Bytes, Span};
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// The embedded defaults, which are also the reference.
@@ -37,7 +37,7 @@ pub(crate) struct Config {
 pub(crate) struct Http {
     pub(crate) listen: std::net::SocketAddr,
     pub(crate) hosts: Vec<String>,
-    connections_max: NonZeroUsize,
+    pub(crate) connections_max: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -45,7 +45,7 @@ pub(crate) struct Http {
 pub(crate) struct LogConfig {
     pub(crate) durability: Durability,
     pub(crate) auto_create: AutoCreate,
-    partitions: NonZeroU32,
+    pub(crate) partitions: u32,
     retention: Span,
 }
 
@@ -68,9 +68,7 @@ pub(crate) enum AutoCreate {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DoorsConfig {
-    #[serde(deserialize_with = "some_bytes")]
     body_max: Bytes,
-    #[serde(deserialize_with = "some_bytes")]
     inflight_max: Bytes,
     pub(crate) accept_plain_json: bool,
     pub(crate) pin_topic: TopicName,
@@ -79,33 +77,11 @@ pub(crate) struct DoorsConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryConfig {
-    #[serde(deserialize_with = "some_bytes")]
     memory_max: Bytes,
-    #[serde(deserialize_with = "some_time")]
     time_max: Span,
 }
 
-fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-    let bytes = Bytes::deserialize(deserializer)?;
-    if bytes.0 == 0 { Err(de::Error::custom("must be 1 byte at least")) } else { Ok(bytes) }
-}
-
-fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
-    let span = Span::deserialize(deserializer)?;
-    if span.0.is_zero() { Err(de::Error::custom("must be longer than no time")) } else { Ok(span) }
-}
-
-impl Http {
-    pub(crate) fn connections_max(&self) -> usize {
-        self.connections_max.get()
-    }
-}
-
 impl LogConfig {
-    pub(crate) fn partitions(&self) -> u32 {
-        self.partitions.get()
-    }
-
     pub(crate) fn retention(&self) -> Duration {
         self.retention.0
     }
@@ -198,34 +174,6 @@ pub(crate) fn draft(file: Option<&Path>) -> Draft {
 
 fn defaults() -> Value {
     serde_saphyr::from_str(DEFAULTS).expect("the defaults are YAML")
-}
-
-/// Each variable that looks like an option's, and is none.
-pub(crate) fn unknown_variables() -> Vec<String> {
-    let defaults: Value = serde_saphyr::from_str(DEFAULTS).expect("the defaults are YAML");
-    let mut options = Vec::new();
-    names(&defaults, PREFIX, &mut options);
-    options.extend(OTHER_VARIABLES.map(str::to_owned));
-    let given = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    given.filter(|name| name.starts_with(PREFIX)).filter_map(|name| misspelt(&name, &options)).collect()
-}
-
-/// Other variables are somebody else's: a container platform names its own after every service.
-fn misspelt(name: &str, options: &[String]) -> Option<String> {
-    let letters = |option: &&String| strsim::damerau_levenshtein(name, option);
-    let nearest = options.iter().min_by_key(letters)?;
-    let section = |name: &str| name.split('_').nth(1).map(str::to_owned);
-    let of_a_section = options.iter().any(|option| option.matches('_').count() > 1 && section(option) == section(name));
-    let wrong = nearest != name && (of_a_section || letters(&nearest) <= MISSPELT_LETTERS);
-    wrong.then(|| format!("{name} is no option and changes nothing: did you mean {nearest}?"))
-}
-
-/// The variables of all options.
-fn names(values: &Value, prefix: &str, found: &mut Vec<String>) {
-    for (key, inner) in values.as_object().into_iter().flatten() {
-        let name = format!("{prefix}{}", key.to_uppercase());
-        if inner.is_object() { names(inner, &format!("{name}_"), found) } else { found.push(name) }
-    }
 }
 
 /// A setting that somebody gives.

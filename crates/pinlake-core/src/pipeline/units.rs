@@ -34,13 +34,6 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a size such as 64MiB or a number of bytes")]
-enum Written {
-    Number(u64),
-    Text(String),
-}
-
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         text(deserializer)?.parse().map_err(de::Error::custom)

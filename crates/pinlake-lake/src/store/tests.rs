@@ -23,6 +23,11 @@ fn a_place_is_shown_as_a_folder_without_secrets() {
 
 #[test]
 fn a_url_that_no_store_understands_is_refused_without_its_secrets() {
-    let error = Store::open("nobodys://KEY:SECRET@place/lake?sig=SECRET").unwrap_err().to_string();
-    assert!(error.starts_with("opening 'nobodys://place/lake/': ") && !error.contains("SECRET"), "{error}");
+    let error = Store::open("nobodys://KEY@place/lake?sig=SECRET").unwrap_err().to_string();
+    assert!(
+        error.starts_with("opening 'nobodys://place/lake/': ") && !error.contains("SECRET") && !error.contains("KEY"),
+        "{error}"
+    );
+    let error = Store::open("s3://KEY:SECRET@bucket/lake?sig=SECRET").unwrap_err().to_string();
+    assert!(error.contains("holds a password: take it out") && !error.contains("SECRET"), "{error}");
 }

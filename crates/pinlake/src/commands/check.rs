@@ -8,7 +8,7 @@ use pinlake_core::pipeline::{self, Files, Pipeline, Problem};
 use pinlake_core::{Clock, Followers, MemoryLog};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::rows::Recipe;
-use pinlake_lake::sql::query::{self, QueryLimits};
+use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
 
 use super::init::CONFIG_FILE;

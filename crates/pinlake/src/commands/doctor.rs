@@ -1,8 +1,9 @@
 //! `pinlake doctor`: whether this machine and setup will do, and what to do if not.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use pinlake_lake::store::Store;
 
@@ -26,17 +27,63 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     };
     report("pipeline", pipeline_files::load(config.pipeline_folder()).map(|pipeline| pipeline.name));
     report("address", address(&config).await);
+    report("disk", disk(&config.data_dir));
+    report("open files", open_files(config.http.connections_max));
     report("store", store(&config.store_location()).await);
     if wrong == 0 { Ok(()) } else { bail!("{} to mend", terminal::count(wrong, "thing")) }
 }
 
-async fn address(config: &Config) -> Result<String> {
+async fn address(config: &crate::config::Config) -> Result<String> {
     let listen = config.http.listen;
     match tokio::net::TcpListener::bind(listen).await {
         Ok(_) if listen.ip().is_loopback() => Ok(format!("{listen} is free, loopback only")),
         Ok(_) => Ok(format!("{listen} is free; it is open to the network, and no principals are configured")),
         Err(error) => bail!("{listen} can't be used ({error}): end the other server, or set http.listen"),
     }
+}
+
+/// Writes and syncs as an append does, where the data folder is or will be.
+fn disk(data_dir: &Path) -> Result<String> {
+    let there = existing(data_dir);
+    let mut file = tempfile::tempfile_in(&there).with_context(|| format!("writing in '{}'", there.display()))?;
+    let mut syncs = Vec::new();
+    for _ in 0..SYNCS {
+        let began = tokio::time::Instant::now();
+        file.write_all(&[0; 4096])
+            .and_then(|()| file.sync_data())
+            .with_context(|| format!("syncing in '{}'", there.display()))?;
+        syncs.push(began.elapsed());
+    }
+    syncs.sort();
+    let stat = rustix::fs::statvfs(&there).context("asking for the room on the disk")?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let shown = format!("{}, {} free", there.display(), bytesize::ByteSize(free));
+    if free < FREE_BYTES_MIN {
+        bail!("{shown}: appends stop when it is full; make room or set data_dir");
+    }
+    Ok(format!("{shown}, a sync takes {:.1} ms", syncs[SYNCS / 2].as_secs_f64() * 1000.0))
+}
+
+/// How many syncs are timed.
+const SYNCS: usize = 5;
+/// Less free room than this is worth a word.
+const FREE_BYTES_MIN: u64 = 1 << 30;
+/// Files that are open beside connections: segments, tables, standard streams.
+const FILES_BESIDE: u64 = 512;
+
+fn open_files(connections_max: usize) -> Result<String> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let wanted = connections_max as u64 + FILES_BESIDE;
+    if limit < wanted {
+        bail!("{limit} may be open, {connections_max} connections take {wanted}: raise it ('ulimit -n {wanted}')");
+    }
+    Ok(format!("{limit} may be open"))
+}
+
+/// The folder, or the closest one above it that is there.
+fn existing(folder: &Path) -> PathBuf {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    absolute.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/")).to_owned()
 }
 
 /// Writes, conditionally writes again and deletes an object: commits and the archive rest on the refusal. A folder that is not

@@ -12,8 +12,8 @@ pub(crate) const SERVER: &str = "PINLAKE_SERVER";
 pub(crate) const LOG_FORMAT: &str = "PINLAKE_LOG_FORMAT";
 /// What the project's own tests read.
 const TESTS: &str = "PINLAKE_TEST_";
-/// What Kubernetes tells of a service that is called pinlake, beside `PINLAKE_PORT` itself.
-const SERVICE: [&str; 2] = ["PINLAKE_SERVICE_", "PINLAKE_PORT_"];
+/// What Kubernetes tells of services whose names begin with `pinlake`, beside their `..._PORT` itself.
+const SERVICE: [&str; 2] = ["_SERVICE_", "_PORT_"];
 /// How many letters may be wrong in a name that is meant to be another.
 const SLIPS_MAX: usize = 2;
 
@@ -57,8 +57,8 @@ pub(crate) fn check() -> anyhow::Result<()> {
 }
 
 fn is_service(name: &str, value: &OsString) -> bool {
-    let address = name == "PINLAKE_PORT" && value.to_string_lossy().contains("://");
-    address || SERVICE.iter().any(|prefix| name.starts_with(prefix))
+    let address = name.ends_with("_PORT") && value.to_string_lossy().contains("://");
+    address || SERVICE.iter().any(|part| name.contains(part))
 }
 
 /// The variables of all options below `path`.

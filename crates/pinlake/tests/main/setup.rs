@@ -268,13 +268,13 @@ async fn config_merges_file_and_environment_and_hides_secrets() {
         assert_eq!(refused.status, Some(1), "{command}");
     }
     let strange = Shell::with("PINLAKE_STORE", "bad://bucket").run(&["check"]).await.failed();
-    assert!(strange.contains("store: opening 'bad://bucket'"), "{strange}");
+    assert!(strange.contains("store: opening 'bad://bucket/'"), "{strange}");
     let wrong = Shell::with("PINLAKE_LOG_PARTITIONS", "few").run(&["config"]).await.failed();
     assert!(wrong.contains("PINLAKE_LOG_PARTITIONS: log.partitions: "), "{wrong}");
     std::fs::write(&file, "http:\n  # where\n  listne: 127.0.0.1:1\n").unwrap();
     for command in ["config", "serve", "doctor"] {
         let unknown = run(&[command, "--config", file.to_str().unwrap()]).await.failed();
-        let expected = format!("{}:3: unknown key 'http.listne': there are listen, connections_max", file.display());
+        let expected = format!("{}:3: unknown key 'http.listne': there are listen, hosts, connections_max", file.display());
         assert!(unknown.contains(&expected), "{command}: {unknown}");
     }
     let missing = run(&["config", "--config", "no-such.yml"]).await.failed();
@@ -286,7 +286,8 @@ async fn doctor_says_what_is_well_and_what_to_do() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
     let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await.done();
-    for part in ["✓ pipeline: pinterest", "✓ address: 127.0.0.1:0 is free", "✓ store: file://"] {
+    for part in ["✓ pipeline: pinterest", "✓ address: 127.0.0.1:0 is free", "✓ disk: ", "✓ open files: ", "✓ store: file://"]
+    {
         assert!(well.contains(part), "{well}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
