@@ -28,6 +28,6 @@ fn a_url_that_no_store_understands_is_refused_without_its_secrets() {
         error.starts_with("opening 'nobodys://place/lake/': ") && !error.contains("SECRET") && !error.contains("KEY"),
         "{error}"
     );
-    let error = Store::open("s3://KEY:SECRET@bucket/lake?sig=SECRET").unwrap_err().to_string();
-    assert!(error.contains("holds a password: take it out") && !error.contains("SECRET"), "{error}");
+    let error = Store::open("s3://me:hunter2@bucket/lake?sig=hunter2").unwrap_err().to_string();
+    assert!(error.contains("holds a password: take it out") && !error.contains("hunter2"), "{error}");
 }
