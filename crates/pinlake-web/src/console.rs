@@ -34,6 +34,9 @@ pub trait Console: Send + Sync + 'static {
     /// Creates a topic: `Conflict` if it exists, `Invalid` for a spec no log can keep.
     async fn create_topic(&self, name: &TopicName, spec: TopicSpec) -> Result<()>;
 
+    /// What a topic is created with where nothing else is said.
+    fn topic_defaults(&self) -> TopicSpec;
+
     /// Deletes a topic and its records; `Conflict` while a table or the archive still needs them.
     async fn delete_topic(&self, name: &TopicName) -> Result<()>;
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use pinlake_core::{Error, Offset, TopicName, TopicPartition, TopicSpec};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Shared;
 use crate::answers::{PartitionOffsets, Records, Topic};
@@ -38,12 +38,20 @@ pub(crate) async fn describe(State(shared): State<Shared>, Segments(name): Segme
 pub(crate) async fn create(
     State(shared): State<Shared>,
     Segments(name): Segments<String>,
-    Body(spec): Body<TopicSpec>,
+    Body(given): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<Topic>), Failure> {
     let name = TopicName::new(&name)?;
+    let spec = over(&shared.console.topic_defaults(), given)?;
     spec.validate()?;
     shared.console.create_topic(&name, spec).await?;
     Ok((StatusCode::CREATED, Json(shared.console.topic(&name).await?)))
+}
+
+/// What was given over the defaults.
+fn over(defaults: &TopicSpec, given: Map<String, Value>) -> Result<TopicSpec, Error> {
+    let mut values = serde_json::to_value(defaults).map_err(|e| Error::internal("writing a topic's defaults").with_source(e))?;
+    values.as_object_mut().expect("a struct is an object").extend(given);
+    serde_json::from_value(values).map_err(|e| Error::invalid(format!("the request body is not right: {e}")))
 }
 
 /// `DELETE /api/v1/topics/{name}`

@@ -58,7 +58,7 @@ impl App {
         tick("archive and tables");
         let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone()));
         let doors = Doors::new(followed.clone(), clock, door_settings(config), auto_create(config, pipeline));
-        let console = AppConsole::new(followed, log.clone(), lake.clone());
+        let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
         let listener = TcpListener::bind(config.http.listen).await;
@@ -105,9 +105,14 @@ fn door_settings(config: &Config) -> DoorSettings {
     }
 }
 
-fn auto_create(config: &Config, pipeline: Arc<Pipeline>) -> AutoCreate {
+/// What topics are created with where nothing else is said.
+fn topic_defaults(config: &Config) -> TopicSpec {
     let retention_ms = u64::try_from(config.log.retention().as_millis()).unwrap_or(u64::MAX);
-    let spec = TopicSpec { partitions: config.log.partitions, retention_ms: Some(retention_ms), ..TopicSpec::default() };
+    TopicSpec { partitions: config.log.partitions, retention_ms: Some(retention_ms), ..TopicSpec::default() }
+}
+
+fn auto_create(config: &Config, pipeline: Arc<Pipeline>) -> AutoCreate {
+    let spec = topic_defaults(config);
     let rule = config.log.auto_create;
     Arc::new(move |topic: &TopicName| {
         let wanted = match rule {

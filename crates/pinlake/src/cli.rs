@@ -322,10 +322,10 @@ pub(crate) enum TopicsCommand {
     Create {
         /// Its name
         topic: TopicName,
-        /// How many partitions
-        #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
-        partitions: u32,
-        /// How long it keeps records, such as 30d (default: 7d)
+        /// How many partitions (default: the server's log.partitions)
+        #[arg(long, value_parser = value_parser!(u32).range(1..=i64::from(PARTITIONS_MAX)))]
+        partitions: Option<u32>,
+        /// How long it keeps records, such as 30d (default: the server's log.retention)
         #[arg(long, value_name = "SPAN", value_parser = values::span)]
         retention: Option<Span>,
     },

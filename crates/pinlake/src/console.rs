@@ -30,11 +30,12 @@ pub(crate) struct AppConsole {
     log: Arc<dyn Log>,
     disk: Arc<DiskLog>,
     lake: Arc<Lake>,
+    topic_defaults: TopicSpec,
 }
 
 impl AppConsole {
-    pub(crate) fn new(log: Arc<dyn Log>, disk: Arc<DiskLog>, lake: Arc<Lake>) -> Self {
-        Self { log, disk, lake }
+    pub(crate) fn new(log: Arc<dyn Log>, disk: Arc<DiskLog>, lake: Arc<Lake>, topic_defaults: TopicSpec) -> Self {
+        Self { log, disk, lake, topic_defaults }
     }
 
     async fn describe(&self, topic: TopicDescription) -> Result<Topic> {
@@ -153,6 +154,10 @@ impl Console for AppConsole {
 
     async fn create_topic(&self, name: &TopicName, spec: TopicSpec) -> Result<()> {
         self.log.create_topic(name, spec).await
+    }
+
+    fn topic_defaults(&self) -> TopicSpec {
+        self.topic_defaults.clone()
     }
 
     async fn delete_topic(&self, name: &TopicName) -> Result<()> {

@@ -86,7 +86,7 @@ async fn topics_are_created_and_deleted() {
     let console = Arc::new(FakeConsole::default());
     send(router(&console), "POST", "/api/v1/topics/emulator.pin", &[], "").await;
     let created = console.asked.lock().unwrap()[0].clone();
-    assert!(created.starts_with("create emulator.pin TopicSpec { partitions: 1, retention_ms: Some(604800000)"), "{created}");
+    assert!(created.starts_with("create emulator.pin TopicSpec { partitions: 1, retention_ms: Some(1000)"), "{created}");
     assert_eq!(asked("DELETE", "/api/v1/topics/emulator.pin", &[], "").await, (204, "delete emulator.pin".to_owned()));
     post("/api/v1/topics/t", r#"{"partitions":0}"#).await.is_error(400, "invalid", "1 to 10000 partitions");
     post("/api/v1/topics/t", r#"{"partitons":1}"#).await.is_error(400, "invalid", "unknown field");

@@ -115,6 +115,10 @@ impl Console for FakeConsole {
         known(name).map(|()| topic())
     }
 
+    fn topic_defaults(&self) -> TopicSpec {
+        TopicSpec { retention_ms: Some(1000), ..TopicSpec::default() }
+    }
+
     async fn create_topic(&self, name: &TopicName, spec: TopicSpec) -> Result<()> {
         self.ask(format!("create {name} {spec:?}"))
     }

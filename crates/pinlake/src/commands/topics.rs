@@ -23,12 +23,16 @@ pub(crate) async fn run(args: TopicsArgs) -> Result<()> {
     match args.command {
         TopicsCommand::List => list(&client).await,
         TopicsCommand::Create { topic, partitions, retention } => {
-            let mut spec = json!({"partitions": partitions});
+            let mut spec = json!({});
+            if let Some(partitions) = partitions {
+                spec["partitions"] = partitions.into();
+            }
             if let Some(Span(retention)) = retention {
                 spec["retention_ms"] = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX).into();
             }
-            client.text(Method::POST, &format!("/api/v1/topics/{topic}"), Some(spec)).await?;
-            terminal::line(format!("created {topic} with {}", count(partitions, "partition")));
+            let created = client.text(Method::POST, &format!("/api/v1/topics/{topic}"), Some(spec)).await?;
+            let created: Value = serde_json::from_str(&created)?;
+            terminal::line(format!("created {topic} with {}", count(created["partitions"].as_u64().unwrap_or(0), "partition")));
             Ok(())
         }
         TopicsCommand::Describe { topic } => {
