@@ -2,17 +2,29 @@
 //!
 //! A follower's position here is a report, never the truth: the truth lies with its data.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::position::{Offset, TopicName, TopicPartition};
 
 type Interest = Box<dyn Fn(&TopicName) -> bool + Send + Sync>;
 
+/// A partition whose followers are further behind than this, records, takes new ones no faster than they come along.
+pub const BEHIND_RECORDS_MAX: u64 = 1_000_000;
+/// How long an append waits for them at most: a follower that stands still must not keep records out of the log.
+pub const BEHIND_PAUSE_MAX: Duration = Duration::from_millis(200);
+
 /// All followers of a log. Cheap to clone; clones share one state.
 #[derive(Clone, Default)]
 pub struct Followers {
     inner: Arc<Mutex<HashMap<String, Follower>>>,
+    reported: Arc<Notify>,
 }
 
 struct Follower {
@@ -33,6 +45,29 @@ impl Followers {
         if let Some(follower) = self.lock().get_mut(name) {
             follower.positions.insert(of.clone(), position);
         }
+        self.reported.notify_waiters();
+    }
+
+    /// Waits while some follower of `of`, which ends at `end`, is too far behind; see [`BEHIND_RECORDS_MAX`] and [`BEHIND_PAUSE_MAX`]. Answers
+    /// whether it had to wait.
+    pub async fn come_along(&self, of: &TopicPartition, end: Offset) -> bool {
+        let is_near = || self.floor(of).is_none_or(|floor| end.0.saturating_sub(floor.0) <= BEHIND_RECORDS_MAX as i64);
+        if is_near() {
+            return false;
+        }
+        let near = async {
+            loop {
+                // Registered before the look, so that no report is missed between the two.
+                let mut reported = std::pin::pin!(self.reported.notified());
+                reported.as_mut().enable();
+                if is_near() {
+                    return;
+                }
+                reported.await;
+            }
+        };
+        let _ = tokio::time::timeout(BEHIND_PAUSE_MAX, near).await;
+        true
     }
 
     /// Forgets a deleted topic.

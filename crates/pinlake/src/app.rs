@@ -56,7 +56,7 @@ impl App {
             .context("starting the lake")?;
         let lake = Arc::new(lake);
         tick("archive and tables");
-        let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone()));
+        let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone(), followers.clone()));
         let doors = Doors::new(followed.clone(), clock, door_settings(config), auto_create(config, pipeline));
         let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));

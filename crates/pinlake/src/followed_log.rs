@@ -1,11 +1,14 @@
-//! The log as doors and API see it: a topic is deleted once archive and tables have all of it. Everything else is the log's own.
+//! The log as doors and API see it: a topic is deleted once archive and tables have all of it, and takes records no faster than they
+//! come along once they are far behind. Everything else is the log's own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use metrics::Counter;
 use pinlake_core::{
-    Batch, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName, TopicPartition, TopicSpec,
+    Batch, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName, TopicPartition,
+    TopicSpec,
 };
 use pinlake_lake::lake::Lake;
 
@@ -13,11 +16,15 @@ use pinlake_lake::lake::Lake;
 pub(crate) struct FollowedLog {
     log: Arc<dyn Log>,
     lake: Arc<Lake>,
+    followers: Followers,
+    slowed: Counter,
 }
 
 impl FollowedLog {
-    pub(crate) fn new(log: Arc<dyn Log>, lake: Arc<Lake>) -> Self {
-        Self { log, lake }
+    pub(crate) fn new(log: Arc<dyn Log>, lake: Arc<Lake>, followers: Followers) -> Self {
+        metrics::describe_counter!("pinlake_slowed_appends_total", "appends that waited for archive or tables far behind");
+        let slowed = metrics::counter!("pinlake_slowed_appends_total");
+        Self { log, lake, followers, slowed }
     }
 }
 
@@ -45,6 +52,12 @@ impl Log for FollowedLog {
     }
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
+        // What can't be told here is told by the append.
+        if let Ok(range) = self.log.range(to).await
+            && self.followers.come_along(to, range.end).await
+        {
+            self.slowed.increment(1);
+        }
         self.log.append(to, batch).await
     }
 
