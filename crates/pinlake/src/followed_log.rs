@@ -24,6 +24,8 @@ impl FollowedLog {
     pub(crate) fn new(log: Arc<dyn Log>, lake: Arc<Lake>, followers: Followers) -> Self {
         metrics::describe_counter!("pinlake_slowed_appends_total", "appends that waited for archive or tables far behind");
         let slowed = metrics::counter!("pinlake_slowed_appends_total");
+        // Shown before it counts anything.
+        slowed.increment(0);
         Self { log, lake, followers, slowed }
     }
 }

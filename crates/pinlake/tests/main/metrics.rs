@@ -11,7 +11,7 @@ use crate::server::Server;
 const LAG_WAIT: Duration = Duration::from_secs(60);
 
 /// The units that a name may end with, before `_total`.
-const UNITS: [&str; 7] = ["bytes", "seconds", "records", "requests", "rows", "syncs", "offset"];
+const UNITS: [&str; 8] = ["bytes", "seconds", "records", "requests", "rows", "syncs", "appends", "offset"];
 
 async fn scrape(server: &Server) -> String {
     reqwest::get(format!("{}/metrics", server.url)).await.unwrap().text().await.unwrap()
