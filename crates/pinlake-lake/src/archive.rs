@@ -21,9 +21,13 @@ pub use manifest::ManifestEntry;
 
 use crate::follow::Ends;
 use crate::store::Store;
+use crate::table::Table;
+use manifest::Manifest;
 
 /// The archive's name among the log's followers.
 pub const FOLLOWER: &str = "archive";
+/// Folder of the manifest, beside the objects.
+pub const MANIFEST_DIR: &str = "archive_manifest";
 /// Messages that may wait for the archive.
 const MESSAGES_WAITING_MAX: usize = 64;
 
@@ -63,6 +67,15 @@ enum Message {
     Entries { reply: oneshot::Sender<Result<Vec<ManifestEntry>>> },
     /// Write what is buffered and end.
     Stop { reply: oneshot::Sender<Result<()>> },
+}
+
+/// The entries of the manifest of the archive in `store`, if it has one; the archive must not be running.
+pub async fn manifest_entries(store: &Store, clock: &Clock) -> Result<Option<Vec<ManifestEntry>>> {
+    let folder = store.folder(MANIFEST_DIR);
+    if !Table::exists(&folder).await? {
+        return Ok(None);
+    }
+    Manifest::open(folder, clock.clone()).await?.entries().await.map(Some)
 }
 
 impl Archive {

@@ -6,7 +6,7 @@
 mod questions;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,12 +17,13 @@ use pinlake_core::pipeline::{Pipeline, Route};
 use pinlake_core::{Clock, Error, Result, TopicName, TopicPartition};
 
 use crate::answers::{self, Answer};
+use crate::archive;
 use crate::clean::problem_error;
 use crate::error;
 use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::parquet_file::DataFile;
-use crate::raw::{self, RawObject};
+use crate::raw::{self, Listing, RawObject};
 use crate::rows::{Counts, Recipe};
 use crate::store::Store;
 use crate::table::{Change, Table};
@@ -57,28 +58,63 @@ pub struct Summary {
     pub tables: Vec<TableSummary>,
     /// The questions' answers.
     pub answers: Vec<Answer>,
+    /// Files of the lake that are no raw objects, and were not read.
+    pub passed_over: Vec<Path>,
+    /// Topics of the lake that feed no table.
+    pub unfed: BTreeSet<TopicName>,
 }
 
 /// Cleans the raw lake at `raw` into Delta tables under `out` and answers the questions from them.
 ///
 /// # Errors
-/// What is wrong with the pipeline, the lake or the output; nothing is committed to a table that was not cleaned whole.
+/// What is wrong with the pipeline, the lake or the output. No table is changed before all are cleaned, and the answers of an earlier batch are gone
+/// as soon as one is.
 pub async fn run(raw: &Store, out: &Store, pipeline: &Pipeline, clock: &Clock, progress: &Arc<Progress>) -> Result<Summary> {
-    let objects = raw::list(raw).await?;
+    let Listing { objects, passed_over } = raw::list(raw).await?;
+    let objects = with_manifest(raw, objects, clock).await?;
+    let unfed = objects.iter().map(|object| &object.of.topic).filter(|topic| !pipeline.follows(topic)).cloned().collect();
     let fed: u64 = objects.iter().filter(|object| pipeline.follows(&object.of.topic)).map(|object| object.size).sum();
     progress.bytes_total.store(fed, Ordering::Relaxed);
     let mut tables = Vec::new();
-    let mut views = Vec::new();
-    for (index, spec) in pipeline.tables.iter().enumerate() {
+    let mut cleaned = Vec::new();
+    for index in 0..pipeline.tables.len() {
         let objects = objects.iter().filter(|object| pipeline.route(index, &object.of.topic).is_some()).cloned().collect();
-        let (table, counts) = clean_table(raw, objects, out, (pipeline, index), clock, progress).await?;
+        cleaned.push(clean_table(raw, objects, out, (pipeline, index), clock, progress).await?);
+    }
+    remove_answers(out).await?;
+    let mut views = Vec::new();
+    for (spec, cleaned) in pipeline.tables.iter().zip(cleaned) {
+        let (table, counts) = cleaned.commit(out, &spec.name, clock).await?;
         views.push((spec.name.clone(), Arc::new(TableView::new(&table, Vec::new())?)));
         tables.push(TableSummary { name: spec.name.clone(), counts });
     }
     let answers = questions::answer(&pipeline.questions, &views, out).await?;
     let document = PutPayload::from(answers::document(&answers));
     out.objects().put(&Path::from(ANSWERS_FILE), document).await.map_err(|e| error::store("writing the answers", e))?;
-    Ok(Summary { tables, answers })
+    Ok(Summary { tables, answers, passed_over, unfed })
+}
+
+/// Of objects that a Pinlake server wrote the manifest beside them knows more: the keys, which say whose the records of a shared
+/// topic are.
+async fn with_manifest(raw: &Store, listed: Vec<RawObject>, clock: &Clock) -> Result<Vec<RawObject>> {
+    let Some(entries) = archive::manifest_entries(raw, clock).await? else { return Ok(listed) };
+    let mut known: BTreeMap<Path, RawObject> = entries.into_iter().map(RawObject::from).map(|of| (of.path.clone(), of)).collect();
+    Ok(listed.into_iter().map(|object| known.remove(&object.path).unwrap_or(object)).collect())
+}
+
+async fn remove_answers(out: &Store) -> Result<()> {
+    match out.objects().delete(&Path::from(ANSWERS_FILE)).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error::store("removing the earlier answers", error)),
+    }
+}
+
+/// A table's files, which no commit names yet.
+struct Cleaned {
+    table: Table,
+    rows: Vec<DataFile>,
+    quarantined: Vec<DataFile>,
+    counts: Counts,
 }
 
 async fn clean_table(
@@ -88,25 +124,33 @@ async fn clean_table(
     (pipeline, index): (&Pipeline, usize),
     clock: &Clock,
     progress: &Arc<Progress>,
-) -> Result<(Table, Counts)> {
+) -> Result<Cleaned> {
     let spec = &pipeline.tables[index];
     let route = |topic: &TopicName| pipeline.route(index, topic);
     let recipe = Arc::new(Recipe::compile(spec).await.map_err(|problem| problem_error(&problem))?);
-    let mut table = Table::open(out.folder(&spec.name), &spec.name, recipe.schema().clone(), clock.clone()).await?;
+    let table = Table::open(out.folder(&spec.name), &spec.name, recipe.schema().clone(), clock.clone()).await?;
     let quarantine = out.folder(QUARANTINE_DIR).folder(&spec.name);
     let files = OutputFiles { rows: table.store(), quarantine: &quarantine, placed: false };
     let output = Output { recipe: &recipe, files: Some(files), route: &route };
     let built = build(raw, objects, output, clock, progress).await?;
-    // An earlier batch's quarantine is replaced also by nothing.
-    if !built.quarantined.is_empty() || Table::exists(&quarantine).await? {
-        let name = format!("{QUARANTINE_DIR}.{}", spec.name);
-        let mut set_aside = Table::open(quarantine, &name, crate::quarantine::schema(), clock.clone()).await?;
-        replace(&mut set_aside, built.quarantined).await?;
-    }
-    replace(&mut table, built.rows).await?;
     let mut counts = Counts::default();
     built.counts.values().for_each(|partition| counts.add(partition));
-    Ok((table, counts))
+    Ok(Cleaned { table, rows: built.rows, quarantined: built.quarantined, counts })
+}
+
+impl Cleaned {
+    /// Replaces what an earlier batch left.
+    async fn commit(mut self, out: &Store, name: &str, clock: &Clock) -> Result<(Table, Counts)> {
+        let quarantine = out.folder(QUARANTINE_DIR).folder(name);
+        // An earlier batch's quarantine is replaced also by nothing.
+        if !self.quarantined.is_empty() || Table::exists(&quarantine).await? {
+            let name = format!("{QUARANTINE_DIR}.{name}");
+            let mut set_aside = Table::open(quarantine, &name, crate::quarantine::schema(), clock.clone()).await?;
+            replace(&mut set_aside, self.quarantined).await?;
+        }
+        replace(&mut self.table, self.rows).await?;
+        Ok((self.table, self.counts))
+    }
 }
 
 /// Replaces all rows of a table by `files`, in one commit.

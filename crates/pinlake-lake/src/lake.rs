@@ -18,7 +18,7 @@ pub use compare::Comparison;
 pub use ledger::{Account, TableAccount};
 pub use rebuild::Rebuilt;
 
-use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, FOLLOWER, ManifestEntry};
+use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, FOLLOWER, MANIFEST_DIR, ManifestEntry};
 use crate::follow::{Ends, FollowSettings, Follower, Status};
 use crate::live::TableView;
 use crate::raw::RawObject;
@@ -30,8 +30,6 @@ use crate::store::Store;
 const TABLES_DIR: &str = "tables";
 /// Folder of the quarantine tables.
 const QUARANTINE_DIR: &str = "quarantine";
-/// Folder of the archive's manifest.
-const MANIFEST_DIR: &str = "archive_manifest";
 /// How long an end waits for archive and tables to take what is acknowledged.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 /// Queries that run at once; the next ones wait.

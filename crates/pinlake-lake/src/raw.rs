@@ -24,6 +24,8 @@ const READ_BYTES: u64 = 2 << 20;
 const READS_AT_ONCE: usize = 4;
 /// The largest content of a compressed object.
 const GUNZIPPED_BYTES_MAX: u64 = 2 << 30;
+/// What some editors put before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The folder that holds the topics.
 pub const TOPICS_DIR: &str = "topics";
 
@@ -68,45 +70,73 @@ pub struct RawChunk {
     pub bytes: u64,
 }
 
-/// Finds the objects of a raw lake, sorted by topic, partition and offset.
+/// What lies in a raw lake.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Its objects, sorted by topic, partition and offset.
+    pub objects: Vec<RawObject>,
+    /// Files that are none: nobody reads them.
+    pub passed_over: Vec<Path>,
+}
+
+/// How the files of a raw lake are named.
+pub const OBJECT_FORM: &str = "topics/<topic>/partition=<n>/<topic>+<n>+<offset>.json[.gz]";
+
+/// Finds the objects of a raw lake.
 ///
 /// # Errors
 /// `NotFound` when there are none; errors of the store.
-pub async fn list(lake: &Store) -> Result<Vec<RawObject>> {
+pub async fn list(lake: &Store) -> Result<Listing> {
     let objects = lake.objects();
     let found: Vec<_> =
         objects.list(Some(&Path::from(TOPICS_DIR))).try_collect().await.map_err(|e| error::store("listing the raw lake", e))?;
-    let mut found: Vec<RawObject> = found.into_iter().filter_map(|meta| parse(&meta.location, meta.size)).collect();
-    if found.is_empty() {
-        return Err(Error::not_found(format!(
-            "no raw records under '{}': expected {TOPICS_DIR}/<topic>/partition=<n>/<topic>+<n>+<offset>.json[.gz]",
-            lake.url()
-        )));
+    let mut listing = Listing::default();
+    for meta in found {
+        match parse(&meta.location, meta.size) {
+            Some(object) => listing.objects.push(object),
+            None if is_beside(&meta.location) => {}
+            None => listing.passed_over.push(meta.location),
+        }
     }
-    found.sort_by(|a, b| (&a.of, a.start, &a.path).cmp(&(&b.of, b.start, &b.path)));
-    Ok(found)
+    if listing.objects.is_empty() {
+        return Err(Error::not_found(format!("no raw records under '{}': expected {OBJECT_FORM}", lake.url())));
+    }
+    listing.objects.sort_by(|a, b| (&a.of, a.start, &a.path).cmp(&(&b.of, b.start, &b.path)));
+    Ok(listing)
 }
 
-/// `topics/<topic>/partition=<n>/<name>.json[.gz]`; anything else is not ours.
+/// The partition comes from the folder, or, where a sink arranges objects by time, from the name.
 fn parse(path: &Path, size: u64) -> Option<RawObject> {
     let parts: Vec<_> = path.parts().collect();
-    let [_, topic, partition, name] = &parts[..] else { return None };
+    let [_, topic, folders @ .., name] = &parts[..] else { return None };
     let topic = TopicName::new(topic.as_ref()).ok()?;
-    let partition: u32 = partition.as_ref().strip_prefix("partition=")?.parse().ok()?;
     let name = name.as_ref();
     let stem = name.strip_suffix(".json").or_else(|| name.strip_suffix(".json.gz"))?;
-    if stem.ends_with(".keys") || stem.ends_with(".headers") {
+    if is_beside(path) {
         return None;
     }
-    let start = stem.rsplit('+').next().and_then(|offset| offset.parse().ok()).unwrap_or(0);
+    let mut numbers = stem.rsplit('+');
+    let start = numbers.next().and_then(|offset| offset.parse().ok());
+    let named = numbers.next().and_then(|partition| partition.parse().ok());
+    let in_folder = folders.first().and_then(|folder| folder.as_ref().strip_prefix("partition=")?.parse().ok());
+    let partition: u32 = match folders {
+        [_] => in_folder.or(named.filter(|_| start.is_some()))?,
+        _ => named.filter(|_| start.is_some())?,
+    };
     Some(RawObject {
         path: path.clone(),
         size,
         of: topic.partition(partition),
-        start: Offset(start),
+        start: Offset(start.unwrap_or(0)),
         times: Arc::new([]),
         keys: Arc::new([]),
     })
+}
+
+/// Whether a file holds what a sink keeps beside the values.
+fn is_beside(path: &Path) -> bool {
+    let name = path.filename().unwrap_or_default();
+    [".keys.json", ".keys.json.gz", ".headers.json", ".headers.json.gz"].iter().any(|end| name.ends_with(end))
 }
 
 /// Characters of a topic's name that stand in its objects' file names. A file system takes names of 255 bytes, and behind the
@@ -201,7 +231,7 @@ impl Chunker {
 
     fn add(&mut self, part: ReadPart) {
         let gzip = is_gzip(&part.object);
-        let lines = if gzip { part.bytes } else { self.whole_lines(part.bytes, part.last) };
+        let lines = if gzip { part.bytes } else { self.whole_lines(&part.bytes, part.last) };
         if !lines.is_empty() {
             let start = part.object.start.plus(self.lines);
             self.bytes += lines.len();
@@ -214,20 +244,22 @@ impl Chunker {
         }
     }
 
-    fn whole_lines(&mut self, bytes: Bytes, last: bool) -> Bytes {
-        let joined = if self.carry.is_empty() {
-            bytes
+    fn whole_lines(&mut self, bytes: &Bytes, last: bool) -> Bytes {
+        let end = if last { Some(bytes.len()) } else { memchr::memrchr(b'\n', bytes).map(|at| at + 1) };
+        // A line that goes on is only added to: what came before is not looked at again.
+        let Some(end) = end else {
+            self.carry.extend_from_slice(bytes);
+            return Bytes::new();
+        };
+        let lines = if self.carry.is_empty() {
+            bytes.slice(..end)
         } else {
             let mut joined = std::mem::take(&mut self.carry);
-            joined.extend_from_slice(&bytes);
+            joined.extend_from_slice(&bytes[..end]);
             joined.freeze()
         };
-        if last {
-            return joined;
-        }
-        let end = joined.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        self.carry = BytesMut::from(&joined[end..]);
-        joined.slice(..end)
+        self.carry = BytesMut::from(&bytes[end..]);
+        lines
     }
 
     fn finish(&mut self) -> Option<RawChunk> {
@@ -257,7 +289,12 @@ impl RawPiece {
     /// `Corrupt` when a compressed object does not decompress.
     fn content(&self) -> Result<Bytes> {
         if !self.gzip {
-            return Ok(self.bytes.clone());
+            let is_first = self.start == self.object.start;
+            return Ok(if is_first && self.bytes.starts_with(BYTE_ORDER_MARK) {
+                self.bytes.slice(3..)
+            } else {
+                self.bytes.clone()
+            });
         }
         let mut content = Vec::new();
         let mut decoder = MultiGzDecoder::new(&self.bytes[..]).take(GUNZIPPED_BYTES_MAX);

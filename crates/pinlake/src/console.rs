@@ -220,7 +220,9 @@ impl Console for AppConsole {
                     records: done.counts.total(),
                     rows: done.counts.rows,
                     quarantined: done.counts.quarantined,
-                    duplicates: done.counts.duplicates + done.counts.conflicts,
+                    duplicates: done.counts.duplicates,
+                    conflicts: done.counts.conflicts,
+                    elsewhere: done.counts.elsewhere,
                     elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
                 });
             }

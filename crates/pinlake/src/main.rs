@@ -45,5 +45,5 @@ fn run(cli: cli::Cli) -> anyhow::Result<()> {
     let done = runtime.block_on(async { tokio::spawn(commands::run(cli)).await.context("the command stopped")? });
     // Commands end what they start; what may still run is the planning of a query that nobody waits for.
     runtime.shutdown_background();
-    done
+    done.and_then(|()| terminal::check_output())
 }

@@ -1,21 +1,40 @@
 //! What people see: lines, ticks, errors and progress bars. The only place that writes to the terminal.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 /// How often a progress bar moves.
 const REDRAW: Duration = Duration::from_millis(100);
 
+/// Whether a line of output was lost, other than by a reader that went away.
+static LOST: AtomicBool = AtomicBool::new(false);
+
 /// Prints a line of the command's own output.
 pub(crate) fn line(text: impl Display) {
     // A reader that went away, such as `head`, must not end the work: a server that is ending still has to commit.
-    let _ = write_line(text);
+    if write_line(text).is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether all output was written, as far as somebody was there to read it.
+///
+/// # Errors
+/// Says that it was not.
+pub(crate) fn check_output() -> Result<()> {
+    if LOST.load(Ordering::Relaxed) { bail!("the output could not be written: is the disk full?") } else { Ok(()) }
+}
+
+/// Prints what the user should know and the command goes on with.
+pub(crate) fn warning(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "warning: {text}");
 }
 
 /// Prints a line; an error says that nobody reads any more.
@@ -39,14 +58,24 @@ pub(crate) fn error(error: &anyhow::Error) {
 pub(crate) fn table(answer: &Value) -> String {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let plain = |value: &Value| match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => cell(text),
         Value::Null => String::new(),
-        other => other.to_string(),
+        other => cell(&other.to_string()),
     };
     let head: Vec<String> =
         list(answer.get("columns")).iter().map(|column| plain(column.get("name").unwrap_or(&Value::Null))).collect();
     let rows: Vec<Vec<String>> = list(answer.get("rows")).iter().map(|row| list(Some(row)).iter().map(plain).collect()).collect();
     grid(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
+}
+
+/// Characters of a cell that a table shows; other formats show all.
+const CELL_CHARS_MAX: usize = 200;
+
+fn cell(text: &str) -> String {
+    match text.char_indices().nth(CELL_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Rows under column names.

@@ -4,7 +4,7 @@ SELECT
   coalesce(ind, "index") AS ind,
   country,
   CASE WHEN latitude IS NOT NULL OR longitude IS NOT NULL THEN make_array(latitude, longitude) END AS coordinates,
-  try_cast("timestamp" AS TIMESTAMP) AS "timestamp",
-  CASE WHEN "timestamp" IS NOT NULL AND try_cast("timestamp" AS TIMESTAMP) IS NULL THEN 'timestamp is not a date and time' END
+  try_cast("timestamp" AS TIMESTAMP(6)) AS "timestamp",
+  CASE WHEN "timestamp" IS NOT NULL AND try_cast("timestamp" AS TIMESTAMP(6)) IS NULL THEN 'timestamp is not a date and time' END
     AS _quarantine
 FROM raw

@@ -260,6 +260,11 @@ async fn times_that_are_none_are_set_aside() {
         assert_eq!(reason("user", with(user(), "date_joined", text)).await, "date_joined is not a date and time", "'{text}'");
     }
     assert_eq!(one("geo", with(geo(), "timestamp", "2020-08-28 03:52:47.5")).await["timestamp"], "2020-08-28T03:52:47.500Z");
+    for far in ["9999-12-31 23:59:59", "1000-01-01 00:00:00"] {
+        let expected = format!("{}Z", far.replace(' ', "T"));
+        assert_eq!(one("geo", with(geo(), "timestamp", far)).await["timestamp"], expected, "what MySQL can hold");
+        assert_eq!(one("user", with(user(), "date_joined", far)).await["date_joined"], expected);
+    }
 }
 
 /// Runs records through the whole recipe of a table and its key rule.

@@ -95,8 +95,12 @@ pub struct Rebuilt {
     pub rows: u64,
     /// Records that went into quarantine.
     pub quarantined: u64,
-    /// Records whose key was there already.
+    /// Records whose key and content were there already.
     pub duplicates: u64,
+    /// Records whose key was there already, with other content.
+    pub conflicts: u64,
+    /// Records of shared topics that belong to another table.
+    pub elsewhere: u64,
     /// How long it took.
     pub elapsed_ms: f64,
 }

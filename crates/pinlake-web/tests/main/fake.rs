@@ -164,7 +164,17 @@ impl Console for FakeConsole {
     async fn rebuild(&self, which: Rebuild) -> Result<Vec<Rebuilt>> {
         self.ask(format!("rebuild {which:?}"))?;
         let table = "pin".to_owned();
-        Ok(vec![Rebuilt { table, version: 8, records: 292, rows: 270, quarantined: 12, duplicates: 5, elapsed_ms: 12.5 }])
+        Ok(vec![Rebuilt {
+            table,
+            version: 8,
+            records: 292,
+            rows: 270,
+            quarantined: 12,
+            duplicates: 5,
+            conflicts: 3,
+            elsewhere: 2,
+            elapsed_ms: 12.5,
+        }])
     }
 
     async fn flush(&self) -> Result<Flushed> {

@@ -5,13 +5,17 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use pinlake_core::Clock;
-use pinlake_lake::batch::{self, Progress};
+use pinlake_lake::batch::{self, Progress, Summary};
+use pinlake_lake::raw::OBJECT_FORM;
 use pinlake_lake::store::Store;
 
 use crate::cli::BatchArgs;
 use crate::pipeline_files;
 use crate::places::{local_folder, remove_if_empty};
 use crate::terminal::{self, Bar, count};
+
+/// Names that a warning shows.
+const SHOWN_MAX: usize = 3;
 
 /// Runs the command.
 pub(crate) async fn run(args: BatchArgs) -> Result<()> {
@@ -45,5 +49,29 @@ pub(crate) async fn run(args: BatchArgs) -> Result<()> {
         ));
     }
     terminal::line(format!("{} in {}", count(summary.answers.len(), "answer"), batch::ANSWERS_FILE));
+    if summary.tables.iter().any(|table| table.counts.quarantined > 0) {
+        terminal::line(format!("the quarantined records, with reasons, are in {}/{}", args.out, batch::QUARANTINE_DIR));
+    }
+    tell_what_was_left_out(&summary);
+    if summary.tables.iter().all(|table| table.counts.total() == 0) {
+        bail!("no record of '{}' feeds a table: look at the pipeline's topics", args.raw);
+    }
     Ok(())
+}
+
+/// A record that nobody reads must not go unnoticed.
+fn tell_what_was_left_out(summary: &Summary) {
+    let some = |names: &mut dyn Iterator<Item = String>| names.take(SHOWN_MAX).collect::<Vec<_>>().join(", ");
+    if !summary.passed_over.is_empty() {
+        let shown = some(&mut summary.passed_over.iter().map(ToString::to_string));
+        let files = count(summary.passed_over.len(), "file");
+        terminal::warning(format!("{files} passed over, such as {shown}: raw objects are named {OBJECT_FORM}"));
+    }
+    if !summary.unfed.is_empty() {
+        let shown = some(&mut summary.unfed.iter().map(ToString::to_string));
+        let topics = count(summary.unfed.len(), "topic");
+        terminal::warning(format!(
+            "{topics} passed over that no table follows, such as {shown}: name them in the pipeline's topics"
+        ));
+    }
 }

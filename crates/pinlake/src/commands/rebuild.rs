@@ -14,13 +14,15 @@ pub(crate) async fn run(args: RebuildArgs) -> Result<()> {
     for table in &tables {
         let field = |name: &str| table.get(name).cloned().unwrap_or(Value::Null);
         terminal::line(format!(
-            "{}: version {}, {}, {}, {}, {} quarantined, {} ms",
+            "{}: version {}, {}, {}, {}, {}, {} quarantined, {} of other tables, {} ms",
             field("table").as_str().unwrap_or_default(),
             field("version"),
             count(field("records"), "record"),
             count(field("rows"), "row"),
             count(field("duplicates"), "duplicate"),
+            count(field("conflicts"), "conflict"),
             field("quarantined"),
+            field("elsewhere"),
             field("elapsed_ms").as_f64().unwrap_or_default().round()
         ));
     }

@@ -12,6 +12,12 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let config = configure(&args)?;
     telemetry::start_logs("info")?;
     let metrics = telemetry::start_metrics()?;
+    if !config.http.listen.ip().is_loopback() {
+        let listen = config.http.listen;
+        tracing::warn!(
+            "{listen} is open to the network, and whoever reaches it may read and write everything: nobody is asked who they are"
+        );
+    }
     let app = App::start(&config, metrics, &|part| terminal::line(format!("✓ {part}"))).await?;
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
     asked_to_end().await?;

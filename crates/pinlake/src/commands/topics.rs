@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use pinlake_core::TopicName;
 use pinlake_core::pipeline::units::Span;
 use reqwest::Method;
@@ -97,32 +97,36 @@ async fn tail(client: &Client, topic: &TopicName, partition: u32, mut from: u64,
 }
 
 async fn produce(client: &Client, topic: &TopicName) -> Result<()> {
-    let mut sent = 0;
+    let (mut sent, mut lines) = (0, 0);
     loop {
-        let values = tokio::task::spawn_blocking(read_values).await.context("reading standard input")??;
+        let read = tokio::task::spawn_blocking(move || read_values(lines)).await.context("reading standard input")?;
+        let stored = || format!("after {} stored", count(sent, "record"));
+        let (values, read) = read.with_context(stored)?;
+        lines = read;
         if values.is_empty() {
             break;
         }
-        sent += send(client, topic, values).await?;
+        sent += send(client, topic, values).await.with_context(stored)?;
     }
     terminal::line(count(sent, "record"));
     Ok(())
 }
 
-/// The next JSON values of standard input; none at its end.
-fn read_values() -> Result<Vec<Value>> {
-    let mut values = Vec::new();
+/// The next JSON values of standard input, none at its end; and how many lines are read now, of which `before` were read before.
+fn read_values(before: usize) -> Result<(Vec<Value>, usize)> {
+    let (mut values, mut number) = (Vec::new(), before);
     for line in std::io::stdin().lock().lines() {
         let line = line.context("reading standard input")?;
+        number += 1;
         if !line.trim().is_empty() {
-            let value: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
+            let value: Value = serde_json::from_str(&line).map_err(|_| anyhow!("line {number} is not JSON: {line}"))?;
             values.push(json!({"value": value}));
         }
         if values.len() == PRODUCE_AT_ONCE {
             break;
         }
     }
-    Ok(values)
+    Ok((values, number))
 }
 
 async fn send(client: &Client, topic: &TopicName, records: Vec<Value>) -> Result<usize> {

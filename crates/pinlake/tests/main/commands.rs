@@ -145,7 +145,10 @@ async fn a_rebuild_and_the_proof_account_for_every_record() {
     let begins: Vec<&str> = all.lines().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(begins, ["pin", "geo", "user"], "{all}");
     let one = shell.run(&["rebuild", "geo"]).await.done();
-    assert!(one.starts_with("geo: version ") && one.contains(", 60 records, 54 rows, 6 duplicates, 0 quarantined, "), "{one}");
+    assert!(
+        one.starts_with("geo: version ") && one.contains(", 60 records, 54 rows, 6 duplicates, 0 conflicts, 0 quarantined, "),
+        "{one}"
+    );
     let unknown = shell.run(&["rebuild", "cat"]).await.failed();
     assert!(unknown.contains("table 'cat' does not exist: there are pin, geo, user"), "{unknown}");
     let proof = shell.run(&["prove"]).await.done();

@@ -9,6 +9,7 @@ mod commands;
 mod crash;
 mod demo;
 mod hostile;
+mod lakes;
 mod metrics;
 mod names;
 mod peers;
