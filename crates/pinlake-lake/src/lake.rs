@@ -12,6 +12,7 @@ use std::time::Duration;
 use datafusion::catalog::TableProvider;
 use pinlake_core::pipeline::{Pipeline, Question};
 use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore};
 
 pub use compare::Comparison;
@@ -158,7 +159,8 @@ impl Lake {
     pub async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
         let _accepted =
             self.accepted.try_acquire().map_err(|_| Error::retry(format!("{QUERIES_MAX} queries wait or run already")))?;
-        let running = self.running.clone().acquire_owned().await;
+        let busy = |_| Error::retry(format!("{QUERIES_AT_ONCE} other queries run for long already: try again"));
+        let running = tokio::time::timeout(self.limits.time, self.running.clone().acquire_owned()).await.map_err(busy)?;
         let running = running.map_err(|e| Error::internal("no more queries are run").with_source(e))?;
         let mut named = query::tables_of(sql)?;
         let mut questions = Vec::new();
@@ -199,7 +201,7 @@ impl Lake {
             Some((RawObject::from(entry), route))
         };
         let objects = self.archive.entries().await?.into_iter().filter_map(ours).collect();
-        Ok(Arc::new(raw_view::table(&self.store, objects, &self.pipeline.tables[index].schema)?))
+        Ok(Arc::new(raw_view::table(&self.store.served_by(Handle::current()), objects, &self.pipeline.tables[index].schema)?))
     }
 
     async fn view(&self, (schema, name): &TableName) -> Result<Option<TableView>> {

@@ -3,6 +3,7 @@
 mod depth;
 pub mod encode;
 mod functions;
+mod interrupt;
 pub mod query;
 
 use std::sync::Arc;

@@ -6,13 +6,14 @@ mod tests;
 use std::path::Path as FsPath;
 use std::sync::Arc;
 
-use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::logstore::{DeltaIOStorageBackend, IORuntime, LogStoreRef, StorageConfig, default_logstore};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, parse_url_opts};
 use pinlake_core::secret::mask_url;
 use pinlake_core::{Error, Result};
+use tokio::runtime::Handle;
 use url::Url;
 
 use crate::error;
@@ -82,6 +83,13 @@ impl Store {
         let opened = parse_url_opts(url, options).map_err(|e| Error::invalid(format!("opening '{shown}': {}", why(e))));
         let (root, path) = opened?;
         Ok(Store { root: Arc::from(root), path, url: shown })
+    }
+
+    /// The same place, whose requests are made on another runtime: connections outlive the one that asks.
+    #[must_use]
+    pub(crate) fn served_by(&self, runtime: Handle) -> Store {
+        let root = DeltaIOStorageBackend::new(self.root.clone(), IORuntime::RT(runtime));
+        Store { root: Arc::new(root), ..self.clone() }
     }
 
     /// The objects, with paths relative to the place.

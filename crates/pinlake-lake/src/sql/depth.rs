@@ -9,8 +9,10 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use pinlake_core::{Error, Result};
 
-/// Parts of a statement that make it deeper. A stack of 128 MiB holds so many even in an unoptimised build.
+/// Parts of a statement that make it deeper. [`STACK_BYTES`] hold so many even in an unoptimised build.
 pub(crate) const STEPS_MAX: usize = 500;
+/// Stack of a thread that plans or runs a query. It is memory only as far as it is used.
+pub(crate) const STACK_BYTES: usize = 128 << 20;
 
 /// Refuses a statement that is too deep.
 ///

@@ -14,12 +14,16 @@ use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use pinlake_core::pipeline::Question;
 use pinlake_core::{Error, Result};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_util::sync::CancellationToken;
 
+use super::depth::STACK_BYTES;
+use super::interrupt;
 use crate::error;
 use crate::live::{TableView, register_store};
 use crate::store::Store;
@@ -105,27 +109,39 @@ pub struct Query {
     pub rows_max: usize,
 }
 
-/// Runs `query` on a blocking thread, because planning does not give way and a strange statement plans for long. `held` is let go when
-/// it is really over, which may be after the answer that it took too long.
+/// Runs `query` on threads of its own, because neither planning nor every operator gives way: nothing else waits for them. `held` is
+/// let go when it is really over, which may be after the answer that it took too long. A caller who goes away stops it.
 ///
 /// # Errors
 /// `Invalid` for SQL that is wrong, that writes or that takes more than `limits` allow: the same again would end the same.
 pub async fn run(query: Query, limits: QueryLimits, held: impl Send + 'static) -> Result<QueryResult> {
-    let runtime = Handle::current();
+    let stopped = CancellationToken::new();
+    let _stop = stopped.clone().drop_guard();
+    let query = Query { store: query.store.served_by(Handle::current()), ..query };
     let work = move || {
         let _held = held;
-        runtime.block_on(tokio::time::timeout(limits.time, query.answer(limits)))
+        let threads = runtime()?;
+        // On a thread with the large stack.
+        let answered = threads.spawn(async move { stopped.run_until_cancelled(query.answer(limits, &stopped)).await });
+        let answered = threads.block_on(answered).map_err(|e| Error::internal("the query was cut short").with_source(e))?;
+        answered.unwrap_or_else(|| Err(Error::internal("the query was stopped")))
     };
     let late = |_| {
         let seconds = limits.time.as_secs();
         Error::invalid(format!("the query took longer than {seconds} s: ask for less, or raise query.time_max"))
     };
     let ended = tokio::time::timeout(limits.time, tokio::task::spawn_blocking(work)).await.map_err(late)?;
-    ended.map_err(|e| Error::internal("the query was cut short").with_source(e))?.map_err(late)?
+    ended.map_err(|e| Error::internal("the query was cut short").with_source(e))?
+}
+
+/// A query's threads. When it is dropped, it waits for them.
+fn runtime() -> Result<Runtime> {
+    let failed = |e| Error::internal("starting a query's threads").with_source(e);
+    Builder::new_multi_thread().enable_all().thread_name("pinlake-query").thread_stack_size(STACK_BYTES).build().map_err(failed)
 }
 
 impl Query {
-    async fn answer(self, limits: QueryLimits) -> Result<QueryResult> {
+    async fn answer(self, limits: QueryLimits, stopped: &CancellationToken) -> Result<QueryResult> {
         let pool = Arc::new(FairSpillPool::new(limits.memory_bytes));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(failed)?;
         let context = SessionContext::new_with_config_rt(super::config(), runtime);
@@ -146,7 +162,9 @@ impl Query {
         }
         let frame = context.sql_with_options(&self.sql, super::read_only()).await.map_err(failed)?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
-        let mut stream = frame.execute_stream().await.map_err(failed)?;
+        let (state, plan) = frame.into_parts();
+        let plan = interrupt::plan(&state, &plan, stopped).await.map_err(failed)?;
+        let mut stream = execute_stream(plan, state.task_ctx()).map_err(failed)?;
         let (mut batches, mut left, mut truncated) = (Vec::new(), self.rows_max, false);
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(failed)?;

@@ -35,3 +35,41 @@ async fn the_answer_that_it_took_too_long_does_not_wait_for_planning() {
     assert!(error.to_string().starts_with("the query took longer than "), "{error}");
     assert_eq!(Arc::strong_count(&held), 2, "its place is taken for as long as it really runs");
 }
+
+/// Queries that would run for hours, each without giving way in a place of its own.
+const ENDLESS: [&str; 4] = [
+    // A join that lets no pair through.
+    "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b
+     WHERE replace(CAST(a.value AS varchar), CAST(b.value AS varchar), 'x') LIKE '%zz%'",
+    // A join that lets all through, below one that reads them.
+    "SELECT sum(a.value + b.value + c.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b,
+     generate_series(1, 1000000) c",
+    // One key for all.
+    "SELECT count(*) FROM generate_series(1, 1000000) a JOIN generate_series(1, 1000000) b ON a.value % 1 = b.value % 1
+     WHERE a.value + b.value < 0",
+    "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n > 0) SELECT count(*) FROM t",
+];
+
+#[tokio::test]
+async fn what_takes_too_long_ends_and_leaves_its_place() {
+    for sql in ENDLESS {
+        let store = Store::open("memory:///").unwrap();
+        let query = Query { sql: sql.to_owned(), tables: Vec::new(), questions: Vec::new(), store, rows_max: 1 };
+        let limits = QueryLimits { time: Duration::from_millis(200), ..QueryLimits::default() };
+        let (held, over) = tokio::sync::oneshot::channel::<()>();
+        let error = run(query, limits, held).await.unwrap_err();
+        assert!(error.to_string().starts_with("the query took longer than "), "{sql}: {error}");
+        over.await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_stops_the_query() {
+    let store = Store::open("memory:///").unwrap();
+    let query = Query { sql: ENDLESS[0].to_owned(), tables: Vec::new(), questions: Vec::new(), store, rows_max: 1 };
+    let (held, over) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(run(query, QueryLimits::default(), held));
+    tokio::task::yield_now().await;
+    running.abort();
+    over.await.unwrap_err();
+}
