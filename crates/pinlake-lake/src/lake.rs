@@ -14,6 +14,7 @@ use pinlake_core::pipeline::{Pipeline, Question};
 use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 pub use compare::Comparison;
 pub use ledger::{Account, TableAccount};
@@ -49,6 +50,7 @@ pub struct Lake {
     limits: QueryLimits,
     running: Arc<Semaphore>,
     accepted: Semaphore,
+    ending: CancellationToken,
     rebuilding: Mutex<()>,
     proving: Mutex<()>,
 }
@@ -107,6 +109,7 @@ impl Lake {
             limits,
             running,
             accepted,
+            ending: CancellationToken::new(),
             rebuilding: Mutex::new(()),
             proving: Mutex::new(()),
         })
@@ -155,8 +158,18 @@ impl Lake {
     /// Answers `sql` with everything that is acknowledged when it is asked.
     ///
     /// # Errors
-    /// See [`query::run`]; `Retry` when too many queries wait.
+    /// See [`query::run`]; `Retry` when too many queries wait, or after [`Lake::end_queries`].
     pub async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
+        let answered = self.ending.run_until_cancelled(self.answer(sql, rows_max)).await;
+        answered.unwrap_or_else(|| Err(Error::retry("the server is ending: ask again when it is back")))
+    }
+
+    /// Cuts running queries short and refuses new ones.
+    pub fn end_queries(&self) {
+        self.ending.cancel();
+    }
+
+    async fn answer(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
         let _accepted =
             self.accepted.try_acquire().map_err(|_| Error::retry(format!("{QUERIES_MAX} queries wait or run already")))?;
         let busy = |_| Error::retry(format!("{QUERIES_AT_ONCE} other queries run for long already: try again"));

@@ -1,5 +1,5 @@
-//! The server, put together in one place: log, lake, doors and API. Shutdown runs the other way round: the doors stop taking
-//! requests, tables and archive commit what they hold, the log closes last.
+//! The server, put together in one place: log, lake, doors and API. Shutdown runs the other way round: queries are cut short, the
+//! doors stop taking requests, tables and archive commit what they hold, the log closes last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,9 +72,10 @@ impl App {
         Ok(App { address, log, lake, stop, server, measures })
     }
 
-    /// Stops in order: doors, tables, archive, log.
+    /// Stops in order: queries, doors, tables, archive, log.
     pub(crate) async fn stop(self) -> Result<()> {
         self.stop.send_replace(true);
+        self.lake.end_queries();
         self.server.await.context("the HTTP server stopped")??;
         self.measures.abort();
         let lake = self.lake.stop().await;

@@ -500,7 +500,9 @@ async fn posts_and_the_end_do_not_wait_for_endless_queries() {
     assert!(asked.try_join_next().is_none(), "the queries still run");
     server.terminate().await;
     assert!(server.ended().await.success());
-    asked.join_all().await;
+    for answer in asked.join_all().await {
+        assert_eq!(answer.unwrap().status(), 503, "a query that is cut short is told so");
+    }
     let server = Server::start(data.path(), "127.0.0.1:0").await;
     assert_eq!(server.rows("SELECT count(*) FROM pin").await, [json!([50])]);
 }
