@@ -3,6 +3,7 @@
 //! Pure data. `parse` reads the files that a data engineer edits and reports every problem at once; what needs a query engine
 //! (is the cleaning row-local? does it yield the key?) is checked in `pinlake-lake`.
 
+mod choices;
 mod parse;
 mod route;
 mod tree;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+pub use choices::{Choice, Chosen};
 pub use parse::{parse, parse_draft};
 pub use route::{Pattern, Route, Routed, TopicRule};
 
@@ -37,6 +39,8 @@ pub struct Pipeline {
     pub tables: Vec<TableSpec>,
     /// Its questions, in the order of their `-- order:` or name.
     pub questions: Vec<Question>,
+    /// What the questions leave to whoever asks.
+    pub choices: Vec<Choice>,
 }
 
 /// What could be read of a pipeline that may have problems.

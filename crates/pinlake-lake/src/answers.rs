@@ -6,10 +6,10 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::prelude::SessionContext;
 use pinlake_core::Result;
-use pinlake_core::pipeline::Question;
+use pinlake_core::pipeline::{Chosen, Question};
 use serde_json::{Number, Value};
 
-use crate::error;
+use crate::{error, sql};
 
 /// Rows of one answer: values in column order.
 pub type Rows = Vec<Vec<Value>>;
@@ -26,9 +26,9 @@ pub struct Answer {
 }
 
 /// Asks `question` of the tables that `context` knows.
-pub async fn ask(context: &SessionContext, question: &Question) -> Result<Answer> {
+pub async fn ask(context: &SessionContext, question: &Question, chosen: &Chosen) -> Result<Answer> {
     let failed = |e| error::query(&format!("answering {} ({})", question.name, question.path), e);
-    let frame = context.sql(&question.sql).await.map_err(failed)?;
+    let frame = context.sql(&question.sql).await.and_then(|frame| sql::choose(frame, chosen)).map_err(failed)?;
     let columns = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
     let batches = frame.collect().await.map_err(failed)?;
     let mut rows = Vec::new();

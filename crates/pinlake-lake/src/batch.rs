@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::{StreamExt, pin_mut};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use pinlake_core::pipeline::{Pipeline, Route};
+use pinlake_core::pipeline::{Chosen, Pipeline, Route};
 use pinlake_core::{Clock, Error, Result, TopicName, TopicPartition};
 
 use crate::answers::{self, Answer};
@@ -64,12 +64,19 @@ pub struct Summary {
     pub unfed: BTreeSet<TopicName>,
 }
 
-/// Cleans the raw lake at `raw` into Delta tables under `out` and answers the questions from them.
+/// Cleans the raw lake at `raw` into Delta tables under `out` and answers the questions from them, with what is `chosen` of their
+/// choices.
 ///
 /// # Errors
 /// What is wrong with the pipeline, the lake or the output. No table is changed before all are cleaned, and the answers of an earlier batch are gone
 /// as soon as one is.
-pub async fn run(raw: &Store, out: &Store, pipeline: &Pipeline, clock: &Clock, progress: &Arc<Progress>) -> Result<Summary> {
+pub async fn run(
+    raw: &Store,
+    out: &Store,
+    (pipeline, chosen): (&Pipeline, &Chosen),
+    clock: &Clock,
+    progress: &Arc<Progress>,
+) -> Result<Summary> {
     let Listing { objects, passed_over } = raw::list(raw).await?;
     let objects = with_manifest(raw, objects, clock).await?;
     let unfed = objects.iter().map(|object| &object.of.topic).filter(|topic| !pipeline.follows(topic)).cloned().collect();
@@ -88,7 +95,7 @@ pub async fn run(raw: &Store, out: &Store, pipeline: &Pipeline, clock: &Clock, p
         views.push((spec.name.clone(), Arc::new(TableView::new(&table, Vec::new())?)));
         tables.push(TableSummary { name: spec.name.clone(), counts });
     }
-    let answers = questions::answer(&pipeline.questions, &views, out).await?;
+    let answers = questions::answer(&pipeline.questions, chosen, &views, out).await?;
     let document = PutPayload::from(answers::document(&answers));
     out.objects().put(&Path::from(ANSWERS_FILE), document).await.map_err(|e| error::store("writing the answers", e))?;
     Ok(Summary { tables, answers, passed_over, unfed })

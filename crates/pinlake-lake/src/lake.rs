@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
-use pinlake_core::pipeline::{Pipeline, Question};
+use pinlake_core::pipeline::{Chosen, Pipeline, Question};
 use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore};
@@ -155,12 +155,20 @@ impl Lake {
         found.ok_or_else(|| Error::not_found(format!("question '{name}' does not exist: GET /api/v1/questions lists them")))
     }
 
-    /// Answers `sql` with everything that is acknowledged when it is asked.
+    /// Answers `sql` as [`Lake::query_choosing`] does, with the pipeline's own choices.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
+        self.query_choosing(sql, self.pipeline.choose([])?, rows_max).await
+    }
+
+    /// Answers `sql` with everything that is acknowledged when it is asked, and what is `chosen` of the pipeline's choices.
     ///
     /// # Errors
     /// See [`query::run`]; `Retry` when too many queries wait, or after [`Lake::end_queries`].
-    pub async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
-        let answered = self.ending.run_until_cancelled(self.answer(sql, rows_max)).await;
+    pub async fn query_choosing(&self, sql: &str, chosen: Chosen, rows_max: usize) -> Result<QueryResult> {
+        let answered = self.ending.run_until_cancelled(self.answer(sql, chosen, rows_max)).await;
         answered.unwrap_or_else(|| Err(Error::retry("the server is ending: ask again when it is back")))
     }
 
@@ -169,7 +177,7 @@ impl Lake {
         self.ending.cancel();
     }
 
-    async fn answer(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
+    async fn answer(&self, sql: &str, chosen: Chosen, rows_max: usize) -> Result<QueryResult> {
         let _accepted =
             self.accepted.try_acquire().map_err(|_| Error::retry(format!("{QUERIES_MAX} queries wait or run already")))?;
         let busy = |_| Error::retry(format!("{QUERIES_AT_ONCE} other queries run for long already: try again"));
@@ -192,7 +200,7 @@ impl Lake {
         named.dedup();
         let tables = futures::future::try_join_all(named.into_iter().map(|name| self.named_table(name))).await?;
         let tables = tables.into_iter().flatten().collect();
-        let query = Query { sql: sql.to_owned(), tables, questions, store: self.store.clone(), rows_max };
+        let query = Query { sql: sql.to_owned(), tables, questions, chosen, store: self.store.clone(), rows_max };
         query::run(query, self.limits, running).await
     }
 

@@ -9,10 +9,12 @@ pub mod query;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use pinlake_core::Result;
+use pinlake_core::pipeline::Chosen;
 
 use crate::clean::RAW_TABLE;
 use crate::error;
@@ -28,6 +30,12 @@ pub(crate) fn config() -> SessionConfig {
     // Times without a zone mean UTC, here as in the tables.
     config.options_mut().execution.time_zone = Some("UTC".to_owned());
     config
+}
+
+/// The query in which every choice that it leaves open is made.
+pub(crate) fn choose(query: DataFrame, chosen: &Chosen) -> datafusion::error::Result<DataFrame> {
+    let value = |(name, value): (&String, &String)| (name.clone(), ScalarValue::from(value.as_str()));
+    query.with_param_values(chosen.iter().map(value).collect::<Vec<_>>())
 }
 
 /// A session that knows the raw records' columns and our functions.

@@ -25,6 +25,8 @@ pub struct QuestionSummary {
     pub description: String,
     /// The SQL that answers it.
     pub sql: String,
+    /// What it leaves open: `name=value|value` each, of which the first holds unless another is set.
+    pub choices: Vec<String>,
 }
 
 /// Whether the server can do its work.

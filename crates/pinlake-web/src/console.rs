@@ -83,6 +83,8 @@ pub struct QueryRequest {
     pub format: Format,
     /// The most rows that are answered.
     pub rows_max: u64,
+    /// What is chosen where the pipeline leaves a choice: `name=value` each.
+    pub choices: Vec<String>,
 }
 
 /// What is asked.

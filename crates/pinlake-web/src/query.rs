@@ -26,6 +26,7 @@ pub(crate) struct SqlBody {
     sql: String,
     format: Option<Format>,
     limit: Option<u64>,
+    set: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +34,8 @@ pub(crate) struct SqlBody {
 pub(crate) struct AnswerParams {
     format: Option<Format>,
     limit: Option<u64>,
+    /// Choices, `name=value` each, separated by commas.
+    set: Option<String>,
 }
 
 /// `POST /api/v1/sql`
@@ -44,7 +47,8 @@ pub(crate) async fn sql(
     if body.sql.trim().is_empty() {
         return Err(Error::invalid("'sql' is empty: give one statement that reads, such as SELECT count(*) FROM pin").into());
     }
-    answer(&shared, Query::Sql(body.sql), AnswerParams { format: body.format, limit: body.limit }, &headers).await
+    let params = AnswerParams { format: body.format, limit: body.limit, set: body.set };
+    answer(&shared, Query::Sql(body.sql), params, &headers).await
 }
 
 /// `GET /api/v1/questions`
@@ -65,7 +69,9 @@ pub(crate) async fn question(
 async fn answer(shared: &Shared, query: Query, params: AnswerParams, headers: &HeaderMap) -> Result<Response, Failure> {
     let rows_max = in_range("limit", params.limit, ROWS_DEFAULT, 1, ROWS_MAX)?;
     let format = params.format.unwrap_or_else(|| accepted(headers));
-    let answer = shared.console.query(QueryRequest { query, format, rows_max }).await?;
+    let set = params.set.unwrap_or_default();
+    let choices = set.split(',').filter(|choice| !choice.is_empty()).map(str::to_owned).collect();
+    let answer = shared.console.query(QueryRequest { query, format, rows_max, choices }).await?;
     let truncated = HeaderValue::from_static(if answer.truncated { "true" } else { "false" });
     let content_type = HeaderValue::from_static(format.content_type());
     let mut response = answer.body.into_response();

@@ -59,7 +59,7 @@ pub(crate) enum Command {
     )]
     Query(QueryArgs),
     /// List the pipeline's questions, or answer one
-    #[command(after_help = "Example:\n  pinlake questions top_user_by_country")]
+    #[command(after_help = "Example:\n  pinlake questions top_user_by_country --set ties=first")]
     Questions(QuestionsArgs),
     /// Prove that nothing was lost or doubled: the ledger of every source partition, counted again
     #[command(after_help = "Example:\n  pinlake prove")]
@@ -248,6 +248,9 @@ pub(crate) struct BatchArgs {
     /// The pipeline's folder (default: the built-in pipeline)
     #[arg(long, value_name = "DIR")]
     pub(crate) pipeline: Option<PathBuf>,
+    /// What a question means where the pipeline leaves a choice, such as ties=first; may be repeated
+    #[arg(long, value_name = "CHOICE=VALUE", value_parser = values::choice)]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -276,6 +279,9 @@ pub(crate) struct QuestionsArgs {
     /// The question; without it all are listed
     #[arg(value_parser = values::name)]
     pub(crate) name: Option<String>,
+    /// What it means where the pipeline leaves a choice, such as ties=first; may be repeated
+    #[arg(long, value_name = "CHOICE=VALUE", value_parser = values::choice, requires = "name")]
+    pub(crate) set: Vec<String>,
     /// How to show the answer
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: OutputFormat,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pinlake_core::pipeline::Routed;
+use pinlake_core::pipeline::{Question, Routed};
 use pinlake_core::{
     Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec,
 };
@@ -119,10 +119,11 @@ impl Console for AppConsole {
     async fn query(&self, request: QueryRequest) -> Result<QueryAnswer> {
         let begun = Instant::now();
         let sql = match &request.query {
-            Query::Sql(sql) => sql.clone(),
-            Query::Question(name) => self.lake.question(name)?.sql.clone(),
+            Query::Sql(sql) => sql,
+            Query::Question(name) => &self.lake.question(name)?.sql,
         };
-        let result = self.lake.query(&sql, usize::try_from(request.rows_max).unwrap_or(usize::MAX)).await?;
+        let chosen = self.lake.pipeline().choose(request.choices.iter().map(String::as_str))?;
+        let result = self.lake.query_choosing(sql, chosen, usize::try_from(request.rows_max).unwrap_or(usize::MAX)).await?;
         let body = match request.format {
             Format::Json => encode::json(&result, begun.elapsed().as_secs_f64() * 1000.0)?,
             Format::Csv => encode::csv(&result)?,
@@ -132,12 +133,14 @@ impl Console for AppConsole {
     }
 
     async fn questions(&self) -> Result<Vec<QuestionSummary>> {
-        let summary = |question: &pinlake_core::pipeline::Question| QuestionSummary {
+        let pipeline = self.lake.pipeline();
+        let summary = |question: &Question| QuestionSummary {
             name: question.name.clone(),
             description: question.description.clone(),
             sql: question.sql.clone(),
+            choices: pipeline.choices_of(question).map(ToString::to_string).collect(),
         };
-        Ok(self.lake.pipeline().questions.iter().map(summary).collect())
+        Ok(pipeline.questions.iter().map(summary).collect())
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {

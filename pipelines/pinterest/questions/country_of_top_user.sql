@@ -1,5 +1,5 @@
 -- order: 5
--- The country of the user with the most followers; ties are all listed.
+-- The country of the user with the most followers; ties are all listed, or the first by name with $ties = first.
 WITH countries AS (
   SELECT geo.country, max(pin.follower_count) AS follower_count
   FROM pin JOIN geo ON pin.ind = geo.ind
@@ -7,6 +7,6 @@ WITH countries AS (
   GROUP BY geo.country
 )
 SELECT country, follower_count
-FROM (SELECT *, rank() OVER (ORDER BY follower_count DESC) AS place FROM countries)
+FROM (SELECT *, rank() OVER (ORDER BY follower_count DESC, CASE $ties WHEN 'first' THEN country END) AS place FROM countries)
 WHERE place = 1
 ORDER BY country

@@ -1,5 +1,6 @@
 -- order: 7
--- The median follower count of each age group's posts (exact: the mean of the middle two if their number is even).
+-- The median follower count of each age group's posts;
+-- of an even number the mean of the middle two, or the lower one with $median = approx.
 WITH people AS (
   SELECT ind, CASE
     WHEN age BETWEEN 18 AND 24 THEN '18-24'
@@ -10,7 +11,10 @@ WITH people AS (
   FROM "user"
   WHERE age >= 18
 )
-SELECT people.age_group, median(CAST(pin.follower_count AS DOUBLE)) AS median_follower_count
+SELECT people.age_group, CASE $median
+    WHEN 'approx' THEN array_sort(array_agg(CAST(pin.follower_count AS DOUBLE)))[(count(*) + 1) / 2]
+    ELSE median(CAST(pin.follower_count AS DOUBLE))
+  END AS median_follower_count
 FROM pin JOIN people ON pin.ind = people.ind
 WHERE pin.follower_count IS NOT NULL
 GROUP BY people.age_group

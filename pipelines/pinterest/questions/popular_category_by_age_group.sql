@@ -1,5 +1,5 @@
 -- order: 6
--- The most popular category in each age group; ties are all listed, people under 18 are left out.
+-- The most popular category in each age group; ties are all listed, or the first by name with $ties = first, people under 18 are left out.
 WITH people AS (
   SELECT ind, CASE
     WHEN age BETWEEN 18 AND 24 THEN '18-24'
@@ -16,6 +16,6 @@ WITH people AS (
   GROUP BY people.age_group, pin.category
 )
 SELECT age_group, category, category_count
-FROM (SELECT *, rank() OVER (PARTITION BY age_group ORDER BY category_count DESC) AS place FROM counts)
+FROM (SELECT *, rank() OVER (PARTITION BY age_group ORDER BY category_count DESC, CASE $ties WHEN 'first' THEN category END) AS place FROM counts)
 WHERE place = 1
 ORDER BY age_group, category

@@ -1,5 +1,5 @@
 -- order: 3
--- The most popular category in each year from 2018 to 2022; ties are all listed.
+-- The most popular category in each year from 2018 to 2022; ties are all listed, or the first by name with $ties = first.
 WITH counts AS (
   SELECT CAST(date_part('year', geo."timestamp") AS BIGINT) AS post_year, pin.category, count(*) AS category_count
   FROM pin JOIN geo ON pin.ind = geo.ind
@@ -7,6 +7,6 @@ WITH counts AS (
   GROUP BY 1, 2
 )
 SELECT post_year, category, category_count
-FROM (SELECT *, rank() OVER (PARTITION BY post_year ORDER BY category_count DESC) AS place FROM counts)
+FROM (SELECT *, rank() OVER (PARTITION BY post_year ORDER BY category_count DESC, CASE $ties WHEN 'first' THEN category END) AS place FROM counts)
 WHERE place = 1
 ORDER BY post_year, category

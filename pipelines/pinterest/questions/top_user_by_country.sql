@@ -1,5 +1,5 @@
 -- order: 4
--- The user with the most followers in each country; ties are all listed, equal rows once.
+-- The user with the most followers in each country; ties are all listed, or the first by name with $ties = first, equal rows once.
 WITH posters AS (
   SELECT geo.country, pin.poster_name, max(pin.follower_count) AS follower_count
   FROM pin JOIN geo ON pin.ind = geo.ind
@@ -7,6 +7,6 @@ WITH posters AS (
   GROUP BY geo.country, pin.poster_name
 )
 SELECT country, poster_name, follower_count
-FROM (SELECT *, rank() OVER (PARTITION BY country ORDER BY follower_count DESC) AS place FROM posters)
+FROM (SELECT *, rank() OVER (PARTITION BY country ORDER BY follower_count DESC, CASE $ties WHEN 'first' THEN poster_name END) AS place FROM posters)
 WHERE place = 1
 ORDER BY country, poster_name

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tree::{Fields, Problems, Tree};
 use super::units::{Bytes, Span};
 use super::{
-    ArchiveSpec, Draft, Files, Flush, PIPELINE_FILE, Pattern, Pipeline, Problem, Question, RawColumn, RawType, TableSpec,
+    ArchiveSpec, Choice, Draft, Files, Flush, PIPELINE_FILE, Pattern, Pipeline, Problem, Question, RawColumn, RawType, TableSpec,
     TopicRule,
 };
 
@@ -33,7 +33,7 @@ pub fn parse_draft(files: &Files) -> Draft {
         None => problems.add(0, "the file is missing; 'pinlake init' writes the built-in pipeline to start from"),
         Some(Err((line, message))) => problems.add(line, &message),
         Some(Ok(tree)) => {
-            let known = ["pipeline", "topics", "archive", "tables", "questions"];
+            let known = ["pipeline", "topics", "archive", "tables", "questions", "choices"];
             if let Some(whole) = problems.fields("", &tree, &known) {
                 read(&whole, files, &mut draft, &mut problems);
             }
@@ -67,6 +67,7 @@ fn read(whole: &Fields<'_>, files: &Files, draft: &mut Draft, problems: &mut Pro
         }
     }
     draft.pipeline.questions = questions(whole.get("questions"), files, problems);
+    draft.pipeline.choices = whole.get("choices").map(|tree| choices(tree, problems)).unwrap_or_default();
 }
 
 fn archive(tree: &Tree, problems: &mut Problems) -> Option<Flush> {
@@ -206,6 +207,26 @@ fn questions(pattern: Option<&Tree>, files: &Files, problems: &mut Problems) -> 
     }
     questions.sort_by(|(a_order, a), (b_order, b)| (a_order, &a.name).cmp(&(b_order, &b.name)));
     questions.into_iter().map(|(_, question)| question).collect()
+}
+
+fn choices(tree: &Tree, problems: &mut Problems) -> Vec<Choice> {
+    let Some(named) = problems.mapping("choices", tree) else { return Vec::new() };
+    let mut choices = Vec::new();
+    for (name, tree) in named.all() {
+        let Some(values) = problems.texts(&named.path_of(name), tree) else { continue };
+        if !is_identifier(name) {
+            problems.add(tree.line, &format!("choice '{name}' is not legal: lower-case letters, digits and '_', a letter first"));
+        }
+        let plain = |value: &String| is_identifier(value);
+        if values.is_empty() || !values.iter().all(plain) {
+            problems.add(
+                tree.line,
+                &format!("choice '{name}' takes a list of lower-case words: the first holds unless told otherwise"),
+            );
+        }
+        choices.push(Choice { name: name.clone(), values });
+    }
+    choices
 }
 
 fn question(path: &str, sql: &str) -> Question {

@@ -12,6 +12,7 @@ tables:
   order: { clean: clean/order.sql, key: [id], schema: { id: bigint, name: string } }
   visit: { clean: clean/visit.sql, key: [id], schema: { id: bigint, price: double, paid: boolean } }
 questions: questions/*.sql
+choices: { ties: [all, first], users: [distinct, rows] }
 "#;
 
 fn files(pipeline: &str) -> Files {
@@ -42,6 +43,22 @@ fn a_good_pipeline_is_read_in_its_own_order() {
 }
 
 #[test]
+fn what_a_question_leaves_open_is_the_first_value_unless_another_is_set() {
+    let mut files = files(GOOD);
+    files.insert("questions/c.sql".to_owned(), "SELECT $ties".to_owned());
+    let pipeline = parse(&files).unwrap();
+    let chosen = |wanted: &[&str]| pipeline.choose(wanted.iter().copied()).map(|chosen| chosen.into_values().collect::<Vec<_>>());
+    assert_eq!(chosen(&[]).unwrap(), ["all", "distinct"]);
+    assert_eq!(chosen(&["users=rows"]).unwrap(), ["all", "rows"]);
+    for wrong in ["ties", "ties=none", "tie=all", "ties=all|first", ""] {
+        let error = chosen(&[wrong]).unwrap_err().to_string();
+        assert_eq!(error, format!("'{wrong}' is no choice of this pipeline: there are ties=all|first, users=distinct|rows"));
+    }
+    let open = pipeline.questions.iter().map(|question| pipeline.choices_of(question).count());
+    assert_eq!(open.collect::<Vec<_>>(), [0, 0, 1]);
+}
+
+#[test]
 fn records_of_a_shared_topic_go_by_their_key() {
     let pipeline = parse(&files(GOOD)).unwrap();
     assert!(matches!(pipeline.route(0, &topic("x.order")), Some(Route::All)));
@@ -67,6 +84,7 @@ tables:
   order: { clean: clean/missing.sql, key: [], schema: { id: number } }
   Visit: { clean: clean/visit.sql, key: [id], schema: { id: bigint } }
 questions: nothing/*.sql
+choices: { ties: [], Users: [rows], median: [a b], place: first }
 "#;
     let problems: Vec<String> = parse(&files(bad)).unwrap_err().iter().map(ToString::to_string).collect();
     let expected = expect_test::expect![[r#"
@@ -77,7 +95,11 @@ questions: nothing/*.sql
         pipeline.yml:7: cleaning 'clean/missing.sql' of table 'order' does not exist
         pipeline.yml:8: table name 'Visit' is not legal: lower-case letters, digits and '_', a letter first
         pipeline.yml:8: no topics feed table 'Visit': add topics.Visit
-        pipeline.yml:9: no file matches 'nothing/*.sql'"#]];
+        pipeline.yml:9: no file matches 'nothing/*.sql'
+        pipeline.yml:10: choice 'ties' takes a list of lower-case words: the first holds unless told otherwise
+        pipeline.yml:10: choice 'Users' is not legal: lower-case letters, digits and '_', a letter first
+        pipeline.yml:10: choice 'median' takes a list of lower-case words: the first holds unless told otherwise
+        pipeline.yml:10: 'choices.place': invalid type: string "first", expected a sequence"#]];
     expected.assert_eq(&problems.join("\n"));
 }
 
@@ -105,7 +127,7 @@ tables:
     let problems: Vec<String> = draft.problems.iter().map(ToString::to_string).collect();
     let expected = expect_test::expect![[r#"
         pipeline.yml:1: 'pipeline' is missing
-        pipeline.yml:2: unknown key 'pipelin': there are pipeline, topics, archive, tables, questions
+        pipeline.yml:2: unknown key 'pipelin': there are pipeline, topics, archive, tables, questions, choices
         pipeline.yml:5: 'topics.order.match': invalid type: string "*.order", expected a sequence
         pipeline.yml:6: unknown key 'topics.order.colour': there are match, shared, keys
         pipeline.yml:9: 'archive.format' is 'csv'; the one format is json
@@ -130,7 +152,7 @@ fn what_is_good_of_a_pipeline_is_read_beside_its_problems() {
     let expected = expect_test::expect![[r#"
         pipeline.yml:6: 'archive.flush.records' must be more than 0
         pipeline.yml:9: column 'paid' has type 'money'; the types are bigint, double, boolean and string
-        pipeline.yml:10: unknown key 'question': there are pipeline, topics, archive, tables, questions"#]];
+        pipeline.yml:10: unknown key 'question': there are pipeline, topics, archive, tables, questions, choices"#]];
     expected.assert_eq(&problems.join("\n"));
     let read: Vec<&str> = draft.pipeline.tables.iter().map(|table| table.name.as_str()).collect();
     assert_eq!((read, draft.tables_unread), (vec!["order"], vec!["visit".to_owned()]));
@@ -147,7 +169,7 @@ fn numbers_and_words_are_taken_as_text_where_text_is_meant() {
 
 #[test]
 fn what_is_no_yaml_or_gives_a_key_twice_is_an_error_with_its_line() {
-    for (bad, line) in [(GOOD.replace("tables:", "tables"), 7), (format!("{GOOD}pipeline: again\n"), 11)] {
+    for (bad, line) in [(GOOD.replace("tables:", "tables"), 7), (format!("{GOOD}pipeline: again\n"), 12)] {
         let problems = parse(&files(&bad)).unwrap_err();
         assert_eq!((problems.len(), problems[0].line), (1, line), "{}", problems[0]);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionContext;
-use pinlake_core::pipeline::Question;
+use pinlake_core::pipeline::{Chosen, Question};
 use pinlake_core::{ErrorKind, Result};
 
 use crate::answers::{self, Answer};
@@ -22,14 +22,14 @@ const MEMORY_BYTES_MAX: usize = 256 << 20;
 pub(super) type Views = Vec<(String, Arc<TableView>)>;
 
 /// The answers to `questions` from `views`, whose files lie in `store`.
-pub(super) async fn answer(questions: &[Question], views: &Views, store: &Store) -> Result<Vec<Answer>> {
+pub(super) async fn answer(questions: &[Question], chosen: &Chosen, views: &Views, store: &Store) -> Result<Vec<Answer>> {
     let by_hash = session(views, store, true)?;
     let mut answers = Vec::new();
     for question in questions {
-        let answer = match answers::ask(&by_hash, question).await {
+        let answer = match answers::ask(&by_hash, question, chosen).await {
             Err(error) if error.kind() == ErrorKind::Retry => {
                 tracing::debug!(question = question.name, %error, "joining by sorting");
-                answers::ask(&session(views, store, false)?, question).await
+                answers::ask(&session(views, store, false)?, question, chosen).await
             }
             answered => answered,
         };

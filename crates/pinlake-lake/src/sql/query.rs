@@ -17,7 +17,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use pinlake_core::pipeline::Question;
+use pinlake_core::pipeline::{Chosen, Question};
 use pinlake_core::{Error, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,8 @@ pub struct Query {
     pub tables: Vec<NamedTable>,
     /// Questions that it names as views over them.
     pub questions: Vec<Question>,
+    /// What is chosen where it or a question leaves a choice.
+    pub chosen: Chosen,
     /// Where the tables' files lie.
     pub store: Store,
     /// Rows of the answer at most.
@@ -157,10 +159,11 @@ impl Query {
         }
         for question in self.questions {
             make_schema(&context, "question")?;
-            let view = context.sql(&question.sql).await.map_err(failed)?.into_view();
-            context.register_table(TableReference::partial("question", question.name), view).map_err(failed)?;
+            let view = context.sql(&question.sql).await.and_then(|frame| super::choose(frame, &self.chosen)).map_err(failed)?;
+            context.register_table(TableReference::partial("question", question.name), view.into_view()).map_err(failed)?;
         }
-        let frame = context.sql_with_options(&self.sql, super::read_only()).await.map_err(failed)?;
+        let frame = context.sql_with_options(&self.sql, super::read_only()).await;
+        let frame = frame.and_then(|frame| super::choose(frame, &self.chosen)).map_err(failed)?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let (state, plan) = frame.into_parts();
         let plan = interrupt::plan(&state, &plan, stopped).await.map_err(failed)?;

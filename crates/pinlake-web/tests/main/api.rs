@@ -22,7 +22,10 @@ async fn asked(method: &str, path: &str, headers: &[(&str, &str)], body: &'stati
 #[tokio::test]
 async fn sql_is_passed_on_with_its_limits() {
     let (status, asked) = asked("POST", "/api/v1/sql", &[], r#"{"sql":"SELECT 1"}"#).await;
-    assert_eq!((status, &*asked), (200, r#"QueryRequest { query: Sql("SELECT 1"), format: Json, rows_max: 10000 }"#));
+    assert_eq!(
+        (status, &*asked),
+        (200, r#"QueryRequest { query: Sql("SELECT 1"), format: Json, rows_max: 10000, choices: [] }"#)
+    );
     let answer = post("/api/v1/sql", r#"{"sql":"SELECT 1","limit":1}"#).await;
     assert_eq!(answer.json()["rows"], json!([[1]]));
     assert_eq!((answer.header("content-type"), answer.header("x-pinlake-truncated")), ("application/json", "true"));
@@ -72,10 +75,13 @@ async fn a_body_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn questions_answer_as_sql_does() {
-    let (status, question) = asked("GET", "/api/v1/questions/top_user?format=csv&limit=5", &[], "").await;
-    assert_eq!((status, &*question), (200, r#"QueryRequest { query: Question("top_user"), format: Csv, rows_max: 5 }"#));
+    let (status, question) =
+        asked("GET", "/api/v1/questions/top_user?format=csv&limit=5&set=ties=first,users=rows", &[], "").await;
+    let expected =
+        r#"QueryRequest { query: Question("top_user"), format: Csv, rows_max: 5, choices: ["ties=first", "users=rows"] }"#;
+    assert_eq!((status, &*question), (200, expected));
     let (_, accepted) = asked("GET", "/api/v1/questions/a%20b", &[("accept", "text/csv")], "").await;
-    assert_eq!(accepted, r#"QueryRequest { query: Question("a b"), format: Csv, rows_max: 10000 }"#);
+    assert_eq!(accepted, r#"QueryRequest { query: Question("a b"), format: Csv, rows_max: 10000, choices: [] }"#);
     get("/api/v1/questions/x?form=csv").await.is_error(400, "invalid", "unknown field `form`");
 }
 

@@ -102,7 +102,7 @@ impl Console for FakeConsole {
     async fn questions(&self) -> Result<Vec<QuestionSummary>> {
         self.ask("questions".to_owned())?;
         let (name, description, sql) = ("popular_category_by_country".to_owned(), "Which <b>?".to_owned(), "SELECT 1".to_owned());
-        Ok(vec![QuestionSummary { name, description, sql }])
+        Ok(vec![QuestionSummary { name, description, sql, choices: vec!["ties=all|first".to_owned()] }])
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {

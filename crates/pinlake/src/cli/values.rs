@@ -37,6 +37,15 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     good.then(|| text.to_owned()).ok_or_else(|| "names are letters, digits, '_' and '-'".to_owned())
 }
 
+/// One choice made.
+pub(super) fn choice(text: &str) -> Result<String, String> {
+    let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match text.split_once('=') {
+        Some((name, value)) if word(name) && word(value) => Ok(text.to_owned()),
+        _ => Err("a choice is written NAME=VALUE, such as ties=first".to_owned()),
+    }
+}
+
 /// Posts a second.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (1e-6..=1e6).contains(rate));

@@ -20,6 +20,7 @@ const SHOWN_MAX: usize = 3;
 /// Runs the command.
 pub(crate) async fn run(args: BatchArgs) -> Result<()> {
     let pipeline = pipeline_files::load(args.pipeline.as_deref())?;
+    let chosen = pipeline.choose(args.set.iter().map(String::as_str))?;
     if let Some(folder) = local_folder(&args.raw).filter(|folder| !folder.is_dir()) {
         bail!("there is no folder '{}': 'pinlake generate' writes a raw lake to start from", folder.display());
     }
@@ -30,7 +31,7 @@ pub(crate) async fn run(args: BatchArgs) -> Result<()> {
     let shown = progress.clone();
     let bar =
         Bar::bytes("cleaning", move || (shown.bytes_done.load(Ordering::Relaxed), shown.bytes_total.load(Ordering::Relaxed)));
-    let done = batch::run(&raw, &out, &pipeline, &Clock::System, &progress).await;
+    let done = batch::run(&raw, &out, (&pipeline, &chosen), &Clock::System, &progress).await;
     drop(bar);
     if let (Err(_), Some(folder)) = (&done, made) {
         remove_if_empty(&folder);

@@ -24,12 +24,15 @@ pub(crate) async fn questions(args: QuestionsArgs) -> Result<()> {
         let questions = answer.as_array().or_else(|| answer.get("questions")?.as_array()).cloned().unwrap_or_default();
         for question in &questions {
             let text = |field: &str| question.get(field).and_then(Value::as_str).unwrap_or_default();
-            terminal::line(format!("{:<44} {}", text("name"), text("description")));
+            let choices = question.get("choices").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            let choices: Vec<String> = choices.map(|choice| format!(" --set {choice}")).collect();
+            terminal::line(format!("{:<44} {}{}", text("name"), text("description"), choices.concat()));
         }
         return Ok(());
     };
-    let format = if args.format == OutputFormat::Csv { "?format=csv" } else { "" };
-    let answer = client.text(Method::GET, &format!("/api/v1/questions/{name}{format}"), None).await?;
+    let format = if args.format == OutputFormat::Csv { "csv" } else { "json" };
+    let path = format!("/api/v1/questions/{name}?format={format}&set={}", args.set.join(","));
+    let answer = client.text(Method::GET, &path, None).await?;
     show(&answer, args.format)
 }
 

@@ -13,6 +13,7 @@ mod lakes;
 mod metrics;
 mod names;
 mod peers;
+mod questions;
 mod readers;
 mod real_records;
 mod server;

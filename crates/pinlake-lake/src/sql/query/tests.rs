@@ -6,7 +6,8 @@ use super::*;
 
 async fn refused(sql: &str, limits: QueryLimits) -> (ErrorKind, String) {
     let store = Store::open("memory:///").unwrap();
-    let query = Query { sql: sql.to_owned(), tables: Vec::new(), questions: Vec::new(), store, rows_max: 10 };
+    let query =
+        Query { sql: sql.to_owned(), tables: Vec::new(), questions: Vec::new(), chosen: Chosen::new(), store, rows_max: 10 };
     let error = run(query, limits, ()).await.unwrap_err();
     (error.kind(), error.to_string())
 }
@@ -29,7 +30,7 @@ async fn the_answer_that_it_took_too_long_does_not_wait_for_planning() {
     let rows: Vec<String> = (0..60).map(|n| format!("(SELECT {n} AS c) AS t{n}")).collect();
     let sql = format!("SELECT count(*) FROM {}", rows.join(", "));
     let store = Store::open("memory:///").unwrap();
-    let query = Query { sql, tables: Vec::new(), questions: Vec::new(), store, rows_max: 1 };
+    let query = Query { sql, tables: Vec::new(), questions: Vec::new(), chosen: Chosen::new(), store, rows_max: 1 };
     let held = Arc::new(());
     let error = run(query, limits, held.clone()).await.unwrap_err();
     assert!(error.to_string().starts_with("the query took longer than "), "{error}");
@@ -54,7 +55,8 @@ const ENDLESS: [&str; 4] = [
 async fn what_takes_too_long_ends_and_leaves_its_place() {
     for sql in ENDLESS {
         let store = Store::open("memory:///").unwrap();
-        let query = Query { sql: sql.to_owned(), tables: Vec::new(), questions: Vec::new(), store, rows_max: 1 };
+        let query =
+            Query { sql: sql.to_owned(), tables: Vec::new(), questions: Vec::new(), chosen: Chosen::new(), store, rows_max: 1 };
         let limits = QueryLimits { time: Duration::from_millis(200), ..QueryLimits::default() };
         let (held, over) = tokio::sync::oneshot::channel::<()>();
         let error = run(query, limits, held).await.unwrap_err();
@@ -66,7 +68,14 @@ async fn what_takes_too_long_ends_and_leaves_its_place() {
 #[tokio::test]
 async fn a_caller_who_goes_away_stops_the_query() {
     let store = Store::open("memory:///").unwrap();
-    let query = Query { sql: ENDLESS[0].to_owned(), tables: Vec::new(), questions: Vec::new(), store, rows_max: 1 };
+    let query = Query {
+        sql: ENDLESS[0].to_owned(),
+        tables: Vec::new(),
+        questions: Vec::new(),
+        chosen: Chosen::new(),
+        store,
+        rows_max: 1,
+    };
     let (held, over) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(run(query, QueryLimits::default(), held));
     tokio::task::yield_now().await;
