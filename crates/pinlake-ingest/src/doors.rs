@@ -50,7 +50,12 @@ impl Shared {
         if is_compressed(&parts.headers) {
             return Err(Refusal::BodyCompressed);
         }
-        body::read(&self.inflight, self.settings.body_bytes_max, &parts.headers, body).await
+        let read = body::read(&self.inflight, self.settings.body_bytes_max, &parts.headers, body).await?;
+        // ASCII reads the same: clients state the charset of their library, not of their text.
+        if states_other_charset(&parts.headers) && !read.0.is_ascii() {
+            return Err(Refusal::BodyCharset);
+        }
+        Ok(read)
     }
 }
 
@@ -59,6 +64,15 @@ fn is_compressed(headers: &HeaderMap) -> bool {
     let stated = headers.get_all(header::CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let known = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress"];
     stated.flat_map(|value| value.split(',')).any(|one| known.iter().any(|known| one.trim().eq_ignore_ascii_case(known)))
+}
+
+/// Whether a body says that it is not UTF-8, which JSON is.
+fn states_other_charset(headers: &HeaderMap) -> bool {
+    let stated = headers.get_all(header::CONTENT_TYPE).iter().filter_map(|value| value.to_str().ok());
+    let parameters = stated.flat_map(|value| value.split(';').skip(1)).filter_map(|parameter| parameter.split_once('='));
+    let mut charsets = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let is_utf_8 = |charset: &str| ["utf-8", "utf8"].iter().any(|known| charset.eq_ignore_ascii_case(known));
+    charsets.any(|(_, charset)| !is_utf_8(charset.trim().trim_matches('"')))
 }
 
 /// A request at its door.
@@ -73,6 +87,12 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Refuses records for partitions that their topic has not, before they create it.
+    pub(crate) async fn check_partitions(&self, topic: &str, records: &Records) -> Result<()> {
+        let checked = self.shared.producer.check_partitions(topic, records).await;
+        checked.inspect_err(|error| self.rejected(records.len(), error))
+    }
+
     /// The topic that records go to, created if its first record creates it.
     pub(crate) async fn open(&self, topic: &str, records: &Records) -> Result<OpenTopic> {
         let opened = self.shared.producer.open(topic).await;

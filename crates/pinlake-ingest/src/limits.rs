@@ -23,6 +23,8 @@ pub(crate) enum Refusal {
     BodyCutOff,
     /// The body is compressed, which is not read.
     BodyCompressed,
+    /// The body is in another charset than UTF-8, so that its text would be misread.
+    BodyCharset,
 }
 
 /// Requests and bytes under way. Cheap to clone; clones share one state.

@@ -85,6 +85,10 @@ fn refused(refusal: Refusal) -> Refused {
         Refusal::BodyTooLarge(limit) => (StatusCode::PAYLOAD_TOO_LARGE, format!("a body takes at most {limit} bytes")),
         Refusal::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive".to_owned()),
         Refusal::BodyCompressed => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed".to_owned()),
+        Refusal::BodyCharset => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Content-Type states another charset than utf-8, and the body holds more than ASCII: send UTF-8".to_owned(),
+        ),
         Refusal::BodyCutOff => (StatusCode::BAD_REQUEST, "the body ended early".to_owned()),
     }
 }

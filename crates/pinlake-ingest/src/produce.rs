@@ -106,6 +106,20 @@ impl Producer {
         Ok(OpenTopic { description, lanes })
     }
 
+    /// Refuses records that ask for a partition which the topic has not, or would not have when their first one creates it.
+    ///
+    /// # Errors
+    /// `NotFound` if a record does; what the log says of the topic, unless it does not exist.
+    pub async fn check_partitions(&self, name: &str, records: &Records) -> Result<()> {
+        let Some(partition) = records.partition_max() else { return Ok(()) };
+        let name = TopicName::new(name)?;
+        let spec = match self.log.topic(&name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => self.auto_spec(&name),
+            found => Some(found?.spec),
+        };
+        spec.map_or(Ok(()), |spec| has_partition(&name, spec.partitions, partition))
+    }
+
     async fn create(&self, name: &TopicName) -> Result<TopicDescription> {
         let Some(spec) = (self.auto_create)(name) else {
             return Err(Error::not_found(format!(
@@ -144,12 +158,8 @@ impl Producer {
     /// `NotFound` if a record asks for a partition the topic has not; `Retry` if too many bytes wait for the log. Then nothing was
     /// written.
     pub async fn produce(&self, topic: &OpenTopic, records: &Records, by: Partitioning) -> Result<Vec<Placed>> {
-        if let Some(partition) = records.partition_max().filter(|partition| *partition >= topic.partitions()) {
-            return Err(Error::not_found(format!(
-                "topic '{}' has no partition {partition}: it has {}, from 0",
-                topic.name(),
-                topic.partitions()
-            )));
+        if let Some(partition) = records.partition_max() {
+            has_partition(topic.name(), topic.partitions(), partition)?;
         }
         if records.is_empty() {
             return Ok(Vec::new());
@@ -232,6 +242,13 @@ impl Producer {
         }
         placed
     }
+}
+
+fn has_partition(topic: &TopicName, partitions: u32, partition: u32) -> Result<()> {
+    if partition < partitions {
+        return Ok(());
+    }
+    Err(Error::not_found(format!("topic '{topic}' has no partition {partition}: it has {partitions}, from 0")))
 }
 
 /// The records of a request that go to one partition.

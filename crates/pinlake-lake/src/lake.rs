@@ -184,17 +184,17 @@ impl Lake {
         let running = tokio::time::timeout(self.limits.time, self.running.clone().acquire_owned()).await.map_err(busy)?;
         let running = running.map_err(|e| Error::internal("no more queries are run").with_source(e))?;
         let mut named = query::tables_of(sql)?;
+        if named.iter().any(|(schema, _)| schema == "information_schema")
+            || sql.trim_start().to_ascii_lowercase().starts_with("show")
+        {
+            named.extend(self.all_names());
+        }
         let mut questions = Vec::new();
         for (_, name) in named.iter().filter(|(schema, _)| schema == "question") {
             questions.push(self.question(name)?.clone());
         }
         for question in &questions {
             named.extend(query::tables_of(&question.sql)?);
-        }
-        if named.iter().any(|(schema, _)| schema == "information_schema")
-            || sql.trim_start().to_ascii_lowercase().starts_with("show")
-        {
-            named.extend(self.pipeline.tables.iter().map(|table| ("public".to_owned(), table.name.clone())));
         }
         named.sort();
         named.dedup();
@@ -204,12 +204,26 @@ impl Lake {
         query::run(query, self.limits, running).await
     }
 
+    /// Every name that SQL can read, each table once.
+    fn all_names(&self) -> Vec<TableName> {
+        let tables = ["public", "raw", "quarantine"].into_iter();
+        let tables = tables.flat_map(|schema| self.pipeline.tables.iter().map(move |table| (schema, table.name.as_str())));
+        let questions = self.pipeline.questions.iter().map(|question| ("question", question.name.as_str()));
+        let names = tables.chain(questions).chain(system::TABLES.map(|name| ("system", name)));
+        names.map(|(schema, name)| (schema.to_owned(), name.to_owned())).collect()
+    }
+
     /// What a table name in SQL stands for; `None` for names that are not ours to know.
     async fn named_table(&self, name: TableName) -> Result<Option<NamedTable>> {
         let rows = match name.0.as_str() {
             "raw" => self.raw_table(&name.1).await?,
             "system" => self.system_table(&name.1).await?,
-            _ => return Ok(self.view(&name).await?.map(|view| NamedTable::of(name, view))),
+            // A question is a view over tables, and the engine's own tables are its own.
+            "question" | "information_schema" => return Ok(None),
+            _ => {
+                let view = self.view(&name).await?;
+                return Ok(Some(NamedTable::of(name, view)));
+            }
         };
         Ok(Some(NamedTable { name, rows, snapshot: None }))
     }
@@ -225,20 +239,25 @@ impl Lake {
         Ok(Arc::new(raw_view::table(&self.store.served_by(Handle::current()), objects, &self.pipeline.tables[index].schema)?))
     }
 
-    async fn view(&self, (schema, name): &TableName) -> Result<Option<TableView>> {
+    async fn view(&self, (schema, name): &TableName) -> Result<TableView> {
         match schema.as_str() {
             "public" => {
-                let spec =
+                let index =
                     self.pipeline.tables.iter().position(|table| *name == table.name || is_classic_name(name, &table.name));
-                let Some(index) = spec else { return Ok(None) };
+                let index = index.ok_or_else(|| self.no_table(name))?;
                 let ends = self.ends(Some(index)).await?;
                 let late = |_| Error::retry(format!("table '{name}' is behind the log: try again, or look at /api/v1/tables"));
-                let view = tokio::time::timeout(self.limits.time, self.tables[index].view(ends)).await;
-                Ok(Some(view.map_err(late)??))
+                tokio::time::timeout(self.limits.time, self.tables[index].view(ends)).await.map_err(late)?
             }
-            "quarantine" => Ok(Some(self.table(name)?.quarantine().await?)),
-            _ => Ok(None),
+            "quarantine" => self.table(name)?.quarantine().await,
+            _ => Err(self.no_table(&format!("{schema}.{name}"))),
         }
+    }
+
+    /// What there is instead of a table that a query names.
+    fn no_table(&self, name: &str) -> Error {
+        let known: Vec<&str> = self.pipeline.tables.iter().map(|table| table.name.as_str()).collect();
+        Error::invalid(format!("table '{name}' does not exist: there are {}; SHOW TABLES lists all", known.join(", ")))
     }
 
     /// The ends of all partitions that the table at `index`, or any table, follows.

@@ -1,5 +1,8 @@
 //! A raw lake: JSON lines in objects named as the S3 sink names them, read in order as chunks of bounded size.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::io::Read;
 use std::ops::Range;
@@ -24,6 +27,10 @@ const READ_BYTES: u64 = 2 << 20;
 const READS_AT_ONCE: usize = 4;
 /// The largest content of a compressed object.
 const GUNZIPPED_BYTES_MAX: u64 = 2 << 30;
+/// The largest line of a lake that no manifest describes. What Pinlake wrote is as large as what its log took.
+const LINE_BYTES_MAX: usize = 64 << 20;
+/// How a gzip stream begins, which no JSON does.
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
 /// What some editors put before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The folder that holds the topics.
@@ -162,12 +169,9 @@ pub fn chunks(lake: &Store, objects: Vec<RawObject>) -> impl Stream<Item = Resul
             return None;
         }
         loop {
-            match reads.next().await {
-                Some(Ok(part)) => {
-                    if let Some(chunk) = chunker.take(part) {
-                        return Some((Ok(chunk), (reads, chunker, false)));
-                    }
-                }
+            match reads.next().await.map(|part| part.and_then(|part| chunker.take(part))) {
+                Some(Ok(Some(chunk))) => return Some((Ok(chunk), (reads, chunker, false))),
+                Some(Ok(None)) => {}
                 Some(Err(error)) => return Some((Err(error), (reads, chunker, true))),
                 None => {
                     let last = chunker.finish()?;
@@ -198,15 +202,27 @@ struct ReadPart {
 }
 
 async fn read(store: Arc<dyn ObjectStore>, object: Arc<RawObject>, range: Range<u64>) -> Result<ReadPart> {
-    let last = range.end == object.size;
-    let whole = range.start == 0 && last;
+    if is_gzip(&object) && object.size > GUNZIPPED_BYTES_MAX {
+        return Err(too_large(&object));
+    }
+    let (first, last) = (range.start == 0, range.end == object.size);
     let failed = |e| error::store(&format!("reading '{}'", object.path), e);
-    let bytes = if whole {
+    let bytes = if first && last {
         store.get(&object.path).await.map_err(failed)?.bytes().await.map_err(failed)?
     } else {
         store.get_range(&object.path, range).await.map_err(failed)?
     };
+    if first && !is_gzip(&object) && bytes.starts_with(GZIP_MAGIC) {
+        let path = &object.path;
+        return Err(Error::invalid(format!(
+            "'{path}' is compressed with gzip and does not say so: let its name end in .json.gz"
+        )));
+    }
     Ok(ReadPart { object, bytes, last })
+}
+
+fn too_large(object: &RawObject) -> Error {
+    Error::invalid(format!("'{}' holds over {GUNZIPPED_BYTES_MAX} bytes: split it", object.path))
 }
 
 /// Cuts what is read into pieces of whole lines, and gathers pieces into chunks.
@@ -222,16 +238,22 @@ struct Chunker {
 }
 
 impl Chunker {
-    fn take(&mut self, part: ReadPart) -> Option<RawChunk> {
+    fn take(&mut self, part: ReadPart) -> Result<Option<RawChunk>> {
         let other = self.pieces.last().is_some_and(|piece| piece.object.of != part.object.of);
         let before = if other { self.finish() } else { None };
-        self.add(part);
-        before.or_else(|| if self.bytes >= CHUNK_BYTES { self.finish() } else { None })
+        self.add(part)?;
+        Ok(before.or_else(|| if self.bytes >= CHUNK_BYTES { self.finish() } else { None }))
     }
 
-    fn add(&mut self, part: ReadPart) {
+    fn add(&mut self, part: ReadPart) -> Result<()> {
         let gzip = is_gzip(&part.object);
         let lines = if gzip { part.bytes } else { self.whole_lines(&part.bytes, part.last) };
+        if self.carry.len() > LINE_BYTES_MAX && part.object.times.is_empty() {
+            let path = &part.object.path;
+            return Err(Error::invalid(format!(
+                "'{path}' has a line of over {LINE_BYTES_MAX} bytes: write one JSON object a line"
+            )));
+        }
         if !lines.is_empty() {
             let start = part.object.start.plus(self.lines);
             self.bytes += lines.len();
@@ -242,6 +264,7 @@ impl Chunker {
         if part.last {
             self.lines = 0;
         }
+        Ok(())
     }
 
     fn whole_lines(&mut self, bytes: &Bytes, last: bool) -> Bytes {
@@ -302,7 +325,7 @@ impl RawPiece {
             .read_to_end(&mut content)
             .map_err(|e| Error::corrupt(format!("decompressing '{}'", self.object.path)).with_source(e))?;
         if content.len() as u64 == GUNZIPPED_BYTES_MAX {
-            return Err(Error::invalid(format!("'{}' holds over {GUNZIPPED_BYTES_MAX} bytes", self.object.path)));
+            return Err(too_large(&self.object));
         }
         Ok(Bytes::from(content))
     }

@@ -13,8 +13,10 @@ use datafusion::common::ScalarValue;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
-use pinlake_core::Result;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{self, SetExpr};
 use pinlake_core::pipeline::Chosen;
+use pinlake_core::{Error, Result};
 
 use crate::clean::RAW_TABLE;
 use crate::error;
@@ -22,6 +24,28 @@ use crate::error;
 /// What SQL may do: read.
 pub(crate) fn read_only() -> SQLOptions {
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
+/// Says in our words that a statement does more than read, where its first word tells. [`read_only`] is what holds it.
+pub(crate) fn check_reads(statement: &Statement) -> Result<()> {
+    let reads = match statement {
+        Statement::Explain(explained) => return check_reads(&explained.statement),
+        Statement::Statement(statement) => match &**statement {
+            ast::Statement::Query(query) => !matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)),
+            ast::Statement::Explain { .. }
+            | ast::Statement::ExplainTable { .. }
+            | ast::Statement::ShowTables { .. }
+            | ast::Statement::ShowColumns { .. }
+            | ast::Statement::ShowCreate { .. }
+            | ast::Statement::ShowFunctions { .. }
+            | ast::Statement::ShowVariable { .. } => true,
+            _ => false,
+        },
+        _ => false,
+    };
+    let refusal = "SQL here only reads: use SELECT, WITH, EXPLAIN, DESCRIBE or SHOW; records come in through the doors, and what \
+                   makes a table is changed in the pipeline";
+    if reads { Ok(()) } else { Err(Error::invalid(refusal)) }
 }
 
 /// The configuration of every session.

@@ -9,5 +9,7 @@ mod faulty_store;
 mod rebuilds;
 #[path = "main/setup.rs"]
 mod setup;
+#[path = "main/sql.rs"]
+mod sql;
 #[path = "main/streaming.rs"]
 mod streaming;

@@ -322,6 +322,7 @@ fn table_ledger(table: TableAccount) -> TableLedger {
             topic: account.of.topic.clone(),
             partition: account.of.partition.0,
             log: account.log.into(),
+            deleted: account.deleted,
             start: account.standing.start.0,
             position: account.standing.position.0,
             rows,

@@ -107,6 +107,10 @@ impl DoorError {
             Refusal::BodyTooLarge(limit) => Self::gateway(Gateway::BodyTooLarge, format!("a body takes at most {limit} bytes")),
             Refusal::BodyTooSlow => Self::gateway(Gateway::BodyTooSlow, "the body took too long to arrive"),
             Refusal::BodyCompressed => Self::gateway(Gateway::MediaType, "send the body uncompressed, without Content-Encoding"),
+            Refusal::BodyCharset => Self::gateway(
+                Gateway::MediaType,
+                "Content-Type states another charset than utf-8, and the body holds more than ASCII: send UTF-8",
+            ),
             Refusal::BodyCutOff => Self::gateway(Gateway::InvalidBody, "the body ended early"),
         }
     }

@@ -72,7 +72,8 @@ pub(super) fn answer_type(headers: &HeaderMap) -> Result<Answer, RestError> {
         if value == "application/vnd.kafka.v2+json" || value == "*/*" {
             return Ok(Answer::Kafka);
         }
-        for range in value.split(',') {
+        // An empty header asks for nothing, and neither does an empty place in a list.
+        for range in value.split(',').filter(|range| !range.trim().is_empty()) {
             any = true;
             let kind = essence(range).to_ascii_lowercase();
             match kind.as_str() {

@@ -129,6 +129,11 @@ impl RestError {
             Refusal::BodyCompressed => {
                 Self::new(415, "HTTP 415 Unsupported Media Type: send the body uncompressed, without Content-Encoding")
             }
+            Refusal::BodyCharset => Self::new(
+                415,
+                "HTTP 415 Unsupported Media Type: Content-Type states another charset than utf-8, and the body holds more than \
+                 ASCII: send UTF-8",
+            ),
             Refusal::BodyCutOff => Self::new(400, "HTTP 400 Bad Request: the body ended early"),
         }
     }

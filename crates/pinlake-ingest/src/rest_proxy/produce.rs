@@ -17,6 +17,7 @@ pub(super) async fn produce(call: &Call<'_>, topic: &str, partition: Option<u32>
     let read = call.shared.read(call.parts, body).await;
     let (body, _permit) = read.map_err(|refusal| RestError::refused(refusal, settings.retry_after.as_secs()))?;
     let records = envelope::parse(&body, format, partition, settings.request_records_max)?;
+    call.check_partitions(topic, &records).await.map_err(|error| RestError::of_partition(&error))?;
     let topic = call.open(topic, &records).await.map_err(|error| RestError::of(&error))?;
     let placed = call.produce(&topic, &records, Partitioning::Kafka).await;
     let placed = placed.map_err(|error| RestError::of_partition(&error))?;

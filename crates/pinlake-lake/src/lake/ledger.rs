@@ -32,6 +32,8 @@ pub struct Account {
     pub of: TopicPartition,
     /// What the log holds.
     pub log: OffsetRange,
+    /// Whether the log has the partition no more: its topic was deleted, and the table keeps what it took.
+    pub deleted: bool,
     /// Where the table stands and what it counted.
     pub standing: Standing,
     /// Records that the archive holds: read again, or as its manifest says.
@@ -61,9 +63,9 @@ impl Lake {
         }
         let mut accounts = Vec::new();
         for (of, standing) in self.tables[index].status().committed {
-            let log = self.range_beside(&of, &standing).await?;
+            let (log, deleted) = self.range_beside(&of, &standing).await?;
             let archived = archived.get(&of).copied().unwrap_or_default();
-            accounts.push(Account { of, log, standing, archived, archive_stated: archived, found: None });
+            accounts.push(Account { of, log, deleted, standing, archived, archive_stated: archived, found: None });
         }
         Ok(TableAccount { table, accounts, comparison: None })
     }
@@ -73,23 +75,23 @@ impl Lake {
         let (rows, quarantined) = (self.count(committed.rows).await?, self.count(committed.quarantine).await?);
         let mut accounts = Vec::new();
         for (of, standing) in committed.status.committed {
-            let log = self.range_beside(&of, &standing).await?;
+            let (log, deleted) = self.range_beside(&of, &standing).await?;
             let (archived, archive_stated) = archived.get(&of).copied().unwrap_or_default();
             let count_of = |counts: &BTreeMap<TopicPartition, u64>| counts.get(&of).copied().unwrap_or_default();
             let found = Some((count_of(&rows), count_of(&quarantined)));
-            accounts.push(Account { of, log, standing, archived, archive_stated, found });
+            accounts.push(Account { of, log, deleted, standing, archived, archive_stated, found });
         }
         Ok(TableAccount { table, accounts, comparison: Some(comparison) })
     }
 
     /// What the log holds; of a deleted topic nothing, behind what the table took. A damaged partition has lost its records.
-    async fn range_beside(&self, of: &TopicPartition, standing: &Standing) -> Result<OffsetRange> {
+    async fn range_beside(&self, of: &TopicPartition, standing: &Standing) -> Result<(OffsetRange, bool)> {
         match self.log.range(of).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                Ok(OffsetRange { start: standing.position, end: standing.position })
+                Ok((OffsetRange { start: standing.position, end: standing.position }, true))
             }
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(OffsetRange::default()),
-            range => range,
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok((OffsetRange::default(), false)),
+            range => Ok((range?, false)),
         }
     }
 

@@ -1,6 +1,15 @@
 //! Answers as JSON, CSV or an Arrow stream.
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::csv;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::ipc::writer::StreamWriter;
@@ -40,7 +49,7 @@ pub fn csv(result: &QueryResult) -> Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().with_header(true).build(&mut out);
     let empty = RecordBatch::new_empty(result.schema.clone());
     for batch in std::iter::once(&empty).chain(&result.batches) {
-        writer.write(&plain_lists(batch)?).map_err(|e| error::arrow("encoding an answer", e))?;
+        writer.write(&as_text(batch)?).map_err(|e| error::arrow("encoding an answer", e))?;
     }
     drop(writer);
     Ok(out)
@@ -75,6 +84,10 @@ pub fn type_name(data_type: &DataType) -> String {
 
 fn values(column: &ArrayRef) -> Result<Vec<Value>> {
     let failed = |e| error::arrow("encoding an answer", e);
+    if is_bytes(column.data_type()) {
+        let column = cast(column, &DataType::BinaryView).map_err(failed)?;
+        return Ok(column.as_binary_view().iter().map(bytes).collect());
+    }
     let batch = RecordBatch::try_from_iter_with_nullable([("v", column.clone(), true)]).map_err(failed)?;
     let mut writer =
         arrow_json::WriterBuilder::new().with_explicit_nulls(true).build::<_, arrow_json::writer::LineDelimited>(Vec::new());
@@ -87,15 +100,31 @@ fn values(column: &ArrayRef) -> Result<Vec<Value>> {
     lines.map(value).collect::<Result<_, _>>().map_err(|e| Error::internal("encoding an answer").with_source(e))
 }
 
-/// CSV has no lists: they become their JSON text.
-fn plain_lists(batch: &RecordBatch) -> Result<RecordBatch> {
-    use datafusion::arrow::array::StringArray;
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+}
+
+/// Bytes as the API shows those of records: text as it is, others in base64.
+fn bytes(value: Option<&[u8]>) -> Value {
+    match value.map(|bytes| (bytes, std::str::from_utf8(bytes))) {
+        None => Value::Null,
+        Some((_, Ok(text))) => Value::from(text),
+        Some((bytes, Err(_))) => json!({"base64": STANDARD.encode(bytes)}),
+    }
+}
+
+/// CSV has no lists: they become their JSON text. Bytes that are text are shown as it.
+fn as_text(batch: &RecordBatch) -> Result<RecordBatch> {
     let plain = |column: &ArrayRef| -> Result<ArrayRef> {
-        if !column.data_type().is_nested() {
+        if !column.data_type().is_nested() && !is_bytes(column.data_type()) {
             return Ok(column.clone());
         }
-        let text = values(column)?.into_iter().map(|value| if value.is_null() { None } else { Some(value.to_string()) });
-        Ok(std::sync::Arc::new(text.collect::<StringArray>()))
+        let text = values(column)?.into_iter().map(|value| match value {
+            Value::Null => None,
+            Value::String(text) => Some(text),
+            other => Some(other.to_string()),
+        });
+        Ok(Arc::new(text.collect::<StringArray>()))
     };
     let columns = batch.columns().iter().map(plain).collect::<Result<Vec<_>>>()?;
     let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();

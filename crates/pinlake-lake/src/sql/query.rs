@@ -81,7 +81,7 @@ impl NamedTable {
 /// The tables and questions that `sql` names.
 ///
 /// # Errors
-/// `Invalid` when it does not parse, is too deep or is more than one statement.
+/// `Invalid` when it does not parse, is too deep, is more than one statement or does not only read.
 pub fn tables_of(sql: &str) -> Result<Vec<TableName>> {
     super::depth::check(sql)?;
     let context = SessionContext::new_with_config(super::config());
@@ -89,9 +89,11 @@ pub fn tables_of(sql: &str) -> Result<Vec<TableName>> {
     let failed = |e| error::query("reading the SQL", e);
     let dialect = state.config().options().sql_parser.dialect;
     let statement = state.sql_to_statement(sql, &dialect).map_err(failed)?;
+    super::check_reads(&statement)?;
     let references = state.resolve_table_references(&statement).map_err(failed)?;
     let name = |reference: &TableReference| (reference.schema().unwrap_or("public").to_owned(), reference.table().to_owned());
-    Ok(references.iter().map(name).collect())
+    let tables = references.iter().filter(|reference| !state.table_functions().contains_key(reference.table()));
+    Ok(tables.map(name).collect())
 }
 
 /// A query with all that it reads.
@@ -188,6 +190,9 @@ fn failed(error: DataFusionError) -> Error {
         return Error::invalid("the query takes more memory than it may: ask for less, or raise query.memory_max")
             .with_source(error.strip_backtrace());
     }
+    if let Some(name) = unbounded_function(&error.to_string()) {
+        return Error::invalid(format!("queries have no function {name}: its result can be as large as a number says"));
+    }
     error::query("running the query", error)
 }
 
@@ -199,6 +204,12 @@ fn without_unbounded_functions(context: &SessionContext) {
     for name in UNBOUNDED_FUNCTIONS {
         context.deregister_udf(name);
     }
+}
+
+/// The function of those that the engine misses, by its words.
+fn unbounded_function(error: &str) -> Option<&str> {
+    let name = error.split_once("Invalid function '")?.1.split('\'').next()?;
+    UNBOUNDED_FUNCTIONS.contains(&name.replacen("list_", "array_", 1).as_str()).then_some(name)
 }
 
 fn make_schema(context: &SessionContext, name: &str) -> Result<()> {

@@ -55,6 +55,8 @@ pub struct PartitionLedger {
     pub partition: u32,
     /// What the log holds.
     pub log: LogRange,
+    /// Whether the topic was deleted: the log has nothing of it, and the table keeps what it took.
+    pub deleted: bool,
     /// The first offset that the table took.
     pub start: i64,
     /// The next offset that the table takes: it has taken every record from `start` up to it.

@@ -74,6 +74,7 @@ pub(crate) fn account() -> PartitionLedger {
         topic: topic_name(),
         partition: 0,
         log: LogRange { start: 100, end: 300 },
+        deleted: false,
         start: 10,
         position: 292,
         rows: 260,

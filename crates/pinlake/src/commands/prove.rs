@@ -48,17 +48,27 @@ pub(crate) fn show(ledger: &Ledger) {
                 line.lost,
                 line.doubled,
             ];
-            let mut row = vec![table.table.clone(), format!("{}/{}", line.topic, line.partition)];
+            let deleted = if line.deleted { " (deleted)" } else { "" };
+            let mut row = vec![table.table.clone(), format!("{}/{}{deleted}", line.topic, line.partition)];
             row.extend(numbers.iter().map(u64::to_string));
             rows.push(row);
         }
     }
     terminal::line(terminal::grid(&head, &rows));
-    for (table, comparison) in ledger.tables.iter().filter_map(|table| Some((&table.table, table.comparison?))) {
+    for (table, comparison) in ledger.tables.iter().filter_map(|table| Some((table, table.comparison?))) {
+        let conflicts: u64 = table.partitions.iter().map(|line| line.conflicts).sum();
+        let table = &table.table;
         terminal::line(format!(
             "{table} beside its rebuild from the archive: {} of {} rows are the same, {} differ, {} missing, {} extra, {} doubled",
             comparison.same, comparison.rebuilt, comparison.differing, comparison.missing, comparison.extra, comparison.doubled
         ));
+        if comparison.differing > 0 && comparison.differing <= conflicts {
+            terminal::line(format!(
+                "{table}: rows may differ because of {} (a key that came again with other values): the table kept what came \
+                 first, a rebuild keeps what stands first in the archive",
+                terminal::count(conflicts, "conflict")
+            ));
+        }
     }
     let lost: u64 = ledger.tables.iter().flat_map(|table| &table.partitions).map(|line| line.lost + line.doubled).sum();
     terminal::line(if ledger.closed {

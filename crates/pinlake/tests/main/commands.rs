@@ -117,7 +117,7 @@ async fn queries_and_questions_answer_in_three_formats() {
     assert_eq!(answer["row_count"], 1);
     assert_eq!(shell.run(&["query", sql, "--format", "csv"]).await.done(), "posts,x y\n54,\"a,b\"\n");
     for (wrong, reason) in
-        [("SELECT nothing FROM pin", "nothing"), ("SELECT 1 FROM nowhere", "nowhere"), ("DELETE FROM pin", "not supported")]
+        [("SELECT nothing FROM pin", "nothing"), ("SELECT 1 FROM nowhere", "nowhere"), ("DELETE FROM pin", "only reads")]
     {
         let failed = shell.run(&["query", wrong]).await.failed();
         assert!(failed.contains(reason) && failed.contains("400"), "{wrong}: {failed}");
@@ -165,6 +165,25 @@ async fn a_rebuild_and_the_proof_account_for_every_record() {
         ledger["tables"].as_array().unwrap().iter().flat_map(|table| table["partitions"].as_array().unwrap()).collect();
     let sum = |what: &str| lines.iter().map(|line| line[what].as_u64().unwrap()).sum::<u64>();
     assert_eq!((sum("position"), sum("rows"), sum("duplicates"), sum("archived")), (180, 162, 18, 180), "{ledger:#}");
+}
+
+#[tokio::test]
+async fn the_proof_says_why_rows_differ_and_which_topics_are_deleted() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), "127.0.0.1:0").await;
+    let produce = async |topic: &str, record: &'static str| {
+        Shell::at(&server).typing(record).run(&["topics", "produce", topic]).await.done();
+        server.post("/api/v1/flush", json!({})).await;
+    };
+    produce("z.pin", "{\"index\":1,\"category\":\"art\"}\n").await;
+    produce("a.pin", "{\"index\":1,\"category\":\"food\"}\n").await;
+    let shell = Shell::at(&server);
+    shell.run(&["topics", "delete", "z.pin"]).await.done();
+    let proof = shell.run(&["prove"]).await.done();
+    let line = |source: &str| words(&proof).iter().any(|line| line.join(" ").starts_with(&format!("pin {source}")));
+    assert!(line("z.pin/0 (deleted) 1 1") && line("a.pin/0 1 0"), "{proof}");
+    assert!(proof.contains("\npin: rows may differ because of 1 conflict (a key that came again with other values)"), "{proof}");
+    assert!(proof.ends_with("the ledger closes: 0 lost, 0 doubled\n"), "{proof}");
 }
 
 #[tokio::test]

@@ -30,7 +30,10 @@ fn accept_is_met_or_refused() {
         (&["text/csv"], None),
         (&["text/csv, */*;q=0"], None),
         (&["application/vnd.kafka.v3+json"], None),
-        (&[""], None),
+        (&[""], Some(Kafka)),
+        (&[" , "], Some(Kafka)),
+        (&["", "application/json"], Some(Json)),
+        (&["text/csv,"], None),
     ] {
         assert_eq!(accept(values).ok(), expected, "{values:?}");
     }
