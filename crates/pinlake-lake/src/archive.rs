@@ -13,13 +13,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pinlake_core::pipeline::Pipeline;
-use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
+use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicName, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use buffer::unescape;
-pub use manifest::ManifestEntry;
+pub use manifest::{DescribedObject, ManifestEntry};
 
 use crate::follow::Ends;
+use crate::live::TableView;
 use crate::store::Store;
 use crate::table::Table;
 use manifest::Manifest;
@@ -58,34 +59,38 @@ pub struct ArchiveStatus {
 pub struct Archive {
     messages: mpsc::Sender<Message>,
     status: watch::Receiver<ArchiveStatus>,
+    /// The manifest's place.
+    manifest: Store,
 }
 
 enum Message {
     /// Write what is buffered, with at least these ends.
     Flush { ends: Ends, reply: oneshot::Sender<Result<BTreeMap<TopicPartition, Offset>>> },
-    /// All entries of the manifest.
-    Entries { reply: oneshot::Sender<Result<Vec<ManifestEntry>>> },
+    /// The manifest as it stands.
+    Manifest { reply: oneshot::Sender<Result<TableView>> },
     /// Write what is buffered and end.
     Stop { reply: oneshot::Sender<Result<()>> },
 }
 
-/// The entries of the manifest of the archive in `store`, if it has one; the archive must not be running.
-pub async fn manifest_entries(store: &Store, clock: &Clock) -> Result<Option<Vec<ManifestEntry>>> {
+/// The objects of the archive in `store` as its manifest has them, if it has one; the archive must not be running.
+pub async fn described_objects(store: &Store, clock: &Clock) -> Result<Option<Vec<DescribedObject>>> {
     let folder = store.folder(MANIFEST_DIR);
     if !Table::exists(&folder).await? {
         return Ok(None);
     }
-    Manifest::open(folder, clock.clone()).await?.entries().await.map(Some)
+    let manifest = Manifest::open(folder.clone(), clock.clone()).await?.view()?;
+    manifest::objects(&folder, manifest, |_| true).await.map(Some)
 }
 
 impl Archive {
     /// Opens the manifest and starts to follow.
     pub async fn start(log: Arc<dyn Log>, followers: Followers, settings: ArchiveSettings) -> Result<Archive> {
         let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
+        let manifest = settings.manifest.clone();
         let owner = owner::Owner::open(log, followers, settings).await?;
         let status = owner.status.subscribe();
         tokio::spawn(owner.run(receiver));
-        Ok(Archive { messages: sender, status })
+        Ok(Archive { messages: sender, status, manifest })
     }
 
     /// Writes everything before `ends`; answers where the archive stands then.
@@ -93,9 +98,14 @@ impl Archive {
         self.ask(|reply| Message::Flush { ends, reply }).await
     }
 
-    /// The manifest: every object, by partition and offset.
+    /// Every object, by partition and offset.
     pub async fn entries(&self) -> Result<Vec<ManifestEntry>> {
-        self.ask(|reply| Message::Entries { reply }).await
+        manifest::entries(&self.manifest, self.ask(|reply| Message::Manifest { reply }).await?).await
+    }
+
+    /// The objects of the topics that are `wanted`, with what is known of each record, by partition and offset.
+    pub async fn objects(&self, wanted: impl Fn(&TopicName) -> bool) -> Result<Vec<DescribedObject>> {
+        manifest::objects(&self.manifest, self.ask(|reply| Message::Manifest { reply }).await?, wanted).await
     }
 
     /// Writes what is buffered and ends.
@@ -105,11 +115,15 @@ impl Archive {
 
     /// How the archive is doing.
     pub fn status(&self) -> ArchiveStatus {
-        self.status.borrow().clone()
+        let mut status = self.status.borrow().clone();
+        if self.messages.is_closed() && status.failed.is_none() {
+            status.failed = Some(Error::internal("the archive's task is gone: restart the server"));
+        }
+        status
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<Result<T>>) -> Message) -> Result<T> {
-        let stopped = || self.status.borrow().failed.clone().unwrap_or_else(|| Error::retry("the archive has stopped"));
+        let stopped = || self.status().failed.unwrap_or_else(|| Error::retry("the archive has stopped"));
         let (reply, answer) = oneshot::channel();
         self.messages.send(message(reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?

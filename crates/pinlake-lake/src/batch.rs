@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use deltalake_core::kernel::Add;
 use futures::{StreamExt, pin_mut};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -22,7 +23,6 @@ use crate::clean::problem_error;
 use crate::error;
 use crate::keys::KeyIndex;
 use crate::live::TableView;
-use crate::parquet_file::DataFile;
 use crate::raw::{self, Listing, RawObject};
 use crate::rows::{Counts, Recipe};
 use crate::store::Store;
@@ -104,8 +104,8 @@ pub async fn run(
 /// Of objects that a Pinlake server wrote the manifest beside them knows more: the keys, which say whose the records of a shared
 /// topic are.
 async fn with_manifest(raw: &Store, listed: Vec<RawObject>, clock: &Clock) -> Result<Vec<RawObject>> {
-    let Some(entries) = archive::manifest_entries(raw, clock).await? else { return Ok(listed) };
-    let mut known: BTreeMap<Path, RawObject> = entries.into_iter().map(RawObject::from).map(|of| (of.path.clone(), of)).collect();
+    let Some(objects) = archive::described_objects(raw, clock).await? else { return Ok(listed) };
+    let mut known: BTreeMap<Path, RawObject> = objects.into_iter().map(RawObject::from).map(|of| (of.path.clone(), of)).collect();
     Ok(listed.into_iter().map(|object| known.remove(&object.path).unwrap_or(object)).collect())
 }
 
@@ -119,8 +119,8 @@ async fn remove_answers(out: &Store) -> Result<()> {
 /// A table's files, which no commit names yet.
 struct Cleaned {
     table: Table,
-    rows: Vec<DataFile>,
-    quarantined: Vec<DataFile>,
+    rows: Vec<Add>,
+    quarantined: Vec<Add>,
     counts: Counts,
 }
 
@@ -161,9 +161,8 @@ impl Cleaned {
 }
 
 /// Replaces all rows of a table by `files`, in one commit.
-async fn replace(table: &mut Table, files: Vec<DataFile>) -> Result<u64> {
+async fn replace(table: &mut Table, add: Vec<Add>) -> Result<u64> {
     let remove = table.files()?;
-    let add = files.into_iter().map(|file| file.add).collect();
     table.commit(Change { add, remove, data_change: true, replace: true, ..Change::default() }).await
 }
 
@@ -171,9 +170,9 @@ async fn replace(table: &mut Table, files: Vec<DataFile>) -> Result<u64> {
 #[derive(Debug)]
 pub struct Built {
     /// Files of clean rows.
-    pub rows: Vec<DataFile>,
+    pub rows: Vec<Add>,
     /// Files of quarantined records.
-    pub quarantined: Vec<DataFile>,
+    pub quarantined: Vec<Add>,
     /// What became of the records of each partition.
     pub counts: BTreeMap<TopicPartition, Counts>,
     /// The keys of the rows.

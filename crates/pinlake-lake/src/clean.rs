@@ -74,6 +74,11 @@ impl Cleaning {
             output.fields().iter().enumerate().filter(|(at, _)| Some(*at) != reason).map(|(_, field)| storable(field)).collect();
         let schema = Arc::new(Schema::new(fields));
         check_columns(&schema, table).map_err(problem)?;
+        if let Some(kind) = reason.map(|at| output.field(at).data_type()).filter(|kind| !kind.is_string() && !kind.is_null()) {
+            return Err(problem(format!(
+                "column '{QUARANTINE_COLUMN}' is a reason in words, and has the type {kind}: cast it to varchar"
+            )));
+        }
         let key = table.key.iter().map(|column| schema.index_of(column).map_err(|_| column)).collect::<Result<_, _>>();
         let key = key.map_err(|column| problem(format!("the cleaning yields no column '{column}', which is the table's key")))?;
         Ok(Cleaning { steps, schema, key, reason })
@@ -89,10 +94,10 @@ impl Cleaning {
         &self.key
     }
 
-    /// Cleans raw rows.
+    /// Cleans raw rows. A row on which an expression fails is rejected: a cleaning uses `try_cast` where data may be wrong.
     ///
     /// # Errors
-    /// `Internal` when an expression fails on the data: a cleaning uses `try_cast` where data may be wrong.
+    /// `Internal` when rows can't be put together.
     pub fn apply(&self, raw: &RecordBatch) -> Result<Cleaned> {
         match self.apply_together(raw) {
             // A cast or division that fails on one row fails the whole evaluation: the row is found by halving.
@@ -236,7 +241,7 @@ fn reasons(column: &ArrayRef) -> Vec<(u32, String)> {
     if column.null_count() == column.len() {
         return Vec::new();
     }
-    let Ok(text) = cast(column, &DataType::Utf8View) else { return Vec::new() };
+    let text = cast(column, &DataType::Utf8View).expect("the compiler of the cleaning saw that it is text");
     let rows = text.as_string_view().iter().enumerate();
     rows.filter_map(|(row, reason)| Some((u32::try_from(row).ok()?, reason?.to_owned()))).collect()
 }

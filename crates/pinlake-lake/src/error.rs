@@ -28,9 +28,9 @@ pub(crate) fn delta(doing: &str, error: DeltaTableError) -> Error {
     Error::new(kind, doing.to_owned()).with_source(error)
 }
 
-/// Whether an error that the Delta crates passed on as text or in a kernel error began in the object store.
+/// Whether an error that was passed on as text or in another crate's error began in the object store.
 fn is_of_the_store(text: &str) -> bool {
-    text.contains("Error interacting with object store")
+    ["Error interacting with object store", "Object Store error"].iter().any(|said| text.contains(said))
 }
 
 /// An Arrow error where our own data is at fault.
@@ -50,6 +50,8 @@ pub(crate) fn query(doing: &str, error: DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(_) => ErrorKind::Retry,
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Retry,
         DataFusionError::Internal(_) => ErrorKind::Internal,
+        DataFusionError::ParquetError(error) if is_of_the_store(&error.to_string()) => ErrorKind::Retry,
+        DataFusionError::ParquetError(_) => ErrorKind::Corrupt,
         _ => ErrorKind::Invalid,
     };
     Error::new(kind, doing.to_owned()).with_source(error.strip_backtrace())

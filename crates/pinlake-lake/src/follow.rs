@@ -171,12 +171,16 @@ impl Follower {
 
     /// How the table is doing.
     pub fn status(&self) -> Status {
-        self.status.borrow().clone()
+        let mut status = self.status.borrow().clone();
+        if self.messages.is_closed() && status.failed.is_none() {
+            status.failed = Some(Error::internal(format!("the task of table {} is gone: restart the server", self.recipe.name)));
+        }
+        status
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<Result<T>>) -> Message) -> Result<T> {
         let stopped = || {
-            let failed = self.status.borrow().failed.clone();
+            let failed = self.status().failed;
             failed.map_or_else(|| Error::retry(format!("table {} has stopped", self.recipe.name)), server_fault)
         };
         let (reply, answer) = oneshot::channel();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
 use pinlake_core::pipeline::{Chosen, Pipeline, Question};
-use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
+use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicName, TopicPartition};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -231,11 +231,11 @@ impl Lake {
     /// The records of the archive that feed a table.
     async fn raw_table(&self, name: &str) -> Result<Arc<dyn TableProvider>> {
         let index = self.index(name)?;
-        let ours = |entry: ManifestEntry| {
-            let route = self.pipeline.route(index, &entry.of.topic)?;
-            Some((RawObject::from(entry), route))
-        };
-        let objects = self.archive.entries().await?.into_iter().filter_map(ours).collect();
+        let route = |topic: &TopicName| self.pipeline.route(index, topic);
+        let objects = self.archive.objects(|topic| route(topic).is_some()).await?.into_iter().map(RawObject::from);
+        let objects =
+            objects.filter_map(|object| Some((route(&object.of.topic)?, object)).map(|(route, object)| (object, route)));
+        let objects = objects.collect();
         Ok(Arc::new(raw_view::table(&self.store.served_by(Handle::current()), objects, &self.pipeline.tables[index].schema)?))
     }
 

@@ -13,6 +13,7 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result as QueryResult;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -24,6 +25,7 @@ use pinlake_core::Result;
 
 use crate::store::Store;
 use crate::table::Table;
+use crate::{error, sql};
 
 /// The name under which sessions know the lake's object store.
 const STORE_URL: &str = "pinlake://lake";
@@ -102,6 +104,18 @@ impl TableView {
 pub fn register_store(context: &SessionContext, store: &Store) {
     let url = ObjectStoreUrl::parse(STORE_URL).expect("the constant is a URL");
     context.register_object_store(url.as_ref(), store.root().clone());
+}
+
+/// Rows of a view whose files lie in `store`, with all columns or those named.
+pub(crate) async fn rows(store: &Store, view: TableView, columns: Option<&[&str]>) -> Result<SendableRecordBatchStream> {
+    let failed = |e| error::query("reading a table", e);
+    let context = SessionContext::new_with_config(sql::config());
+    register_store(&context, store);
+    let mut frame = context.read_table(Arc::new(view)).map_err(failed)?;
+    if let Some(columns) = columns {
+        frame = frame.select_columns(columns).map_err(failed)?;
+    }
+    frame.execute_stream().await.map_err(failed)
 }
 
 #[async_trait]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::live::{TableView, register_store};
-use crate::parquet_file::{DataFile, FileWriter};
+use crate::parquet_file::FileWriter;
 use crate::store::Store;
 use crate::table::{Change, Table};
 use crate::{error, sql};
@@ -43,7 +43,7 @@ pub(crate) struct Compacted {
     /// The files that were read.
     pub(crate) from: Vec<Add>,
     /// The file that holds their rows.
-    pub(crate) to: DataFile,
+    pub(crate) to: Add,
 }
 
 /// The work of putting the table's small files together; `None` if there are few.
@@ -71,7 +71,7 @@ pub(crate) async fn replace_small(table: &mut Table, compacted: Compacted, info:
         return Ok(0);
     }
     let replaced = compacted.from.len();
-    let done = table.commit(Change { add: vec![compacted.to.add], remove: compacted.from, info, ..Change::default() }).await;
+    let done = table.commit(Change { add: vec![compacted.to], remove: compacted.from, info, ..Change::default() }).await;
     if done.is_err() {
         table.reload().await?;
     }
@@ -95,7 +95,7 @@ fn small_files(mut files: Vec<Add>) -> Vec<Add> {
 }
 
 /// Writes the rows of `from`, files with columns of `schema`, into one file.
-async fn compact(store: &Store, schema: &SchemaRef, from: &[Add], clock: &Clock) -> Result<DataFile> {
+async fn compact(store: &Store, schema: &SchemaRef, from: &[Add], clock: &Clock) -> Result<Add> {
     let failed = |e| error::query("reading small files", e);
     let (sender, mut batches) = mpsc::channel(BATCHES_WAITING_MAX);
     let objects = store.objects();

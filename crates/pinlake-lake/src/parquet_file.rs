@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::error;
+use crate::store::Store;
 
 /// Encoded bytes that a writer keeps before it closes a row group.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
@@ -37,16 +38,20 @@ pub(crate) struct FileWriter {
     writer: ArrowWriter<Pieces>,
     path: String,
     upload: tokio::task::JoinHandle<Result<()>>,
-    rows: u64,
 }
 
-/// The finished file.
-#[derive(Debug, Clone)]
-pub struct DataFile {
-    /// What a commit adds.
-    pub add: Add,
-    /// Its rows.
-    pub rows: u64,
+/// Writes `rows` into one file of a table in `store`; none if there are no rows.
+pub(crate) async fn write_file(store: &Store, rows: Vec<RecordBatch>, clock: &Clock) -> Result<Option<Add>> {
+    let rows: Vec<RecordBatch> = rows.into_iter().filter(|rows| rows.num_rows() > 0).collect();
+    let Some(schema) = rows.first().map(RecordBatch::schema) else { return Ok(None) };
+    let objects = store.objects();
+    let write = move || {
+        let mut writer = FileWriter::start(objects, &rows[0])?;
+        rows.iter().try_for_each(|rows| writer.write(rows))?;
+        writer.close()
+    };
+    let closing = tokio::task::spawn_blocking(write).await.map_err(|e| Error::internal("encoding stopped").with_source(e))??;
+    closing.finish(&schema, clock).await.map(Some)
 }
 
 impl FileWriter {
@@ -59,12 +64,11 @@ impl FileWriter {
         let sink = Pieces { piece: Vec::new(), sender, written: 0 };
         let writer = ArrowWriter::try_new_with_options(sink, sample.schema(), options)
             .map_err(|e| error::parquet("starting a data file", e))?;
-        Ok(FileWriter { writer, path, upload, rows: 0 })
+        Ok(FileWriter { writer, path, upload })
     }
 
     /// Appends rows. Blocks while the store is behind, so it must run on a blocking thread.
     pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        self.rows += rows.num_rows() as u64;
         self.writer.write(rows).map_err(|e| error::parquet("encoding rows", e))
     }
 
@@ -81,7 +85,7 @@ impl FileWriter {
         let last = std::mem::take(&mut sink.piece);
         // A failed upload has dropped its end; finish() tells why.
         let _ = sink.sender.blocking_send(Piece::Last(last));
-        Ok(Closing { path: self.path, upload: self.upload, rows: self.rows, size, metadata })
+        Ok(Closing { path: self.path, upload: self.upload, size, metadata })
     }
 }
 
@@ -89,24 +93,22 @@ impl FileWriter {
 pub(crate) struct Closing {
     path: String,
     upload: tokio::task::JoinHandle<Result<()>>,
-    rows: u64,
     size: usize,
     metadata: ParquetMetaData,
 }
 
 impl Closing {
     /// Waits until the file is in the store.
-    pub(crate) async fn finish(self, schema: &SchemaRef, clock: &Clock) -> Result<DataFile> {
+    pub(crate) async fn finish(self, schema: &SchemaRef, clock: &Clock) -> Result<Add> {
         self.upload.await.map_err(|e| Error::internal("uploading a data file").with_source(e))??;
-        let add = Add {
+        Ok(Add {
             path: self.path,
             size: i64::try_from(self.size).expect("a file is below 2^63 bytes"),
             modification_time: clock.now().0,
             data_change: true,
             stats: Some(stats::json(&self.metadata, schema)),
             ..Add::default()
-        };
-        Ok(DataFile { add, rows: self.rows })
+        })
     }
 }
 

@@ -34,6 +34,7 @@ pub struct QuarantineRows {
     offset: Int64Builder,
     ingested_at: TimestampMicrosecondBuilder,
     rows: usize,
+    bytes: usize,
     done: Vec<RecordBatch>,
 }
 
@@ -47,6 +48,7 @@ impl Default for QuarantineRows {
             offset: Int64Builder::new(),
             ingested_at: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
             rows: 0,
+            bytes: 0,
             done: Vec::new(),
         }
     }
@@ -62,11 +64,17 @@ impl QuarantineRows {
         self.offset.append_value(offset.0);
         self.ingested_at.append_option(ingested_at.map(|time| time.0.saturating_mul(1000)));
         self.rows += 1;
+        self.bytes += raw.len() + reason.len();
     }
 
     /// How many were taken.
     pub fn len(&self) -> usize {
         self.rows
+    }
+
+    /// Bytes of what was taken.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether none was taken.

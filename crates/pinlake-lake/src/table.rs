@@ -240,10 +240,11 @@ async fn create(store: &Store, name: &str, schema: &Schema) -> Result<DeltaTable
         .await;
     match created {
         Ok(table) => Ok(table),
-        // Another process, or our own earlier try, was first.
-        Err(_) => {
+        Err(error) => {
+            // Another process, or our own earlier try, may have been first.
             let mut table = DeltaTable::new(store.delta());
-            table.load().await.map_err(|e| error::delta(&format!("creating table '{name}'"), e))?;
+            table.load().await.map_err(|_| error::delta(&format!("creating table '{name}'"), error))?;
+            check_schema(&table, schema, name)?;
             Ok(table)
         }
     }

@@ -25,6 +25,7 @@ pub(super) struct Buffer {
     pub(super) times: Vec<(u32, Timestamp)>,
     /// The records' keys, where the key tells whose a record is.
     pub(super) keys: Option<Vec<Option<Vec<u8>>>>,
+    key_bytes: usize,
     /// When the first record came in.
     pub(super) since: Option<Instant>,
 }
@@ -32,13 +33,14 @@ pub(super) struct Buffer {
 impl Buffer {
     /// An empty buffer; with `keyed` the records' keys are kept too.
     pub(super) fn at(start: Offset, keyed: bool) -> Self {
-        Self { lines: Vec::new(), start, next: start, times: Vec::new(), keys: keyed.then(Vec::new), since: None }
+        Self { lines: Vec::new(), start, next: start, times: Vec::new(), keys: keyed.then(Vec::new), key_bytes: 0, since: None }
     }
 
     pub(super) fn push(&mut self, record: &RecordView<'_>) {
         push_line(&mut self.lines, record.value);
         if let Some(keys) = &mut self.keys {
             keys.push(record.key.map(<[u8]>::to_vec));
+            self.key_bytes += record.key.map_or(0, <[u8]>::len);
         }
         self.next = record.offset.plus(1);
         self.since = self.since.or_else(|| Some(Instant::now()));
@@ -46,6 +48,11 @@ impl Buffer {
             Some((count, time)) if *time == record.timestamp => *count += 1,
             _ => self.times.push((1, record.timestamp)),
         }
+    }
+
+    /// What it holds of records, bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.lines.len() + self.key_bytes
     }
 
     pub(super) fn records(&self) -> u64 {

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
-use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use pinlake_core::{Clock, Error, Offset, Result, Timestamp, TopicName, TopicPartition};
 use serde_json::{Value, json};
 
-use crate::live::{TableView, register_store};
+use super::MANIFEST_DIR;
+use crate::error;
+use crate::live::{self, TableView};
 use crate::maintain::{self, Part};
-use crate::parquet_file::FileWriter;
+use crate::parquet_file::write_file;
 use crate::store::Store;
 use crate::table::{Change, Table};
-use crate::{error, sql};
 
 /// One object of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +33,21 @@ pub struct ManifestEntry {
     pub bytes: u64,
     /// The XXH3 digest of its bytes, 128 bits in hexadecimal digits.
     pub digest: String,
+}
+
+/// One object of the archive with what its name and bytes do not say of each record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedObject {
+    /// The object.
+    pub entry: ManifestEntry,
     /// How many records share which time, in order.
     pub times: Vec<(u32, Timestamp)>,
     /// The key of each record, in order, for topics where the key tells whose a record is.
     pub keys: Option<Vec<Option<Vec<u8>>>>,
 }
+
+/// The columns of a [`ManifestEntry`]; the others grow with its records.
+const ENTRY_COLUMNS: usize = 8;
 
 /// The manifest's table and the position of every partition in it.
 #[derive(Debug)]
@@ -63,7 +73,7 @@ fn schema() -> SchemaRef {
 
 impl Manifest {
     pub(super) async fn open(store: Store, clock: Clock) -> Result<Manifest> {
-        let table = Table::open(store, "archive_manifest", schema(), clock).await?;
+        let table = Table::open(store, MANIFEST_DIR, schema(), clock).await?;
         let mut manifest = Manifest { table, positions: BTreeMap::new() };
         manifest.positions = manifest.stored_positions().await?;
         Ok(manifest)
@@ -80,30 +90,33 @@ impl Manifest {
     /// Enters objects. On success the positions stand behind them.
     ///
     /// # Errors
-    /// On any error the entries are either all there or not at all; asking again with the same is safe.
-    pub(super) async fn enter(&mut self, entries: &[ManifestEntry], clock: &Clock) -> Result<()> {
+    /// On any error the objects are either all there or not at all; asking again with the same and more is safe.
+    pub(super) async fn enter(&mut self, objects: &[DescribedObject], clock: &Clock) -> Result<()> {
+        let stored = self.stored_positions().await?;
+        if stored != self.positions {
+            // The last try happened after all.
+            self.table.reload().await?;
+            self.positions = stored;
+        }
         let mut positions = self.positions.clone();
-        for entry in entries {
-            positions.insert(entry.of.clone(), entry.next);
-        }
-        if self.stored_positions().await? == positions {
-            self.positions = positions;
-            return Ok(());
-        }
-        let rows = rows(entries)?;
-        let objects = self.table.store().objects();
-        let write = move || {
-            let mut writer = FileWriter::start(objects, &rows)?;
-            writer.write(&rows)?;
-            writer.close()
+        let is_new = |object: &&DescribedObject| {
+            let entry = &object.entry;
+            self.positions.get(&entry.of).is_none_or(|position| *position < entry.next)
         };
-        let closing =
-            tokio::task::spawn_blocking(write).await.map_err(|e| Error::internal("writing the manifest").with_source(e))??;
-        let file = closing.finish(&schema(), clock).await?;
-        let transactions = entries.iter().map(|entry| (entry.of.to_string(), positions[&entry.of].0));
+        let new: Vec<&DescribedObject> = objects.iter().filter(is_new).collect();
+        for DescribedObject { entry, .. } in &new {
+            if let Some(position) = positions.insert(entry.of.clone(), entry.next).filter(|position| *position > entry.first) {
+                return Err(Error::conflict(format!(
+                    "object '{}' begins before {position}, where the manifest stands: another process archives into this store",
+                    entry.object
+                )));
+            }
+        }
+        let Some(file) = write_file(self.table.store(), rows(&new)?, clock).await? else { return Ok(()) };
+        let transactions = new.iter().map(|object| (object.entry.of.to_string(), positions[&object.entry.of].0));
         let transactions: BTreeMap<String, i64> = transactions.collect();
         let change = Change {
-            add: vec![file.add],
+            add: vec![file],
             data_change: true,
             transactions: transactions.into_iter().collect(),
             info: Some(info(&positions)),
@@ -141,20 +154,49 @@ impl Manifest {
         }
     }
 
-    /// All entries, by partition and offset.
-    pub(super) async fn entries(&self) -> Result<Vec<ManifestEntry>> {
-        let failed = |e| error::query("reading the manifest", e);
-        let context = SessionContext::new_with_config(sql::config());
-        register_store(&context, self.table.store());
-        let frame = context.read_table(Arc::new(TableView::new(&self.table, Vec::new())?)).map_err(failed)?;
-        let mut rows = frame.execute_stream().await.map_err(failed)?;
-        let mut entries = Vec::new();
-        while let Some(batch) = rows.next().await {
-            entries.extend(entries_of(&batch.map_err(failed)?)?);
-        }
-        entries.sort_by(|a, b| (&a.of, a.first).cmp(&(&b.of, b.first)));
-        Ok(entries)
+    /// All of it as it stands now.
+    pub(super) fn view(&self) -> Result<TableView> {
+        TableView::new(&self.table, Vec::new())
     }
+}
+
+/// The objects of a manifest in `store`, by partition and offset.
+pub(super) async fn entries(store: &Store, manifest: TableView) -> Result<Vec<ManifestEntry>> {
+    let schema = schema();
+    let columns: Vec<&str> = schema.fields()[..ENTRY_COLUMNS].iter().map(|field| field.name().as_str()).collect();
+    let mut rows = live::rows(store, manifest, Some(&columns)).await?;
+    let mut entries = Vec::new();
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|e| error::query("reading the manifest", e))?;
+        for row in 0..batch.num_rows() {
+            entries.push(entry_of(&batch, row)?);
+        }
+    }
+    entries.sort_by(|a, b| (&a.of, a.first).cmp(&(&b.of, b.first)));
+    Ok(entries)
+}
+
+/// The same with what is known of each record, of the topics that are `wanted`.
+pub(super) async fn objects(
+    store: &Store,
+    manifest: TableView,
+    wanted: impl Fn(&TopicName) -> bool,
+) -> Result<Vec<DescribedObject>> {
+    let mut rows = live::rows(store, manifest, None).await?;
+    let mut objects = Vec::new();
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|e| error::query("reading the manifest", e))?;
+        let (times, keys) = (batch.column(ENTRY_COLUMNS).as_binary::<i32>(), batch.column(ENTRY_COLUMNS + 1).as_binary::<i32>());
+        for row in 0..batch.num_rows() {
+            let entry = entry_of(&batch, row)?;
+            if wanted(&entry.of.topic) {
+                let keys = keys.is_valid(row).then(|| decode_keys(keys.value(row)));
+                objects.push(DescribedObject { entry, times: decode_times(times.value(row)), keys });
+            }
+        }
+    }
+    objects.sort_by(|a, b| (&a.entry.of, a.entry.first).cmp(&(&b.entry.of, b.entry.first)));
+    Ok(objects)
 }
 
 /// What a commit says of itself.
@@ -163,46 +205,40 @@ fn info(positions: &BTreeMap<TopicPartition, Offset>) -> Value {
     json!({"positions": positions})
 }
 
-fn rows(entries: &[ManifestEntry]) -> Result<RecordBatch> {
-    let text =
-        |of: fn(&ManifestEntry) -> &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(entries.iter().map(of))) };
-    let long = |of: fn(&ManifestEntry) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(entries.iter().map(of))) };
+fn rows(objects: &[&DescribedObject]) -> Result<Vec<RecordBatch>> {
+    let entries = || objects.iter().map(|object| &object.entry);
+    let text = |of: fn(&ManifestEntry) -> &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(entries().map(of))) };
+    let long = |of: fn(&ManifestEntry) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(entries().map(of))) };
     let columns: Vec<ArrayRef> = vec![
         text(|entry| &entry.object),
         text(|entry| entry.of.topic.as_str()),
-        Arc::new(Int32Array::from_iter_values(entries.iter().map(|entry| entry.of.partition.0.cast_signed()))),
+        Arc::new(Int32Array::from_iter_values(entries().map(|entry| entry.of.partition.0.cast_signed()))),
         long(|entry| entry.first.0),
         long(|entry| entry.next.0),
         long(|entry| entry.next.since(entry.first).cast_signed()),
         long(|entry| entry.bytes.cast_signed()),
         text(|entry| &entry.digest),
-        Arc::new(BinaryArray::from_iter_values(entries.iter().map(|entry| encode_times(&entry.times)))),
-        Arc::new(BinaryArray::from_iter(entries.iter().map(|entry| entry.keys.as_deref().map(encode_keys)))),
+        Arc::new(BinaryArray::from_iter_values(objects.iter().map(|object| encode_times(&object.times)))),
+        Arc::new(BinaryArray::from_iter(objects.iter().map(|object| object.keys.as_deref().map(encode_keys)))),
     ];
-    RecordBatch::try_new(schema(), columns).map_err(|e| error::arrow("entering objects", e))
+    Ok(vec![RecordBatch::try_new(schema(), columns).map_err(|e| error::arrow("entering objects", e))?])
 }
 
-fn entries_of(batch: &RecordBatch) -> Result<Vec<ManifestEntry>> {
-    let text = |at: usize| batch.column(at).as_string_view();
-    let long = |at: usize| batch.column(at).as_primitive::<Int64Type>();
-    let partitions = batch.column(2).as_primitive::<Int32Type>();
-    let (times, keys) = (batch.column(8).as_binary::<i32>(), batch.column(9).as_binary::<i32>());
-    let entry = |row: usize| {
-        Ok(ManifestEntry {
-            object: text(0).value(row).to_owned(),
-            of: TopicName::new(text(1).value(row))?.partition(partitions.value(row).cast_unsigned()),
-            first: Offset(long(3).value(row)),
-            next: Offset(long(4).value(row)),
-            bytes: long(6).value(row).cast_unsigned(),
-            digest: text(7).value(row).to_owned(),
-            times: decode_times(times.value(row)),
-            keys: keys.is_valid(row).then(|| decode_keys(keys.value(row))),
-        })
-    };
-    (0..batch.num_rows()).map(entry).collect()
+fn entry_of(batch: &RecordBatch, row: usize) -> Result<ManifestEntry> {
+    let text = |at: usize| batch.column(at).as_string_view().value(row);
+    let long = |at: usize| batch.column(at).as_primitive::<Int64Type>().value(row);
+    let partition = batch.column(2).as_primitive::<Int32Type>().value(row);
+    Ok(ManifestEntry {
+        object: text(0).to_owned(),
+        of: TopicName::new(text(1))?.partition(partition.cast_unsigned()),
+        first: Offset(long(3)),
+        next: Offset(long(4)),
+        bytes: long(6).cast_unsigned(),
+        digest: text(7).to_owned(),
+    })
 }
 
-/// Runs of times: count and milliseconds, eight-byte and four-byte little-endian numbers in turn.
+/// Runs of times: count and milliseconds, four-byte and eight-byte little-endian numbers in turn.
 fn encode_times(times: &[(u32, Timestamp)]) -> Vec<u8> {
     times.iter().flat_map(|(count, time)| count.to_le_bytes().into_iter().chain(time.0.to_le_bytes())).collect()
 }

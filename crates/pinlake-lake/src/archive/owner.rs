@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::buffer::Buffer;
-use super::manifest::{Manifest, ManifestEntry};
+use super::manifest::{DescribedObject, Manifest, ManifestEntry};
 use super::{ArchiveSettings, ArchiveStatus, FOLLOWER, Message};
 use crate::backoff::Backoff;
 use crate::error;
@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// Bytes of all buffers together; over it the largest is written.
 const BUFFERED_BYTES_MAX: usize = 128 << 20;
 /// Objects that may wait to be entered into the manifest.
-const ENTRIES_WAITING_MAX: usize = 64;
+const WRITTEN_WAITING_MAX: usize = 64;
 
 /// Who waits for a flush.
 type Flushed = oneshot::Sender<Result<BTreeMap<TopicPartition, Offset>>>;
@@ -41,7 +41,7 @@ pub(super) struct Owner {
     manifest: Manifest,
     buffers: BTreeMap<TopicPartition, Buffer>,
     /// Objects that are written and not entered yet.
-    entries: Vec<ManifestEntry>,
+    written: Vec<DescribedObject>,
     readers: Readers,
     reads: mpsc::Receiver<Result<Read>>,
     waiting: Vec<(Ends, Flushed)>,
@@ -65,7 +65,7 @@ impl Owner {
             status: watch::Sender::new(status),
             manifest,
             buffers: BTreeMap::new(),
-            entries: Vec::new(),
+            written: Vec::new(),
             readers,
             reads,
             waiting: Vec::new(),
@@ -75,10 +75,14 @@ impl Owner {
     }
 
     pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        if let Err(error) = self.serve(&mut messages).await {
-            tracing::error!(%error, "the archive stopped: it follows again after a restart");
-            self.status.send_modify(|status| status.failed = Some(error));
-        }
+        let ended = match self.serve(&mut messages).await {
+            Ok(()) => Error::retry("the archive ended with the server"),
+            Err(error) => {
+                tracing::error!(%error, "the archive stopped: it follows again after a restart");
+                error
+            }
+        };
+        self.status.send_modify(|status| status.failed = Some(ended));
     }
 
     async fn serve(&mut self, messages: &mut mpsc::Receiver<Message>) -> Result<()> {
@@ -93,8 +97,8 @@ impl Owner {
                         self.waiting.push((ends, reply));
                         self.look_for_topics().await
                     }
-                    Some(Message::Entries { reply }) => {
-                        let _ = reply.send(self.manifest.entries().await);
+                    Some(Message::Manifest { reply }) => {
+                        let _ = reply.send(self.manifest.view());
                         Ok(())
                     }
                     Some(Message::Stop { reply }) => {
@@ -152,17 +156,17 @@ impl Owner {
                     continue;
                 }
                 buffer.push(&record);
-                if buffer.records() >= limits.records || buffer.lines.len() as u64 >= limits.bytes {
+                if buffer.records() >= limits.records || buffer.bytes() as u64 >= limits.bytes {
                     self.write_or_wait(&read.of).await?;
                 }
             }
         }
-        let held = |buffers: &BTreeMap<TopicPartition, Buffer>| buffers.values().map(|buffer| buffer.lines.len()).sum::<usize>();
+        let held = |buffers: &BTreeMap<TopicPartition, Buffer>| buffers.values().map(Buffer::bytes).sum::<usize>();
         while held(&self.buffers) > BUFFERED_BYTES_MAX {
-            let largest = self.buffers.iter().max_by_key(|(_, buffer)| buffer.lines.len()).map(|(of, _)| of.clone());
+            let largest = self.buffers.iter().max_by_key(|(_, buffer)| buffer.bytes()).map(|(of, _)| of.clone());
             self.write_or_wait(&largest.expect("something is held")).await?;
         }
-        if self.entries.len() >= ENTRIES_WAITING_MAX {
+        if self.written.len() >= WRITTEN_WAITING_MAX {
             self.enter().await?;
         }
         Ok(())
@@ -203,7 +207,7 @@ impl Owner {
         self.backoff.worked();
         let written = std::mem::replace(buffer, Buffer::at(buffer.next, buffer.keys.is_some()));
         metrics::counter!("pinlake_archived_records_total").increment(written.records());
-        self.entries.push(entry(path.to_string(), of, written));
+        self.written.push(described(path.to_string(), of, written));
         Ok(())
     }
 
@@ -217,11 +221,11 @@ impl Owner {
 
     /// Enters written objects into the manifest, in one commit.
     async fn enter(&mut self) -> Result<()> {
-        if self.entries.is_empty() {
+        if self.written.is_empty() {
             return Ok(());
         }
-        self.manifest.enter(&self.entries, &self.settings.clock).await?;
-        self.entries.clear();
+        self.manifest.enter(&self.written, &self.settings.clock).await?;
+        self.written.clear();
         for (of, position) in &self.manifest.positions {
             self.followers.report(FOLLOWER, of, *position);
         }
@@ -230,6 +234,7 @@ impl Owner {
     }
 
     async fn answer_waiting(&mut self) -> Result<()> {
+        self.waiting.retain(|(_, reply)| !reply.is_closed());
         let reached = |buffers: &BTreeMap<TopicPartition, Buffer>, ends: &Ends| {
             let taken = |(of, end): (&TopicPartition, &Offset)| buffers.get(of).is_none_or(|buffer| buffer.next >= *end);
             ends.iter().all(taken)
@@ -242,7 +247,6 @@ impl Owner {
         self.waiting = still;
         let ready: Vec<(Ends, Flushed)> = ready;
         for (_, reply) in ready {
-            // A caller that went away needs no answer.
             let _ = reply.send(done.clone().map(|()| self.manifest.positions.clone()));
         }
         done
@@ -276,9 +280,9 @@ impl Owner {
         if position < kept.start || position > kept.end {
             return Err(Error::corrupt(format!("the archive stands at {position} of {of}, but the log holds {kept}")));
         }
-        while let Some(entry) = self.adopt(&of, position).await? {
-            position = entry.next;
-            self.entries.push(entry);
+        while let Some(object) = self.adopt(&of, position).await? {
+            position = object.entry.next;
+            self.written.push(object);
         }
         self.enter().await?;
         let buffer = Buffer::at(position, self.is_keyed(&of.topic));
@@ -288,7 +292,7 @@ impl Owner {
     }
 
     /// The object that starts at `position`, if one was written before a crash: read, compared with the log, and entered.
-    async fn adopt(&self, of: &TopicPartition, position: Offset) -> Result<Option<ManifestEntry>> {
+    async fn adopt(&self, of: &TopicPartition, position: Offset) -> Result<Option<DescribedObject>> {
         let path = object_path(of, position);
         let objects = self.settings.objects.objects();
         let there = match fetch(&*objects, &path).await {
@@ -316,7 +320,7 @@ impl Owner {
             return Err(Error::corrupt(format!("object '{path}' is past the manifest and holds other records than the log")));
         }
         tracing::info!(object = %path, records, "adopted an object that was not in the manifest");
-        Ok(Some(entry(path.to_string(), of, buffer)))
+        Ok(Some(described(path.to_string(), of, buffer)))
     }
 
     /// Whether tables share the topic, so that a record's key tells whose it is.
@@ -330,17 +334,16 @@ impl Owner {
     }
 }
 
-fn entry(object: String, of: &TopicPartition, written: Buffer) -> ManifestEntry {
-    ManifestEntry {
+fn described(object: String, of: &TopicPartition, written: Buffer) -> DescribedObject {
+    let entry = ManifestEntry {
         object,
         of: of.clone(),
         first: written.start,
         next: written.next,
         bytes: written.lines.len() as u64,
         digest: format!("{:032x}", xxh3_128(&written.lines)),
-        times: written.times,
-        keys: written.keys,
-    }
+    };
+    DescribedObject { entry, times: written.times, keys: written.keys }
 }
 
 async fn fetch(objects: &dyn ObjectStore, path: &Path) -> Result<bytes::Bytes> {

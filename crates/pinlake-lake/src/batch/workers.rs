@@ -28,6 +28,8 @@ const CHUNKS_WAITING_MAX: usize = 2;
 const FILE_BYTES_MAX: usize = 128 << 20;
 /// Quarantined records that a worker gathers before it writes them.
 const QUARANTINE_ROWS_MAX: usize = 10_000;
+/// Their bytes, beside those of one chunk.
+const QUARANTINE_BYTES_MAX: usize = 16 << 20;
 
 /// The workers of one table.
 pub(super) struct Crew {
@@ -56,7 +58,8 @@ struct Folders {
 /// What only one worker at a time may touch, in the order of the chunks.
 struct Turn {
     next: u64,
-    failed: bool,
+    /// Why the first worker failed.
+    failed: Option<Error>,
     index: KeyIndex,
     counts: BTreeMap<TopicPartition, Counts>,
 }
@@ -85,12 +88,17 @@ impl Crew {
             routes,
             progress: progress.clone(),
             chunks: Mutex::new(receiver),
-            turn: Mutex::new(Turn { next: 0, failed: false, index: output.recipe.new_index(), counts: BTreeMap::new() }),
+            turn: Mutex::new(Turn { next: 0, failed: None, index: output.recipe.new_index(), counts: BTreeMap::new() }),
             turned: Condvar::new(),
         });
         let start = |_| {
             let shared = shared.clone();
-            tokio::task::spawn_blocking(move || shared.work().inspect_err(|_| shared.fail()))
+            tokio::task::spawn_blocking(move || {
+                let mut ends = WorkerEnds { shared: &shared, failed: Some(Error::internal("a batch worker panicked")) };
+                let done = shared.work();
+                ends.failed = done.as_ref().err().cloned();
+                done
+            })
         };
         let workers = (0..cores()).map(start).collect();
         (Crew { workers, shared }, sender)
@@ -99,18 +107,13 @@ impl Crew {
     /// Waits for all workers and for the store.
     pub(super) async fn finish(self, clock: &Clock) -> Result<Built> {
         let (mut rows, mut quarantined) = (Vec::new(), Vec::new());
-        let mut failed = None;
         for worker in self.workers {
-            match joined(worker.await).and_then(|files| files) {
-                Ok(files) => {
-                    rows.extend(files.rows);
-                    quarantined.extend(files.quarantined);
-                }
-                // The first worker to fail has the reason; the others only stopped for it.
-                Err(error) => failed = failed.filter(|kept: &Error| kept.message() != STOPPED).or(Some(error)),
+            if let Ok(files) = joined(worker.await).and_then(|files| files) {
+                rows.extend(files.rows);
+                quarantined.extend(files.quarantined);
             }
         }
-        if let Some(error) = failed {
+        if let Some(error) = lock(&self.shared.turn).failed.take() {
             return Err(error);
         }
         let shared = Arc::into_inner(self.shared).ok_or_else(|| Error::internal("a batch worker outlived its batch"))?;
@@ -128,7 +131,20 @@ impl Crew {
     }
 }
 
-const STOPPED: &str = "stopped because another worker failed";
+/// Stops the other workers when one ends before its time.
+struct WorkerEnds<'a> {
+    shared: &'a Shared,
+    failed: Option<Error>,
+}
+
+impl Drop for WorkerEnds<'_> {
+    fn drop(&mut self) {
+        if let Some(error) = self.failed.take() {
+            lock(&self.shared.turn).failed.get_or_insert(error);
+            self.shared.turned.notify_all();
+        }
+    }
+}
 
 impl Shared {
     fn work(&self) -> Result<Files> {
@@ -141,7 +157,7 @@ impl Shared {
                 if admitted.rows.num_rows() > 0 {
                     write(&mut writer, &folders.rows, &admitted.rows, &mut files.rows)?;
                 }
-                if set_aside.len() >= QUARANTINE_ROWS_MAX {
+                if set_aside.len() >= QUARANTINE_ROWS_MAX || set_aside.bytes() >= QUARANTINE_BYTES_MAX {
                     folders.write_quarantine(&mut set_aside, &mut files)?;
                 }
             } else {
@@ -202,11 +218,11 @@ impl Shared {
     /// Admits a chunk when all before it have been.
     fn admit(&self, number: u64, of: &TopicPartition, prepared: Prepared, others: &Counts) -> Result<Admitted> {
         let mut turn = lock(&self.turn);
-        while turn.next != number && !turn.failed {
+        while turn.next != number && turn.failed.is_none() {
             turn = self.turned.wait(turn).unwrap_or_else(PoisonError::into_inner);
         }
-        if turn.failed {
-            return Err(Error::internal(STOPPED));
+        if let Some(error) = &turn.failed {
+            return Err(error.clone());
         }
         let admitted = prepared.admit(&mut turn.index)?;
         let counts = turn.counts.entry(of.clone()).or_default();
@@ -215,11 +231,6 @@ impl Shared {
         turn.next += 1;
         self.turned.notify_all();
         Ok(admitted)
-    }
-
-    fn fail(&self) {
-        lock(&self.turn).failed = true;
-        self.turned.notify_all();
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use datafusion::arrow::array::RecordBatch;
 use deltalake_core::kernel::Add;
 use pinlake_core::{Error, ErrorKind, Offset, ReadLimit, Result, TopicPartition};
 
@@ -12,9 +11,8 @@ use super::owner::Owner;
 use super::start::{Stand, Standings};
 use crate::batch::Built;
 use crate::maintain::{self, Compacted, Part};
-use crate::parquet_file::{DataFile, FileWriter};
+use crate::parquet_file::write_file;
 use crate::readers::Read;
-use crate::store::Store;
 use crate::stream::{Standing, Stream};
 use crate::table::{Change, Table};
 
@@ -37,9 +35,9 @@ impl Owner {
         self.commit_quarantine().await?;
         let pending = &self.stream.pending;
         let rows = pending.rows.clone();
-        let add = write_file(self.table.store(), rows, &self.settings).await?;
+        let add = write_file(self.table.store(), rows, &self.settings.clock).await?;
         let stand = Stand { standings: self.stream.standings.clone(), rebuilds: self.rebuilds };
-        commit_until_known(&mut self.table, &add, &committed, &stand).await?;
+        commit_until_known(&mut self.table, add.as_ref(), &committed, &stand).await?;
         self.committed();
         Ok(())
     }
@@ -47,7 +45,7 @@ impl Owner {
     /// Replaces the table by rebuilt files, which stand for `standings`; records that came since are taken from the log, so
     /// that the table's positions never go back.
     pub(super) async fn replace(&mut self, built: Built, standings: Standings) -> Result<u64> {
-        self.commit().await?;
+        self.commit_for_caller().await?;
         let reached = std::mem::replace(&mut self.stream, Stream::new(self.table.schema().clone()));
         let index = std::mem::replace(&mut self.index, built.index);
         self.stream.standings = standings;
@@ -71,41 +69,34 @@ impl Owner {
         done
     }
 
-    async fn replace_by(&mut self, mut rows: Vec<DataFile>, mut quarantined: Vec<DataFile>, reached: &Stream) -> Result<u64> {
+    async fn replace_by(&mut self, mut rows: Vec<Add>, mut quarantined: Vec<Add>, reached: &Stream) -> Result<u64> {
         for (of, standing) in &reached.standings {
             if self.feeds(of) {
                 self.catch_up(of, standing.position).await?;
             }
         }
         let tail = self.stream.pending.quarantined.batches()?;
-        quarantined.extend(write_file(self.quarantine.store(), tail, &self.settings).await?);
-        rows.extend(write_file(self.table.store(), self.stream.pending.rows.clone(), &self.settings).await?);
+        quarantined.extend(write_file(self.quarantine.store(), tail, &self.settings.clock).await?);
+        rows.extend(write_file(self.table.store(), self.stream.pending.rows.clone(), &self.settings.clock).await?);
         let stand = Stand { standings: self.stream.standings.clone(), rebuilds: self.rebuilds + 1 };
-        match self.replace_both(rows, quarantined, &reached.standings, &stand).await {
-            Ok(version) => {
-                self.rebuilds = stand.rebuilds;
-                self.quarantined = stand;
-                Ok(version)
-            }
-            Err(error) => {
-                let stays =
-                    |e| Error::internal("a rebuild failed, and its quarantine is put back at the next start").with_source(e);
+        let done = self.replace_both(rows, quarantined, &reached.standings, &stand).await;
+        if let Err(error) = done {
+            let stays = |e| Error::internal("a rebuild failed, and the next start finds out how far it came").with_source(e);
+            self.table.reload().await.map_err(stays)?;
+            if Stand::of(&self.table).await.map_err(stays)? != stand {
                 self.quarantined = put_back(&mut self.quarantine, self.rebuilds).await.map_err(stays)?;
-                Err(error)
+                return Err(error);
             }
         }
+        self.rebuilds = stand.rebuilds;
+        self.quarantined = stand;
+        Ok(self.table.version())
     }
 
-    async fn replace_both(
-        &mut self,
-        rows: Vec<DataFile>,
-        quarantined: Vec<DataFile>,
-        reached: &Standings,
-        stand: &Stand,
-    ) -> Result<u64> {
+    async fn replace_both(&mut self, rows: Vec<Add>, quarantined: Vec<Add>, reached: &Standings, stand: &Stand) -> Result<()> {
         let moved_there = moved(&self.quarantined.standings, &stand.standings);
-        commit_replacing(&mut self.quarantine, adds(quarantined), moved_there, stand).await?;
-        commit_replacing(&mut self.table, adds(rows), moved(reached, &stand.standings), stand).await
+        commit_replacing(&mut self.quarantine, quarantined, moved_there, stand).await?;
+        commit_replacing(&mut self.table, rows, moved(reached, &stand.standings), stand).await
     }
 
     /// Commits a compaction, unless its files were replaced meanwhile.
@@ -143,9 +134,9 @@ impl Owner {
             return Ok(());
         }
         let rows = self.stream.pending.quarantined.batches()?;
-        let add = write_file(self.quarantine.store(), rows, &self.settings).await?;
+        let add = write_file(self.quarantine.store(), rows, &self.settings.clock).await?;
         let stand = Stand { standings: self.stream.standings.clone(), rebuilds: self.rebuilds };
-        commit_until_known(&mut self.quarantine, &add, &self.quarantined, &stand).await?;
+        commit_until_known(&mut self.quarantine, add.as_ref(), &self.quarantined, &stand).await?;
         self.quarantined = stand;
         self.stream.pending.quarantined.clear();
         self.stream.quarantined_to = positions(&self.stream.standings);
@@ -177,7 +168,7 @@ impl Owner {
 }
 
 /// Adds files, and finds out what happened when the store does not say: the commit is ours if the table stands where we want it.
-async fn commit_until_known(table: &mut Table, add: &[DataFile], built_on: &Stand, wanted: &Stand) -> Result<()> {
+async fn commit_until_known(table: &mut Table, add: Option<&Add>, built_on: &Stand, wanted: &Stand) -> Result<()> {
     let mut failed = None;
     for _ in 0..TRIES_MAX {
         if failed.is_some() {
@@ -191,7 +182,7 @@ async fn commit_until_known(table: &mut Table, add: &[DataFile], built_on: &Stan
             return Err(Error::conflict("another process commits to the table: run one server on this store, and restart it"));
         }
         let change = Change {
-            add: adds(add.to_vec()),
+            add: add.cloned().into_iter().collect(),
             data_change: true,
             transactions: moved(&built_on.standings, &wanted.standings),
             info: Some(wanted.info()?),
@@ -208,15 +199,15 @@ async fn commit_until_known(table: &mut Table, add: &[DataFile], built_on: &Stan
 }
 
 /// Replaces all files. Tried once: the files it removes are those of the snapshot it was made for.
-async fn commit_replacing(table: &mut Table, add: Vec<Add>, transactions: Vec<(String, i64)>, wanted: &Stand) -> Result<u64> {
+async fn commit_replacing(table: &mut Table, add: Vec<Add>, transactions: Vec<(String, i64)>, wanted: &Stand) -> Result<()> {
     let (remove, info) = (table.files()?, Some(wanted.info()?));
-    match table.commit(Change { add, remove, data_change: true, replace: true, transactions, info }).await {
-        Ok(version) => Ok(version),
-        Err(error) => {
-            table.reload().await?;
-            if Stand::of(table).await? == *wanted { Ok(table.version()) } else { Err(error) }
+    if let Err(error) = table.commit(Change { add, remove, data_change: true, replace: true, transactions, info }).await {
+        table.reload().await?;
+        if Stand::of(table).await? != *wanted {
+            return Err(error);
         }
     }
+    Ok(())
 }
 
 /// Takes back what a rebuild made of the quarantine when it never came to replace the table, which was rebuilt `rebuilds`
@@ -242,10 +233,6 @@ pub(super) async fn put_back(quarantine: &mut Table, rebuilds: u64) -> Result<St
     Err(Error::corrupt("the quarantine belongs to a rebuild that its table never saw, and its older versions are gone"))
 }
 
-fn adds(files: Vec<DataFile>) -> Vec<Add> {
-    files.into_iter().map(|file| file.add).collect()
-}
-
 /// The positions that moved, as transaction ids.
 fn moved(before: &Standings, now: &Standings) -> Vec<(String, i64)> {
     let has_moved =
@@ -255,19 +242,4 @@ fn moved(before: &Standings, now: &Standings) -> Vec<(String, i64)> {
 
 fn positions(standings: &Standings) -> BTreeMap<TopicPartition, Offset> {
     standings.iter().map(|(of, standing)| (of.clone(), standing.position)).collect()
-}
-
-/// Writes `rows` into one file; none if there are no rows.
-async fn write_file(store: &Store, rows: Vec<RecordBatch>, settings: &super::FollowSettings) -> Result<Vec<DataFile>> {
-    let rows: Vec<RecordBatch> = rows.into_iter().filter(|rows| rows.num_rows() > 0).collect();
-    let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    let schema = first.schema();
-    let objects = store.objects();
-    let write = move || {
-        let mut writer = FileWriter::start(objects, &rows[0])?;
-        rows.iter().try_for_each(|rows| writer.write(rows))?;
-        writer.close()
-    };
-    let closing = tokio::task::spawn_blocking(write).await.map_err(|e| Error::internal("encoding stopped").with_source(e))??;
-    Ok(vec![closing.finish(&schema, &settings.clock).await?])
 }

@@ -65,6 +65,17 @@ enum Wants {
     Account(oneshot::Sender<Result<Committed>>),
 }
 
+impl Wants {
+    /// Whether the caller went away.
+    fn is_given_up(&self) -> bool {
+        match self {
+            Wants::View(reply) => reply.is_closed(),
+            Wants::Flush(reply) => reply.is_closed(),
+            Wants::Account(reply) => reply.is_closed(),
+        }
+    }
+}
+
 impl Owner {
     #[expect(clippy::too_many_arguments, reason = "it is put together in one place")]
     pub(super) fn new(
@@ -104,7 +115,7 @@ impl Owner {
 
     pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         match self.serve(&mut messages).await {
-            Ok(()) => tracing::debug!(table = %self.recipe.name, "table closed"),
+            Ok(()) => self.status.send_modify(|status| status.failed = Some(Error::retry("the table ended with the server"))),
             Err(error) => {
                 tracing::error!(table = %self.recipe.name, %error, "table stopped: it keeps what is committed and follows again after a restart");
                 self.status.send_modify(|status| status.failed = Some(error));
@@ -183,12 +194,14 @@ impl Owner {
     async fn answer_waiting(&mut self) -> Result<()> {
         let mut still = Vec::new();
         for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.wants.is_given_up() {
+                continue;
+            }
             if !self.has_reached(&waiting.ends) {
                 still.push(waiting);
                 continue;
             }
             match waiting.wants {
-                // A caller that went away needs no answer.
                 Wants::View(reply) => drop(reply.send(TableView::new(&self.table, self.stream.pending.rows.clone()))),
                 Wants::Flush(reply) => {
                     let done = self.commit_for_caller().await;
@@ -273,7 +286,8 @@ impl Owner {
         let Flush { records, bytes, age } = self.spec_commit();
         let pending = &self.stream.pending;
         self.commit_at = self.commit_at.or_else(|| (pending.records > 0).then(|| Instant::now() + age));
-        if pending.row_count >= records || pending.bytes >= bytes || pending.quarantined.len() as u64 >= records {
+        let quarantined = (pending.quarantined.len() as u64, pending.quarantined.bytes() as u64);
+        if pending.row_count >= records || pending.bytes + quarantined.1 >= bytes || quarantined.0 >= records {
             self.commit_or_wait().await?;
         }
         self.status.send_modify(|status| status.pending_rows = self.stream.pending.row_count);
@@ -306,7 +320,7 @@ impl Owner {
     }
 
     /// Commits for a caller who waits for it.
-    async fn commit_for_caller(&mut self) -> Result<()> {
+    pub(super) async fn commit_for_caller(&mut self) -> Result<()> {
         let done = self.commit().await;
         self.unknown = done.is_err();
         if self.unknown {

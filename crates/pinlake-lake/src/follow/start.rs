@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use pinlake_core::{Error, Followers, Log, Result, TopicPartition};
 use serde::{Deserialize, Serialize};
@@ -15,12 +14,12 @@ use super::owner::Owner;
 use super::{Committal, FollowSettings, Status};
 use crate::clean::problem_error;
 use crate::keys::KeyIndex;
-use crate::live::{TableView, register_store};
+use crate::live::{self, TableView};
 use crate::rows::Recipe;
 use crate::schema::with_meta;
 use crate::stream::{Standing, Stream};
 use crate::table::{CommitLine, Table};
-use crate::{error, quarantine, sql};
+use crate::{error, quarantine};
 
 /// Where a table stands in every partition that it follows.
 pub(super) type Standings = BTreeMap<TopicPartition, Standing>;
@@ -104,12 +103,9 @@ pub(super) async fn open(log: Arc<dyn Log>, followers: Followers, settings: Foll
 pub(crate) async fn load_keys(table: &Table, recipe: &Recipe) -> Result<KeyIndex> {
     let mut index = recipe.new_index();
     let failed = |e| error::query("reading the table's keys", e);
-    let context = SessionContext::new_with_config(sql::config());
-    register_store(&context, table.store());
-    let frame = context.read_table(Arc::new(TableView::new(table, Vec::new())?)).map_err(failed)?;
     let columns: Vec<String> = recipe.schema().fields().iter().map(|field| field.name().clone()).collect();
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let mut rows = frame.select_columns(&columns).map_err(failed)?.execute_stream().await.map_err(failed)?;
+    let mut rows = live::rows(table.store(), TableView::new(table, Vec::new())?, Some(&columns)).await?;
     while let Some(batch) = rows.next().await {
         recipe.index_rows(&batch.map_err(failed)?, &mut index)?;
     }

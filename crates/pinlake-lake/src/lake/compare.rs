@@ -5,22 +5,20 @@
 //! whose topic sorts first: such rows are `differing`, and there are never more of them than the ledger has conflicts.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
-use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use pinlake_core::{Offset, Result, TopicName, TopicPartition};
 
 use super::Lake;
 use super::rebuild::Bounds;
+use crate::error;
 use crate::follow::{Committed, Ends};
 use crate::keys::{Admission, KeyIndex, digests_of, keys_of};
-use crate::live::{TableView, register_store};
+use crate::live::{self, TableView};
 use crate::rows::{Counts, Recipe};
-use crate::{error, sql};
 
 /// How a table and its rebuild from the archive compare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,10 +63,7 @@ impl Lake {
 
     async fn compare_rows(&self, recipe: &Recipe, rows: TableView, rebuilt: &KeyIndex, bounds: &Bounds) -> Result<Comparison> {
         let failed = |e| error::query("reading the table to compare it", e);
-        let context = SessionContext::new_with_config(sql::config());
-        register_store(&context, &self.store);
-        let frame = context.read_table(Arc::new(rows)).map_err(failed)?;
-        let mut rows = frame.execute_stream().await.map_err(failed)?;
+        let mut rows = live::rows(&self.store, rows, None).await?;
         let mut comparison = Comparison { rebuilt: rebuilt.len() as u64, ..Comparison::default() };
         let (mut seen, mut common) = (recipe.new_index(), 0);
         while let Some(batch) = rows.next().await {

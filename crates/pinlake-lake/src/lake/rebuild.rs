@@ -8,7 +8,7 @@ use object_store::path::Path;
 use pinlake_core::{Error, Offset, Result, TopicName, TopicPartition};
 
 use super::{Lake, QUARANTINE_DIR, TABLES_DIR};
-use crate::archive::ManifestEntry;
+use crate::archive::{DescribedObject, ManifestEntry};
 use crate::batch::{self, Built, Output, OutputFiles, Progress};
 use crate::raw::RawObject;
 use crate::rows::Counts;
@@ -54,12 +54,10 @@ impl Lake {
     pub(super) async fn build(&self, index: usize, files: Option<OutputFiles<'_>>) -> Result<(Built, Bounds)> {
         let ends = self.ends(Some(index)).await?;
         self.archive.flush(ends).await?;
-        let entries = self.archive.entries().await?;
         // Also those of topics that are deleted by now.
-        let is_ours = |entry: &ManifestEntry| self.pipeline.route(index, &entry.of.topic).is_some();
-        let entries: Vec<ManifestEntry> = entries.into_iter().filter(is_ours).collect();
-        let bounds = contiguous(&entries)?;
-        let objects = entries.into_iter().map(RawObject::from).collect();
+        let objects = self.archive.objects(|topic| self.pipeline.route(index, topic).is_some()).await?;
+        let bounds = contiguous(objects.iter().map(|object| &object.entry))?;
+        let objects = objects.into_iter().map(RawObject::from).collect();
         let route = |topic: &TopicName| self.pipeline.route(index, topic);
         let output = Output { recipe: &self.tables[index].recipe, files, route: &route };
         let built = batch::build(&self.store, objects, output, &self.clock, &Arc::new(Progress::default())).await?;
@@ -71,7 +69,7 @@ impl Lake {
 pub(super) type Bounds = BTreeMap<TopicPartition, (Offset, Offset)>;
 
 /// First and next offset of each partition's objects, which must follow one another without a gap.
-fn contiguous(entries: &[ManifestEntry]) -> Result<Bounds> {
+fn contiguous<'a>(entries: impl Iterator<Item = &'a ManifestEntry>) -> Result<Bounds> {
     let mut bounds = Bounds::new();
     for entry in entries {
         let (_, next) = bounds.entry(entry.of.clone()).or_insert((entry.first, entry.first));
@@ -83,15 +81,15 @@ fn contiguous(entries: &[ManifestEntry]) -> Result<Bounds> {
     Ok(bounds)
 }
 
-impl From<ManifestEntry> for RawObject {
-    fn from(entry: ManifestEntry) -> Self {
+impl From<DescribedObject> for RawObject {
+    fn from(DescribedObject { entry, times, keys }: DescribedObject) -> Self {
         Self {
             path: Path::from(entry.object),
             size: entry.bytes,
             of: entry.of,
             start: entry.first,
-            times: Arc::from(entry.times),
-            keys: Arc::from(entry.keys.unwrap_or_default()),
+            times: Arc::from(times),
+            keys: Arc::from(keys.unwrap_or_default()),
         }
     }
 }

@@ -109,6 +109,11 @@ fn a_put_whose_answer_is_lost_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn an_outage_after_a_put_loses_and_doubles_nothing() {
+    strike_everywhere(Fault::Outage, 25);
+}
+
+#[test]
 fn a_conditional_put_that_meets_itself_loses_and_doubles_nothing() {
     strike_everywhere(Fault::ConditionLost, 15);
 }

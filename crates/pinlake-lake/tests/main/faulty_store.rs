@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     DeathBefore,
     /// The process dies after the put.
     DeathAfter,
+    /// The put happens, its answer is lost, and the next gets and listings fail too.
+    Outage,
     /// The get fails.
     Get,
     /// The listing fails.
@@ -43,7 +45,12 @@ pub(crate) struct FaultyStore {
     steps: AtomicU64,
     hit: Mutex<Option<String>>,
     dead: AtomicBool,
+    /// Gets and listings that an outage still strikes.
+    outage: AtomicU64,
 }
+
+/// Gets and listings that an outage strikes: enough for a commit that looks for what became of it, and for the look after that.
+const OUTAGE_STEPS: u64 = 2;
 
 impl FaultyStore {
     /// Fails at the `step`th operation (from 1) that the fault can strike.
@@ -53,12 +60,24 @@ impl FaultyStore {
 
     /// Never fails, until it is killed.
     pub(crate) fn sound(objects: Arc<InMemory>) -> Self {
-        Self { objects, fault: None, steps: AtomicU64::new(0), hit: Mutex::default(), dead: AtomicBool::new(false) }
+        Self {
+            objects,
+            fault: None,
+            steps: AtomicU64::new(0),
+            hit: Mutex::default(),
+            dead: AtomicBool::new(false),
+            outage: AtomicU64::new(0),
+        }
     }
 
     /// The process is gone: whatever of it still runs reaches nothing.
     pub(crate) fn kill(&self) {
         self.dead.store(true, Ordering::SeqCst);
+    }
+
+    /// The end of an outage.
+    pub(crate) fn recover(&self) {
+        self.outage.store(0, Ordering::SeqCst);
     }
 
     /// What the fault struck.
@@ -68,6 +87,12 @@ impl FaultyStore {
 
     fn alive(&self) -> Result<()> {
         if self.dead.load(Ordering::SeqCst) { Err(silent()) } else { Ok(()) }
+    }
+
+    /// Fails while an outage lasts.
+    fn answers(&self) -> Result<()> {
+        let left = self.outage.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map_or(Ok(()), |_| Err(silent()))
     }
 
     /// The fault, if it strikes this operation.
@@ -82,11 +107,13 @@ impl FaultyStore {
 
     fn get_strikes(&self, location: &Path) -> Result<()> {
         self.alive()?;
+        self.answers()?;
         self.strikes(|fault| fault == Fault::Get, location).map_or(Ok(()), |_| Err(silent()))
     }
 
     fn list_strikes(&self, prefix: Option<&Path>) -> Result<()> {
         self.alive()?;
+        self.answers()?;
         let prefix = prefix.cloned().unwrap_or_default();
         self.strikes(|fault| fault == Fault::List, &prefix).map_or(Ok(()), |_| Err(silent()))
     }
@@ -98,7 +125,7 @@ fn silent() -> Error {
 
 fn can_strike_put(fault: Fault, conditional: bool) -> bool {
     match fault {
-        Fault::PutBefore | Fault::PutAfter | Fault::DeathBefore | Fault::DeathAfter => true,
+        Fault::PutBefore | Fault::PutAfter | Fault::Outage | Fault::DeathBefore | Fault::DeathAfter => true,
         Fault::ConditionLost => conditional,
         Fault::Get | Fault::List => false,
     }
@@ -120,6 +147,10 @@ impl ObjectStore for FaultyStore {
         match fault {
             Fault::PutBefore => {}
             Fault::PutAfter => drop(put().await?),
+            Fault::Outage => {
+                put().await?;
+                self.outage.store(OUTAGE_STEPS, Ordering::SeqCst);
+            }
             Fault::ConditionLost => {
                 put().await?;
                 return Err(Error::AlreadyExists { path: location.to_string(), source: "it exists".into() });
