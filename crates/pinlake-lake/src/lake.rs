@@ -9,7 +9,9 @@ mod system;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
 use pinlake_core::pipeline::{Chosen, Pipeline, Question};
 use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicName, TopicPartition};
 use tokio::runtime::Handle;
@@ -184,9 +186,9 @@ impl Lake {
         let running = tokio::time::timeout(self.limits.time, self.running.clone().acquire_owned()).await.map_err(busy)?;
         let running = running.map_err(|e| Error::internal("no more queries are run").with_source(e))?;
         let mut named = query::tables_of(sql)?;
-        if named.iter().any(|(schema, _)| schema == "information_schema")
-            || sql.trim_start().to_ascii_lowercase().starts_with("show")
-        {
+        let lists = named.iter().any(|(schema, _)| schema == "information_schema")
+            || sql.trim_start().to_ascii_lowercase().starts_with("show");
+        if lists {
             named.extend(self.all_names());
         }
         let mut questions = Vec::new();
@@ -199,18 +201,30 @@ impl Lake {
         named.sort();
         named.dedup();
         let tables = futures::future::try_join_all(named.into_iter().map(|name| self.named_table(name))).await?;
-        let tables = tables.into_iter().flatten().collect();
+        let mut tables: Vec<NamedTable> = tables.into_iter().flatten().collect();
+        if lists {
+            tables.extend(self.listed_questions(&questions));
+        }
         let query = Query { sql: sql.to_owned(), tables, questions, chosen, store: self.store.clone(), rows_max };
         query::run(query, self.limits, running).await
     }
 
-    /// Every name that SQL can read, each table once.
+    /// Every name that SQL can read, each table once, but for the questions.
     fn all_names(&self) -> Vec<TableName> {
         let tables = ["public", "raw", "quarantine"].into_iter();
         let tables = tables.flat_map(|schema| self.pipeline.tables.iter().map(move |table| (schema, table.name.as_str())));
-        let questions = self.pipeline.questions.iter().map(|question| ("question", question.name.as_str()));
-        let names = tables.chain(questions).chain(system::TABLES.map(|name| ("system", name)));
+        let names = tables.chain(system::TABLES.map(|name| ("system", name)));
         names.map(|(schema, name)| (schema.to_owned(), name.to_owned())).collect()
+    }
+
+    /// The questions but the `known` ones as mere names: a list of all must not fail for one that is wrong.
+    fn listed_questions(&self, known: &[Question]) -> impl Iterator<Item = NamedTable> {
+        let others = self.pipeline.questions.iter().filter(|question| known.iter().all(|known| known.name != question.name));
+        others.map(|question| NamedTable {
+            name: ("question".to_owned(), question.name.clone()),
+            rows: Arc::new(EmptyTable::new(Arc::new(Schema::empty()))),
+            snapshot: None,
+        })
     }
 
     /// What a table name in SQL stands for; `None` for names that are not ours to know.
@@ -233,9 +247,7 @@ impl Lake {
         let index = self.index(name)?;
         let route = |topic: &TopicName| self.pipeline.route(index, topic);
         let objects = self.archive.objects(|topic| route(topic).is_some()).await?.into_iter().map(RawObject::from);
-        let objects =
-            objects.filter_map(|object| Some((route(&object.of.topic)?, object)).map(|(route, object)| (object, route)));
-        let objects = objects.collect();
+        let objects = objects.filter_map(|object| route(&object.of.topic).map(|route| (object, route))).collect();
         Ok(Arc::new(raw_view::table(&self.store.served_by(Handle::current()), objects, &self.pipeline.tables[index].schema)?))
     }
 

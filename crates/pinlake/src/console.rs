@@ -124,12 +124,16 @@ impl Console for AppConsole {
         };
         let chosen = self.lake.pipeline().choose(request.choices.iter().map(String::as_str))?;
         let result = self.lake.query_choosing(sql, chosen, usize::try_from(request.rows_max).unwrap_or(usize::MAX)).await?;
-        let body = match request.format {
-            Format::Json => encode::json(&result, begun.elapsed().as_secs_f64() * 1000.0)?,
-            Format::Csv => encode::csv(&result)?,
-            Format::Arrow => encode::arrow_stream(&result)?,
+        let (truncated, format) = (result.truncated, request.format);
+        // Up to a million rows: nothing else waits for that.
+        let encode = move || match format {
+            Format::Json => encode::json(&result, begun.elapsed().as_secs_f64() * 1000.0),
+            Format::Csv => encode::csv(&result),
+            Format::Arrow => encode::arrow_stream(&result),
         };
-        Ok(QueryAnswer { body: body.into(), truncated: result.truncated })
+        let body =
+            tokio::task::spawn_blocking(encode).await.map_err(|e| Error::internal("encoding stopped").with_source(e))??;
+        Ok(QueryAnswer { body: body.into(), truncated })
     }
 
     async fn questions(&self) -> Result<Vec<QuestionSummary>> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::setup::{World, rows, things};
 
-/// A pipeline with a table and a question.
+/// A pipeline with a table, a question and one that can't be answered.
 fn asked() -> Arc<Pipeline> {
     let pipeline = r#"
 pipeline: things
@@ -18,7 +18,13 @@ tables: { things: { clean: clean/things.sql, key: [k], schema: { k: bigint } } }
 questions: questions/*.sql
 "#;
     let question = "-- How many there are.\nSELECT count(*) AS n FROM things";
-    let files = [("pipeline.yml", pipeline), ("clean/things.sql", "SELECT k FROM raw"), ("questions/how_many.sql", question)];
+    let wrong = "-- What is not there.\nSELECT * FROM nowhere";
+    let files = [
+        ("pipeline.yml", pipeline),
+        ("clean/things.sql", "SELECT k FROM raw"),
+        ("questions/how_many.sql", question),
+        ("questions/wrong.sql", wrong),
+    ];
     Arc::new(parse(&files.map(|(path, text)| (path.to_owned(), text.to_owned())).into()).unwrap())
 }
 
@@ -36,16 +42,19 @@ async fn every_name_that_can_be_read_is_listed() {
         "public.things",
         "quarantine.things",
         "question.how_many",
+        "question.wrong",
         "raw.things",
         "system.commits",
         "system.ledger",
         "system.topics",
     ];
     assert_eq!(listed, all);
-    for name in listed {
+    for name in listed.iter().filter(|name| *name != "question.wrong") {
         rows(&lake, &format!("SELECT * FROM {name}")).await;
     }
     let columns = "SELECT column_name FROM information_schema.columns WHERE table_schema = 'quarantine' ORDER BY 1 DESC LIMIT 1";
+    let counted = "SELECT n FROM question.how_many, information_schema.tables WHERE table_name = 'how_many'";
+    assert_eq!(rows(&lake, counted).await, [[json!(0)]], "a question that is asked is a view");
     assert_eq!(rows(&lake, columns).await, [[json!("reason")]]);
 }
 

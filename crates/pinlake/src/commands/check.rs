@@ -90,7 +90,7 @@ async fn question_problems(pipeline: &Pipeline, missing: &[String]) -> Result<Ve
     for question in &pipeline.questions {
         let Err(error) = lake.query(&question.sql, 1).await else { continue };
         let message = format!("{:#}", anyhow::Error::from(error)).replace('\n', " ");
-        if !missing.iter().any(|table| message.contains(&format!(".{table}' not found"))) {
+        if !missing.iter().any(|table| message.contains(&format!("table '{table}' does not exist"))) {
             problems.push(Problem { file: question.path.clone(), line: line_of(&message, &question.sql), message });
         }
     }
@@ -104,7 +104,7 @@ fn line_of(message: &str, sql: &str) -> u64 {
     if let Some((_, place)) = message.rsplit_once(" at Line: ") {
         return place.split(',').next().and_then(|line| line.parse().ok()).unwrap_or(0);
     }
-    let named = ["No field named ", "Invalid function '", "table '"];
+    let named = ["No field named ", "Invalid function '", "no function ", "table '"];
     let inside = named.iter().find_map(|before| Some(message.split_once(before)?.1));
     let Some(rest) = message.strip_prefix("column '").or(inside) else { return 0 };
     let in_name = |c: char| c.is_alphanumeric() || c == '_';

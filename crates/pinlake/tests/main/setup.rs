@@ -72,6 +72,7 @@ async fn check_shows_what_is_wrong_with_the_sql() {
     std::fs::write(copy.join("questions/mine.sql"), "-- Mine: nothing.\nSELECT nothing FROM pin").unwrap();
     let one = run(&["check", folder]).await.failed();
     assert!(one.starts_with("error: 1 problem\nquestions/mine.sql:2: "), "{one}");
+    std::fs::write(copy.join("questions/yours.sql"), "-- Yours.\nSELECT\n  repeat(category, 2) FROM pin").unwrap();
     edit(&copy.join("clean/user.sql"), "  age,", "  age age age,");
     edit(&copy.join("clean/geo.sql"), " AS ind,", " AS ind, INTERVAL '1 day' AS gap,");
     let failed = run(&["check", folder]).await.failed();
@@ -81,6 +82,7 @@ async fn check_shows_what_is_wrong_with_the_sql() {
             "clean/geo.sql:|column 'gap' has the type Interval(MonthDayNano), which a Delta table can't store: cast it",
             "clean/user.sql:5: ",
             "questions/mine.sql:2: |nothing",
+            "questions/yours.sql:3: queries have no function repeat",
         ],
     );
     edit(&copy.join("clean/geo.sql"), " AS ind, INTERVAL '1 day' AS gap,", " AS id,");
