@@ -2,6 +2,7 @@
 
 mod compare;
 mod ledger;
+mod positions;
 mod raw_view;
 mod rebuild;
 mod system;

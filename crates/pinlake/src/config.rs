@@ -108,6 +108,11 @@ impl QueryConfig {
 }
 
 impl Config {
+    /// Where the log is kept.
+    pub(crate) fn log_folder(&self) -> PathBuf {
+        self.data_dir.join("log")
+    }
+
     /// Where archive and tables are kept.
     pub(crate) fn store_location(&self) -> String {
         if self.store.is_empty() { self.data_dir.join("lake").to_string_lossy().into_owned() } else { self.store.clone() }

@@ -32,6 +32,14 @@ pub(crate) fn check_output() -> Result<()> {
     if LOST.load(Ordering::Relaxed) { bail!("the output could not be written: is the disk full?") } else { Ok(()) }
 }
 
+/// Prints that a part of the server works, or why it does not.
+pub(crate) fn part(name: &str, state: pinlake_core::Result<()>) {
+    match state {
+        Ok(()) => line(format!("✓ {name}")),
+        Err(error) => line(format!("✗ {name}: {error}")),
+    }
+}
+
 /// Prints what the user should know and the command goes on with.
 pub(crate) fn warning(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "warning: {text}");

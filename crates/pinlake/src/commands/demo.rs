@@ -32,7 +32,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
         config.http.listen.set_port(0);
     }
     terminal::line(format!("Pinlake keeps this demo in {}", data_dir.display()));
-    let app = App::start(&config, metrics, &|part| terminal::line(format!("✓ {part}"))).await?;
+    let app = App::start(&config, metrics, &terminal::part).await?;
     let server = format!("http://{}", app.address);
     let done = show(&server, &args).await;
     let stayed = match done {

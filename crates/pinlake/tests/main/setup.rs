@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::server::Server;
 use crate::shell::{Shell, run};
 
 /// Replaces text that must be there.
@@ -286,8 +287,14 @@ async fn doctor_says_what_is_well_and_what_to_do() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
     let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await.done();
-    for part in ["✓ pipeline: pinterest", "✓ address: 127.0.0.1:0 is free", "✓ disk: ", "✓ open files: ", "✓ store: file://"]
-    {
+    for part in [
+        "✓ pipeline: pinterest",
+        "✓ address: 127.0.0.1:0 is free",
+        "✓ data folder: no server",
+        "✓ disk: ",
+        "✓ open files: ",
+        "✓ store: file://",
+    ] {
         assert!(well.contains(part), "{well}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -302,4 +309,8 @@ async fn doctor_says_what_is_well_and_what_to_do() {
         ill.out
     );
     assert_eq!(ill.failed(), "error: 2 things to mend\n");
+    let _server = Server::start(data.path(), "127.0.0.1:0").await;
+    let beside = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await;
+    assert!(beside.out.contains("✗ data folder: another process has the log in "), "{}", beside.out);
+    assert_eq!(beside.failed(), "error: 1 thing to mend\n");
 }
