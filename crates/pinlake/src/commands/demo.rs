@@ -62,8 +62,8 @@ async fn show(server: &str, args: &DemoArgs) -> Result<()> {
         records_a_request: RECORDS_A_REQUEST,
         ..EmulateOptions::new(server.parse().context("the server's own address is a URL")?)
     };
-    let bar = Bar::counter("posting");
-    let posted = emulate(&options, &|done, total| bar.set(done, total)).await;
+    let bar = Bar::counter("posting", options.count);
+    let posted = emulate(&options, &|done, _| bar.set(done)).await;
     drop(bar);
     let posted = posted?;
     terminal::line(format!(

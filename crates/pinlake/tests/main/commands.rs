@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::Command;
 
 use crate::server::Server;
@@ -230,6 +231,43 @@ async fn generate_writes_a_lake_that_batch_reads_and_a_dump() {
     for table in ["pinterest_data", "geolocation_data", "user_data"] {
         assert!(dump.contains(&format!("INSERT INTO `{table}`")), "{dump}");
     }
+}
+
+/// An address at which nobody listens, as long as the socket lives.
+fn dead_address() -> (TcpSocket, String) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap().to_string();
+    (held, address)
+}
+
+#[tokio::test]
+async fn emulate_says_at_once_that_nobody_answers() {
+    let (_held, address) = dead_address();
+    let mut waiting = Command::new(env!("CARGO_BIN_EXE_pinlake"));
+    waiting.args(["emulate", "--to", &address, "--count", "3"]);
+    let mut waiting = waiting.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    let first = lines.next_line().await.unwrap().unwrap();
+    assert!(first.starts_with(&format!("warning: http://{address}/ can't be reached and is tried again")), "{first}");
+    assert!(waiting.try_wait().unwrap().is_none(), "it does not wait for the last try to say so");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_and_one_that_goes_away_are_told_apart() {
+    let (_held, address) = dead_address();
+    let nobody = run(&["query", "SELECT 1", "--server", &address]).await.failed();
+    assert!(nobody.starts_with(&format!("error: no server answers at http://{address}: start one")), "{nobody}");
+    let leaving = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = leaving.local_addr().unwrap().to_string();
+    let asked = Shell::with("PINLAKE_SERVER", &address);
+    let (lost, ()) = tokio::join!(asked.run(&["query", "SELECT 1"]), async {
+        let (mut asked, _) = leaving.accept().await.unwrap();
+        // The server dies with the question in hand.
+        asked.read(&mut [0; 1024]).await.unwrap();
+    });
+    let lost = lost.failed();
+    assert!(lost.starts_with(&format!("error: the connection to http://{address} broke")), "{lost}");
 }
 
 #[tokio::test]

@@ -185,6 +185,7 @@ async fn wrong_usage_ends_with_status_two_before_any_work() {
         vec!["generate", raw, "--flush", "0"],
         vec!["generate", raw, "--partitions", "0"],
         vec!["query", "SELECT 1", "--server", "nonsense"],
+        vec!["query", "SELECT 1", "--server", "localhost"],
         vec!["query", "SELECT 1", "--format", "xml"],
         vec!["questions", "a/b"],
         vec!["rebuild", "../topics"],
