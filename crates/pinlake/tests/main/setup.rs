@@ -142,6 +142,38 @@ async fn settings_without_sense_are_refused_with_their_place_and_what_would_do()
 }
 
 #[tokio::test]
+async fn values_of_a_wrong_form_are_refused_with_the_right_one() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("my.yml");
+    let address = "is no IP address with a port, such as 127.0.0.1:8082; a name won't do";
+    for (text, wrong) in [
+        ("http:\n  listen: localhost:8082\n", format!("http.listen: 'localhost:8082' {address}")),
+        ("http:\n  listen: 8082\n", format!("http.listen: '8082' {address}")),
+        ("log:\n  retention: 7\n", "log.retention: '7' has no unit: a time span is written as 7s, 7m, 7h or 7d".to_owned()),
+        ("log:\n  retention: -7\n", "log.retention: it takes text such as 64MiB or 60s, or a whole number".to_owned()),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let failed = run(&["config", "--config", file.to_str().unwrap()]).await.failed();
+        assert_eq!(failed, format!("error: {}:2: {wrong}\n", file.display()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_is_found_from_the_file_that_names_it() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = copy_in(place.path()).await;
+    edit(&copy.join("pipeline.yml"), "pipeline: pinterest", "pipeline: mine");
+    let beside = place.path().join("beside.yml");
+    std::fs::write(&beside, "pipeline: copy\n").unwrap();
+    for file in [copy.join("pinlake.yml"), beside] {
+        let named = run(&["check", "--config", file.to_str().unwrap()]).await.done();
+        assert!(named.ends_with("pipeline mine is good: 3 tables, 10 questions\n"), "{}: {named}", file.display());
+        let merged = run(&["config", "--config", file.to_str().unwrap()]).await.done();
+        assert!(merged.contains(&format!("\npipeline: {}\n", copy.display())), "{merged}");
+    }
+}
+
+#[tokio::test]
 async fn variables_that_name_nothing_are_refused() {
     let wrong = [
         ("PINLAKE_HTTP_LISTN", "is PINLAKE_HTTP_LISTEN meant?"),
