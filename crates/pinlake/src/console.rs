@@ -124,7 +124,7 @@ impl Console for AppConsole {
         };
         let result = self.lake.query(&sql, usize::try_from(request.rows_max).unwrap_or(usize::MAX)).await?;
         let body = match request.format {
-            Format::Json => encode::json(&result, begun.elapsed().as_secs_f64() * 1000.0)?,
+            Format::Json => encode::json(&result, elapsed_ms(begun))?,
             Format::Csv => encode::csv(&result)?,
             Format::Arrow => encode::arrow_stream(&result)?,
         };
@@ -223,7 +223,7 @@ impl Console for AppConsole {
                     duplicates: done.counts.duplicates,
                     conflicts: done.counts.conflicts,
                     elsewhere: done.counts.elsewhere,
-                    elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
+                    elapsed_ms: elapsed_ms(begun),
                 });
             }
             Ok(rebuilt)
@@ -292,6 +292,11 @@ impl Console for AppConsole {
         }
         Readiness::of(parts)
     }
+}
+
+/// To the microsecond.
+fn elapsed_ms(begun: Instant) -> f64 {
+    (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn commit_of(commit: Committal) -> Commit {

@@ -116,6 +116,8 @@ async fn queries_and_questions_answer_in_three_formats() {
     let answer = json_of(&shell.run(&["query", sql, "--format", "json"]).await.done());
     assert_eq!(answer["rows"], json!([[54, "a,b"]]), "{answer}");
     assert_eq!(answer["row_count"], 1);
+    let micros = answer["elapsed_ms"].as_f64().unwrap() * 1e3;
+    assert!((micros - micros.round()).abs() < 1e-6, "to the microsecond: {answer}");
     assert_eq!(shell.run(&["query", sql, "--format", "csv"]).await.done(), "posts,x y\n54,\"a,b\"\n");
     for (wrong, reason) in
         [("SELECT nothing FROM pin", "nothing"), ("SELECT 1 FROM nowhere", "nowhere"), ("DELETE FROM pin", "not supported")]
@@ -134,7 +136,7 @@ async fn queries_and_questions_answer_in_three_formats() {
         assert_eq!(csv.lines().count() as u64, answer["row_count"].as_u64().unwrap() + 1, "{name}: {csv}");
     }
     let unknown = shell.run(&["questions", "why"]).await.failed();
-    assert!(unknown.contains("question 'why' does not exist"), "{unknown}");
+    assert!(unknown.contains("question 'why' does not exist: there are popular_category_by_country, "), "{unknown}");
 }
 
 #[tokio::test]
@@ -209,9 +211,16 @@ async fn a_copied_pipeline_is_good_and_passes_its_tests() {
     let tested = run(&["test", folder]).await.done();
     assert!(tested.ends_with("3 passed, 0 failed\n"), "{tested}");
     std::fs::write(copy.join("tests/mine.yml"), "given: []\nexpect: { pin: [{ ind: 1 }] }\n").unwrap();
+    std::fs::write(copy.join("tests/torn.yml"), "given: []\nexpect: { question.why: [], question.who: [], pin: [] }\n").unwrap();
+    std::fs::write(copy.join("tests/wrong.yml"), "given: []\nexpct: {}\n").unwrap();
     let tested = run(&["test", folder]).await;
-    assert!(tested.out.contains("✗ tests/mine.yml\n    pin: no row like {\"ind\":1}\n"), "{}", tested.out);
-    assert_eq!(tested.failed(), "error: 1 of the pipeline's tests failed\n");
+    let found = &tested.out;
+    assert!(found.contains("✗ tests/mine.yml\n    pin: no row like {\"ind\":1}\n"), "{found}");
+    assert!(found.contains("✗ tests/torn.yml\n    question.why: question 'why' does not exist: there are "), "{found}");
+    assert!(found.contains("\n    question.who: question 'who' does not exist: there are "), "{found}");
+    assert!(found.contains("✗ tests/wrong.yml\n    unknown field `expct`, expected one of given, expect at line 2, "), "{found}");
+    assert!(found.ends_with("3 passed, 3 failed\n"), "{found}");
+    assert_eq!(tested.failed(), "error: 3 of the pipeline's tests failed\n");
 }
 
 #[tokio::test]

@@ -90,6 +90,31 @@ async fn check_shows_what_is_wrong_with_the_sql() {
 }
 
 #[tokio::test]
+async fn check_finds_the_line_that_the_engine_does_not_name() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = copy_in(place.path()).await;
+    let good = std::fs::read_to_string(copy.join("clean/geo.sql")).unwrap();
+    let lines = good.trim_end().lines().count();
+    for (end, behind) in [("WHERE ind > 3", 1), ("ORDER\nBY ind", 1), ("\nlimit 3", 2)] {
+        std::fs::write(copy.join("clean/geo.sql"), format!("{}\n{end}\n", good.trim_end())).unwrap();
+        let failed = run(&["check", copy.to_str().unwrap()]).await.failed();
+        says(&failed, &[&format!("clean/geo.sql:{}: the cleaning is not row-local", lines + behind)]);
+    }
+    std::fs::write(copy.join("clean/geo.sql"), &good).unwrap();
+    for (question, line) in [
+        ("SELECT\n  sum(country)\nFROM geo", 3),
+        ("SELECT\n  Countri\nFROM geo", 3),
+        ("SELECT count(*),\n  country\nFROM geo", 3),
+        ("SELECT *\nFROM question.why", 3),
+        ("SELECT ind\nFROM geo JOIN pin ON geo.ind = pin.ind", 2),
+    ] {
+        std::fs::write(copy.join("questions/mine.sql"), format!("-- Mine.\n{question}\n")).unwrap();
+        let failed = run(&["check", copy.to_str().unwrap()]).await.failed();
+        says(&failed, &[&format!("questions/mine.sql:{line}: ")]);
+    }
+}
+
+#[tokio::test]
 async fn check_follows_the_configuration_to_the_pipeline_and_the_pipeline_to_the_configuration() {
     let place = tempfile::tempdir().unwrap();
     let copy = copy_in(place.path()).await;
