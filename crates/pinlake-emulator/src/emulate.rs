@@ -91,6 +91,8 @@ pub struct EmulateOptions {
     pub request_wait: Duration,
     /// Told of every acknowledged record, for tests that look for them later.
     pub acked: Option<mpsc::Sender<Acked>>,
+    /// Told why a request was not answered and is tried again, as far as there is room for it.
+    pub unanswered: Option<mpsc::Sender<String>>,
     /// Ends the run when it is cancelled: requests under way are finished, and the summary is of what was sent.
     pub stop: CancellationToken,
     /// Measures how long the run took.
@@ -116,6 +118,7 @@ impl EmulateOptions {
             retries_max: 20,
             request_wait: Duration::from_secs(30),
             acked: None,
+            unanswered: None,
             stop: CancellationToken::new(),
             clock: Clock::System,
         }

@@ -2,6 +2,7 @@
 
 mod compare;
 mod ledger;
+mod positions;
 mod raw_view;
 mod rebuild;
 mod system;
@@ -154,7 +155,10 @@ impl Lake {
     /// The question of that name.
     pub fn question(&self, name: &str) -> Result<&Question> {
         let found = self.pipeline.questions.iter().find(|question| question.name == name);
-        found.ok_or_else(|| Error::not_found(format!("question '{name}' does not exist: GET /api/v1/questions lists them")))
+        found.ok_or_else(|| {
+            let known: Vec<&str> = self.pipeline.questions.iter().map(|question| question.name.as_str()).collect();
+            Error::not_found(format!("question '{name}' does not exist: there are {}", known.join(", ")))
+        })
     }
 
     /// Answers `sql` as [`Lake::query_choosing`] does, with the pipeline's own choices.

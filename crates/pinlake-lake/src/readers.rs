@@ -73,6 +73,17 @@ pub(crate) async fn range_of(log: &dyn Log, of: &TopicPartition) -> Result<Optio
     }
 }
 
+/// Whether `follower`, which stands at `position`, can go on in what the log keeps.
+pub(crate) fn check_position(follower: &str, of: &TopicPartition, position: Offset, kept: OffsetRange) -> Result<()> {
+    if position >= kept.start && position <= kept.end {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{follower} stands at {position} of {of}, but the log holds {kept}: the log lost records, or is not the one that this lake \
+         followed; restore log and lake of one moment, or give this log a lake of its own"
+    )))
+}
+
 async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, of: TopicPartition, mut position: Offset) {
     loop {
         // A place first: what is read then is not kept waiting in memory.

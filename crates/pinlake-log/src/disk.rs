@@ -57,6 +57,20 @@ impl Disk {
         }
     }
 
+    /// Whether another process or log holds the file.
+    pub(crate) fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let file = match fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// The whole file, or `None` if there is none.
     pub(crate) fn read_whole(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         match fs::read(path) {

@@ -83,15 +83,30 @@ impl DiskLog {
         Self::open_on(Disk::system(), dir, settings, clock, followers).await
     }
 
+    /// Whether the log in `dir` could be opened now, as far as other processes go. Leaves nothing behind.
+    ///
+    /// # Errors
+    /// `Conflict` when another process has it open, `Internal` when the disk fails.
+    pub fn check_free(dir: &Path) -> Result<()> {
+        let locked = Disk::system().is_locked(&dir.join(LOCK_FILE));
+        let failed = |error| Error::internal(format!("can't look at the log in {}", dir.display())).with_source(error);
+        if locked.map_err(failed)? { Err(in_use(dir)) } else { Ok(()) }
+    }
+
+    /// Where a partition of a topic that is not there would begin: behind the end of the last one of that name.
+    ///
+    /// # Errors
+    /// `Corrupt` if the note of it is damaged, `Internal` when the disk fails.
+    pub fn begins(&self, of: &TopicPartition) -> Result<Offset> {
+        Ok(Ends::load(&self.inner.context.disk, &self.inner.dir, &of.topic)?.of(of.partition.0))
+    }
+
     /// The same on a disk that may fail. For tests.
     pub async fn open_on(disk: Disk, dir: &Path, settings: LogSettings, clock: Clock, followers: Followers) -> Result<DiskLog> {
         settings.validate()?;
         let failed = |error| Error::internal(format!("can't open the log in {}", dir.display())).with_source(error);
         disk.create_dir(dir).map_err(failed)?;
-        let lock = disk.lock(&dir.join(LOCK_FILE)).map_err(failed)?.ok_or_else(|| {
-            let text = format!("another process has the log in {} open: stop it, or choose another folder", dir.display());
-            Error::conflict(text)
-        })?;
+        let lock = disk.lock(&dir.join(LOCK_FILE)).map_err(failed)?.ok_or_else(|| in_use(dir))?;
         let file_system = disk.file_system(dir).map_err(failed)?;
         let context = Arc::new(Context::new(disk, settings, clock, lock, file_system));
         let inner =
@@ -296,6 +311,10 @@ impl Inner {
     fn read_topics(&self) -> RwLockReadGuard<'_, BTreeMap<TopicName, Arc<Topic>>> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn in_use(dir: &Path) -> Error {
+    Error::conflict(format!("another process has the log in {} open: stop it, or choose another folder", dir.display()))
 }
 
 fn no_topic(topic: &TopicName) -> Error {

@@ -14,19 +14,24 @@ use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
 use pinlake_log::{DiskLog, Durability, LogSettings};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::address;
 use crate::config::{self, Config};
 use crate::console::AppConsole;
 use crate::followed_log::FollowedLog;
 use crate::pipeline_files;
 
+/// Connections that wait to be taken.
+const CONNECTIONS_WAITING_MAX: u32 = 1024;
 /// How often lag and freshness are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
 /// How often records are synced under `durability: interval`.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Is told of a part that works, or what is wrong with it.
+pub(crate) type Report<'a> = &'a (dyn Fn(&str, pinlake_core::Result<()>) + Sync);
 
 /// A running server.
 pub(crate) struct App {
@@ -39,15 +44,17 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Starts everything; `tick` is told of each part as it gets ready.
-    pub(crate) async fn start(config: &Config, metrics: PrometheusHandle, tick: &(dyn Fn(&str) + Sync)) -> Result<App> {
+    /// Starts everything; `report` is told of each part as it gets ready, or why it is not.
+    pub(crate) async fn start(config: &Config, metrics: PrometheusHandle, report: Report<'_>) -> Result<App> {
         let pipeline = Arc::new(pipeline_files::load(config.pipeline_folder())?);
+        // Before anything is made, so that a start which can't have it leaves nothing behind.
+        let socket = address::take(config.http.listen)?;
         let clock = Clock::System;
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
         Lake::register(&pipeline, &followers);
         let log = open_log(config, clock.clone(), followers.clone()).await?;
-        tick("log");
+        report("log", Ok(()));
         let shared: Arc<dyn Log> = log.clone();
         let store = Store::open(&config.store_location())?;
         let limits = QueryLimits { memory_bytes: config.query.memory_bytes_max(), time: config.query.time_max() };
@@ -55,19 +62,19 @@ impl App {
             .await
             .context("starting the lake")?;
         let lake = Arc::new(lake);
-        tick("archive and tables");
+        // Those that can't go on still show what they have, and the others follow.
+        report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
         let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone(), followers.clone()));
         let doors = Doors::new(followed.clone(), clock, door_settings(config), auto_create(config, pipeline));
         let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
-        let listener = TcpListener::bind(config.http.listen).await;
-        let listener = listener.with_context(|| format!("listening on {}: is another server running?", config.http.listen))?;
+        let listener = socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(config.http.listen, &error))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let limits = HttpLimits { connections_max: config.http.connections_max, ..HttpLimits::default() };
         let server = tokio::spawn(http_server::serve(listener, router, limits, wait_for(stopped)));
-        tick("doors and API");
+        report("doors and API", Ok(()));
         let measures = tokio::spawn(measure(shared, followers));
         Ok(App { address, log, lake, stop, server, measures })
     }
@@ -92,7 +99,7 @@ async fn open_log(config: &Config, clock: Clock, followers: Followers) -> Result
         config::Durability::Os => Durability::Os,
     };
     let settings = LogSettings { durability, ..LogSettings::default() };
-    let log = DiskLog::open(&config.data_dir.join("log"), settings, clock, followers).await;
+    let log = DiskLog::open(&config.log_folder(), settings, clock, followers).await;
     Ok(Arc::new(log.with_context(|| format!("opening the log in '{}'", config.data_dir.display()))?))
 }
 

@@ -10,7 +10,7 @@ use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::Span;
 use pinlake_emulator::posts::POSTS_MAX;
 
-pub(crate) use self::values::Usage;
+pub(crate) use self::values::{Usage, with_scheme};
 use crate::config::variables;
 
 /// Where commands find a running server.

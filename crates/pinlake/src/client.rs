@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use pinlake_core::TopicName;
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 /// A running server.
@@ -19,48 +19,58 @@ impl Client {
 
     /// The JSON answer to a GET.
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
-        self.call(Method::GET, path, None).await?.json().await.context("reading the server's answer")
+        json(&self.text(Method::GET, path, None).await?)
     }
 
     /// The JSON answer to a POST.
     pub(crate) async fn post(&self, path: &str, body: Value) -> Result<Value> {
-        self.call(Method::POST, path, Some(body)).await?.json().await.context("reading the server's answer")
+        json(&self.text(Method::POST, path, Some(body)).await?)
     }
 
     /// The text answer to a call; an error answer's own words become the error.
     pub(crate) async fn text(&self, method: Method, path: &str, body: Option<Value>) -> Result<String> {
-        self.call(method, path, body).await?.text().await.context("reading the server's answer")
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let (status, text) = self.send(request).await?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        let message = serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()));
+        bail!("{} ({status})", message.unwrap_or(text))
     }
 
     /// Appends records through the Kafka REST door.
     pub(crate) async fn produce(&self, topic: &TopicName, body: Value) -> Result<()> {
         let request =
             self.http.post(format!("{}/topics/{topic}", self.base)).header("Content-Type", "application/vnd.kafka.json.v2+json");
-        let answer =
-            request.body(body.to_string()).send().await.with_context(|| format!("no server answers at {}", self.base))?;
-        let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
+        let (status, text) = self.send(request.body(body.to_string())).await?;
         if !status.is_success() {
             bail!("{text} ({status})");
         }
         Ok(())
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Response> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let unreachable =
-            || format!("no server answers at {}: start one with 'pinlake serve', or name it with --server", self.base);
-        let answer = request.send().await.with_context(unreachable)?;
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, String)> {
+        let answer = request.send().await.map_err(|error| self.no_answer(error))?;
         let status = answer.status();
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let text = answer.text().await.unwrap_or_default();
-        let message = serde_json::from_str::<Value>(&text)
-            .ok()
-            .and_then(|body| Some(body.get("error")?.get("message")?.as_str()?.to_owned()));
-        bail!("{} ({status})", message.unwrap_or(text))
+        Ok((status, answer.text().await.map_err(|error| self.no_answer(error))?))
     }
+
+    fn no_answer(&self, error: reqwest::Error) -> anyhow::Error {
+        let server = &self.base;
+        let what = if error.is_connect() {
+            format!("no server answers at {server}: start one with 'pinlake serve', or name it with --server")
+        } else {
+            format!("the connection to {server} broke before the whole answer was there: look whether the server still runs")
+        };
+        anyhow::Error::new(error.without_url()).context(what)
+    }
+}
+
+fn json(answer: &str) -> Result<Value> {
+    serde_json::from_str(answer).context("reading the server's answer")
 }

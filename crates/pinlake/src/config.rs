@@ -2,6 +2,7 @@
 
 pub(crate) mod variables;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::{Bytes, Span};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 /// The embedded defaults, which are also the reference.
@@ -35,7 +36,8 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Http {
-    pub(crate) listen: std::net::SocketAddr,
+    #[serde(deserialize_with = "address")]
+    pub(crate) listen: SocketAddr,
     pub(crate) hosts: Vec<String>,
     pub(crate) connections_max: usize,
 }
@@ -81,6 +83,13 @@ pub(crate) struct QueryConfig {
     time_max: Span,
 }
 
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let written = Value::deserialize(deserializer)?;
+    let text = written.as_str().map_or_else(|| written.to_string(), str::to_owned);
+    let wrong = || format!("'{text}' is no IP address with a port, such as 127.0.0.1:8082; a name won't do");
+    text.parse().map_err(|_| de::Error::custom(wrong()))
+}
+
 impl LogConfig {
     pub(crate) fn retention(&self) -> Duration {
         self.retention.0
@@ -108,6 +117,11 @@ impl QueryConfig {
 }
 
 impl Config {
+    /// Where the log is kept.
+    pub(crate) fn log_folder(&self) -> PathBuf {
+        self.data_dir.join("log")
+    }
+
     /// Where archive and tables are kept.
     pub(crate) fn store_location(&self) -> String {
         if self.store.is_empty() { self.data_dir.join("lake").to_string_lossy().into_owned() } else { self.store.clone() }
@@ -196,9 +210,22 @@ fn in_file(file: &Path, defaults: &Value) -> Result<Vec<Override>> {
     }
     let mut found = Vec::new();
     collect(defaults, values, &mut Vec::new(), &mut |path, value| {
-        found.push(Override { place: format!("{shown}:{}", line_of(&text, &path)), path, value });
+        let place = format!("{shown}:{}", line_of(&text, &path));
+        let value = if path == ["pipeline"] { beside(file, value) } else { value };
+        found.push(Override { place, path, value });
     });
     Ok(found)
+}
+
+/// A folder that a file names goes with the file, wherever the command is run.
+fn beside(file: &Path, folder: Value) -> Value {
+    match folder.as_str().filter(|folder| !folder.is_empty()) {
+        Some(named) => {
+            let joined = file.parent().unwrap_or(Path::new("")).join(named);
+            joined.components().collect::<PathBuf>().to_string_lossy().into()
+        }
+        None => folder,
+    }
 }
 
 fn in_environment(defaults: &Value, overrides: &mut Vec<Override>, problems: &mut Vec<String>) {

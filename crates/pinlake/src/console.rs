@@ -127,7 +127,7 @@ impl Console for AppConsole {
         let (truncated, format) = (result.truncated, request.format);
         // Up to a million rows: nothing else waits for that.
         let encode = move || match format {
-            Format::Json => encode::json(&result, begun.elapsed().as_secs_f64() * 1000.0),
+            Format::Json => encode::json(&result, elapsed_ms(begun)),
             Format::Csv => encode::csv(&result),
             Format::Arrow => encode::arrow_stream(&result),
         };
@@ -230,7 +230,7 @@ impl Console for AppConsole {
                     duplicates: done.counts.duplicates,
                     conflicts: done.counts.conflicts,
                     elsewhere: done.counts.elsewhere,
-                    elapsed_ms: begun.elapsed().as_secs_f64() * 1000.0,
+                    elapsed_ms: elapsed_ms(begun),
                 });
             }
             Ok(rebuilt)
@@ -299,6 +299,11 @@ impl Console for AppConsole {
         }
         Readiness::of(parts)
     }
+}
+
+/// To the microsecond.
+fn elapsed_ms(begun: Instant) -> f64 {
+    (begun.elapsed().as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn commit_of(commit: Committal) -> Commit {

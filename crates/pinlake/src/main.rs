@@ -1,5 +1,6 @@
 //! The `pinlake` binary: parses the command line and runs one command. Exit status: 0 done, 1 the work failed, 2 wrong usage.
 
+mod address;
 mod app;
 mod cli;
 mod client;

@@ -32,6 +32,14 @@ pub(crate) fn check_output() -> Result<()> {
     if LOST.load(Ordering::Relaxed) { bail!("the output could not be written: is the disk full?") } else { Ok(()) }
 }
 
+/// Prints that a part of the server works, or why it does not.
+pub(crate) fn part(name: &str, state: pinlake_core::Result<()>) {
+    match state {
+        Ok(()) => line(format!("✓ {name}")),
+        Err(error) => line(format!("✗ {name}: {error}")),
+    }
+}
+
 /// Prints what the user should know and the command goes on with.
 pub(crate) fn warning(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "warning: {text}");
@@ -96,46 +104,48 @@ pub(crate) struct Bar {
 impl Bar {
     /// A bar in bytes: `read` gives done and total.
     pub(crate) fn bytes(label: &'static str, read: impl Fn() -> (u64, u64) + Send + 'static) -> Bar {
-        let style = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-        Self::start(label, style.expect("the template is constant"), read)
-    }
-
-    /// A bar that is moved by hand.
-    pub(crate) fn counter(label: &'static str) -> Bar {
-        let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}")
-            .expect("the template is constant");
-        let hidden = !std::io::stderr().is_terminal();
-        let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::new(0) };
-        bar.set_style(style);
-        bar.set_message(label);
-        Bar { bar, ended: Arc::new(AtomicBool::new(false)) }
-    }
-
-    /// Moves the bar.
-    pub(crate) fn set(&self, done: u64, total: Option<u64>) {
-        self.bar.set_length(total.unwrap_or(done));
-        self.bar.set_position(done);
-    }
-
-    fn start(label: &'static str, style: ProgressStyle, read: impl Fn() -> (u64, u64) + Send + 'static) -> Bar {
-        let hidden = !std::io::stderr().is_terminal();
-        let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::new(0) };
-        bar.set_style(style);
-        bar.set_message(label);
-        let ended = Arc::new(AtomicBool::new(false));
-        if !hidden {
-            let (bar, ended) = (bar.clone(), ended.clone());
+        let bar = Self::new(label, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+        if !bar.bar.is_hidden() {
+            let (bar, ended) = (bar.bar.clone(), bar.ended.clone());
             tokio::spawn(async move {
                 let mut ticks = tokio::time::interval(REDRAW);
                 while !ended.load(Ordering::Relaxed) {
                     ticks.tick().await;
                     let (done, total) = read();
-                    bar.set_length(total);
-                    bar.set_position(done);
+                    // Nothing is known yet.
+                    if total > 0 {
+                        bar.set_length(total);
+                        bar.set_position(done);
+                    }
                 }
             });
         }
-        Bar { bar, ended }
+        bar
+    }
+
+    /// A bar that is moved by hand; a count where nobody knows the total.
+    pub(crate) fn counter(label: &'static str, total: Option<u64>) -> Bar {
+        let Some(total) = total else { return Self::new(label, "{msg} {human_pos} {per_sec}") };
+        let bar = Self::new(label, "{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}");
+        bar.bar.set_length(total);
+        bar
+    }
+
+    /// Moves the bar.
+    pub(crate) fn set(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// Prints a warning above the bar.
+    pub(crate) fn warning(&self, text: impl Display) {
+        self.bar.suspend(|| warning(text));
+    }
+
+    /// Shows nothing before it is moved.
+    fn new(label: &'static str, template: &str) -> Bar {
+        let style = ProgressStyle::with_template(template).expect("the template is constant");
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        Bar { bar: bar.with_style(style).with_message(label), ended: Arc::new(AtomicBool::new(false)) }
     }
 }
 

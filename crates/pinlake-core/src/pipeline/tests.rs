@@ -137,7 +137,7 @@ tables:
         pipeline.yml:14: unknown key 'tables.order.shcema': there are clean, key, schema, commit
         pipeline.yml:16: 'tables.visit.schema' takes a mapping
         pipeline.yml:16: 'tables.visit.commit.bytes' is missing
-        pipeline.yml:16: 'tables.visit.commit.age': '60' is not a time span such as 60s
+        pipeline.yml:16: 'tables.visit.commit.age': '60' has no unit: a time span is written as 60s, 60m, 60h or 60d
         pipeline.yml:16: 'tables.visit.commit.records' must be more than 0"#]];
     expected.assert_eq(&problems.join("\n"));
     assert_eq!(draft.tables_unread, ["order", "visit"]);

@@ -24,7 +24,12 @@ impl FromStr for Bytes {
 impl FromStr for Span {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        humantime::parse_duration(text).map(Self).map_err(|_| format!("'{text}' is not a time span such as 60s"))
+        humantime::parse_duration(text).map(Self).map_err(|_| match text.parse::<u64>() {
+            Ok(number) => {
+                format!("'{number}' has no unit: a time span is written as {number}s, {number}m, {number}h or {number}d")
+            }
+            Err(_) => format!("'{text}' is not a time span such as 60s"),
+        })
     }
 }
 
@@ -43,7 +48,7 @@ impl<'de> Deserialize<'de> for Span {
 /// Text; a bare number is taken as its text.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "it takes text such as 64MiB or 60s, or a whole number")]
     enum Written {
         Number(u64),
         Text(String),

@@ -28,6 +28,7 @@ pub(super) struct Sender {
     id: String,
     retries_max: u32,
     acked: Option<mpsc::Sender<Acked>>,
+    unanswered: Option<mpsc::Sender<String>>,
 }
 
 /// What sending one chunk took.
@@ -53,8 +54,14 @@ impl Sender {
             client = client.no_proxy();
         }
         let client = client.build().map_err(|error| Error::internal("cannot set up the HTTP client").with_source(error))?;
-        let (to, id) = (options.to.clone(), options.id.clone());
-        Ok(Self { client, to, id, retries_max: options.retries_max, acked: options.acked.clone() })
+        Ok(Self {
+            client,
+            to: options.to.clone(),
+            id: options.id.clone(),
+            retries_max: options.retries_max,
+            acked: options.acked.clone(),
+            unanswered: options.unanswered.clone(),
+        })
     }
 
     /// Sends the pins, then the places, then the users of a chunk.
@@ -134,7 +141,14 @@ impl Sender {
         let mut answer = match request.body(form.body).send().await {
             Ok(answer) => answer,
             Err(error) if error.is_builder() => return Err(Error::invalid("the request cannot be made").with_source(error)),
-            Err(error) => return Ok(Tried::Again(Error::retry("no answer").with_source(error.without_url()).to_string(), None)),
+            Err(error) => {
+                let reason = Error::retry("no answer").with_source(error.without_url()).to_string();
+                if let Some(unanswered) = &self.unanswered {
+                    // One that nobody has looked at yet says enough.
+                    let _ = unanswered.try_send(reason.clone());
+                }
+                return Ok(Tried::Again(reason, None));
+            }
         };
         let status = answer.status();
         let wait = retry_after(&answer);

@@ -56,6 +56,20 @@ async fn streaming_requests_are_the_classic_scripts() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_there_is_told_of_before_the_run_fails() {
+    // Taken, and not listened at.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", held.local_addr().unwrap());
+    let (unanswered, mut told) = mpsc::channel(1);
+    let options = EmulateOptions { count: Some(1), retries_max: 1, unanswered: Some(unanswered), ..options(&url) };
+    let failed = emulate(&options, &silent).await.unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::Retry);
+    assert!(told.try_recv().unwrap().starts_with("no answer: "));
+    assert!(told.try_recv().is_err(), "nobody listened in between, so the second is left out");
+}
+
+#[tokio::test]
 async fn both_doors_get_every_post_once_between_them() {
     let doors = Doors::open().await;
     doors.throttle();

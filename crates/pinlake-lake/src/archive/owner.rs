@@ -19,7 +19,7 @@ use crate::backoff::Backoff;
 use crate::error;
 use crate::follow::Ends;
 use crate::raw::{lines, object_path};
-use crate::readers::{Read, Readers, range_of};
+use crate::readers::{Read, Readers, check_position, range_of};
 
 /// How often files of the manifest that nobody needs are removed.
 const VACUUM_EVERY: Duration = Duration::from_secs(3600);
@@ -78,7 +78,7 @@ impl Owner {
         let ended = match self.serve(&mut messages).await {
             Ok(()) => Error::retry("the archive ended with the server"),
             Err(error) => {
-                tracing::error!(%error, "the archive stopped: it follows again after a restart");
+                tracing::error!(%error, "the archive stopped: it tries again at the next start");
                 error
             }
         };
@@ -277,9 +277,7 @@ impl Owner {
             return Ok(());
         }
         let mut position = entered;
-        if position < kept.start || position > kept.end {
-            return Err(Error::corrupt(format!("the archive stands at {position} of {of}, but the log holds {kept}")));
-        }
+        check_position("the archive", &of, position, kept)?;
         while let Some(object) = self.adopt(&of, position).await? {
             position = object.entry.next;
             self.written.push(object);

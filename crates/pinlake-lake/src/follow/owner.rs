@@ -16,7 +16,7 @@ use crate::backoff::Backoff;
 use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
-use crate::readers::{Read, Readers, range_of};
+use crate::readers::{Read, Readers, check_position, range_of};
 use crate::rows::Recipe;
 use crate::stream::{self, Stream};
 use crate::table::Table;
@@ -117,7 +117,7 @@ impl Owner {
         match self.serve(&mut messages).await {
             Ok(()) => self.status.send_modify(|status| status.failed = Some(Error::retry("the table ended with the server"))),
             Err(error) => {
-                tracing::error!(table = %self.recipe.name, %error, "table stopped: it keeps what is committed and follows again after a restart");
+                tracing::error!(table = %self.recipe.name, %error, "table stopped: it keeps what is committed, and tries again at the next start");
                 self.status.send_modify(|status| status.failed = Some(error));
             }
         }
@@ -258,13 +258,8 @@ impl Owner {
             position: kept.start,
             ..stream::Standing::default()
         });
-        if standing.position < kept.start || standing.position > kept.end {
-            return Err(Error::corrupt(format!(
-                "table {} stands at {} of {of}, but the log holds {kept}: records were lost, or the log is another one",
-                self.recipe.name, standing.position
-            )));
-        }
         let position = standing.position;
+        check_position(&format!("table {}", self.recipe.name), &of, position, kept)?;
         let committed = self.status.borrow().committed.get(&of).map_or(kept.start, |standing| standing.position);
         self.followers.report(&self.recipe.name, &of, committed);
         self.readers.start(of.clone(), position);

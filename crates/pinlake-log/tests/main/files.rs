@@ -16,7 +16,12 @@ async fn a_folder_is_open_once() {
     let log = open(dir.path(), settings()).await;
     let second = DiskLog::open(dir.path(), settings(), Clock::System, Followers::default()).await.unwrap_err();
     assert_eq!(second.kind(), ErrorKind::Conflict);
+    assert_eq!(DiskLog::check_free(dir.path()).unwrap_err().kind(), ErrorKind::Conflict);
     log.close().await.unwrap();
+    DiskLog::check_free(dir.path()).unwrap();
+    let nowhere = dir.path().join("nowhere");
+    DiskLog::check_free(&nowhere).unwrap();
+    assert!(!nowhere.exists());
     open(dir.path(), settings()).await;
 }
 

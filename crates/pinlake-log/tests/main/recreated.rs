@@ -55,6 +55,7 @@ async fn offsets_go_on_across_restarts_at_any_moment() {
         let [first, _] = fill(&log).await;
         log.delete_topic(&t()).await.unwrap();
         let (log, dir) = again(log, dir, kill).await;
+        assert_eq!(log.begins(&first).unwrap(), Offset(3), "known before the topic is there");
         topic(&log, "t", 2).await;
         starts(&log, [3, 1], "restarted between the two").await;
         let (log, dir) = again(log, dir, kill).await;

@@ -26,8 +26,16 @@ impl std::error::Error for Usage {}
 
 /// The address of a server.
 pub(super) fn server(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.map(|_| text.to_owned()).ok_or_else(|| "give a URL such as http://127.0.0.1:8082".to_owned())
+    let address = with_scheme(text);
+    let url = Url::parse(&address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(|_| address).ok_or_else(|| "give a URL such as http://127.0.0.1:8082, or HOST:PORT".to_owned())
+}
+
+/// The URL that `HOST:PORT` is short for; everything else as it is.
+pub(crate) fn with_scheme(text: &str) -> String {
+    let host_and_port = text.split('/').next().unwrap_or_default().rsplit_once(':');
+    let is_short = host_and_port.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if is_short { format!("http://{text}") } else { text.to_owned() }
 }
 
 /// A name that stands in the server's paths.

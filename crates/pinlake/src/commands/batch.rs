@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use pinlake_core::Clock;
+use pinlake_core::secret::mask_url;
 use pinlake_lake::batch::{self, Progress, Summary};
 use pinlake_lake::raw::OBJECT_FORM;
 use pinlake_lake::store::Store;
 
-use crate::cli::BatchArgs;
+use crate::cli::{BatchArgs, Usage};
 use crate::pipeline_files;
-use crate::places::{local_folder, remove_if_empty};
+use crate::places::{local_folder, overlap, remove_if_empty};
 use crate::terminal::{self, Bar, count};
 
 /// Names that a warning shows.
@@ -19,6 +20,10 @@ const SHOWN_MAX: usize = 3;
 
 /// Runs the command.
 pub(crate) async fn run(args: BatchArgs) -> Result<()> {
+    if overlap(&args.raw, &args.out) {
+        let (raw, out) = (mask_url(&args.raw), mask_url(&args.out));
+        bail!(Usage(format!("'{out}' and the raw lake '{raw}' are one inside the other: write the tables beside the lake")));
+    }
     let pipeline = pipeline_files::load(args.pipeline.as_deref())?;
     let chosen = pipeline.choose(args.set.iter().map(String::as_str))?;
     if let Some(folder) = local_folder(&args.raw).filter(|folder| !folder.is_dir()) {

@@ -98,18 +98,36 @@ async fn question_problems(pipeline: &Pipeline, missing: &[String]) -> Result<Ve
     Ok(problems)
 }
 
+/// What stands in a message before the name, or the SQL's own word, that it complains of.
+const NAMED_AFTER: [&str; 13] = [
+    "No field named ",
+    "Invalid function '",
+    "no function ",
+    "table '",
+    "question '",
+    "Function '",
+    "unqualified field ",
+    "column \"",
+    "expression \"",
+    "SQL type ",
+    "it has a ",
+    "it has an ",
+    "not repeatable: ",
+];
+
 /// The line of `sql` that a message is about: the one it ends with, else the first that has the name it complains of; 0 if
 /// there is none.
 fn line_of(message: &str, sql: &str) -> u64 {
     if let Some((_, place)) = message.rsplit_once(" at Line: ") {
         return place.split(',').next().and_then(|line| line.parse().ok()).unwrap_or(0);
     }
-    let named = ["No field named ", "Invalid function '", "no function ", "table '"];
-    let inside = named.iter().find_map(|before| Some(message.split_once(before)?.1));
+    let inside = NAMED_AFTER.iter().find_map(|before| Some(message.split_once(before)?.1));
     let Some(rest) = message.strip_prefix("column '").or(inside) else { return 0 };
     let in_name = |c: char| c.is_alphanumeric() || c == '_';
     let whole = rest.trim_start_matches('"').split(|c| !in_name(c) && c != '.').next().unwrap_or_default();
     let name = whole.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    let code = |line: &str| line.split("--").next().unwrap_or_default().split(|c| !in_name(c)).any(|word| word == name);
+    let code = |line: &str| {
+        line.split("--").next().unwrap_or_default().split(|c| !in_name(c)).any(|word| word.eq_ignore_ascii_case(name))
+    };
     (1..).zip(sql.lines()).find(|(_, line)| code(line)).map_or(0, |(number, _)| number)
 }

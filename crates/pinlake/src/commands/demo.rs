@@ -32,7 +32,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
         config.http.listen.set_port(0);
     }
     terminal::line(format!("Pinlake keeps this demo in {}", data_dir.display()));
-    let app = App::start(&config, metrics, &|part| terminal::line(format!("✓ {part}"))).await?;
+    let app = App::start(&config, metrics, &terminal::part).await?;
     let server = format!("http://{}", app.address);
     let done = show(&server, &args).await;
     let stayed = match done {
@@ -62,8 +62,8 @@ async fn show(server: &str, args: &DemoArgs) -> Result<()> {
         records_a_request: RECORDS_A_REQUEST,
         ..EmulateOptions::new(server.parse().context("the server's own address is a URL")?)
     };
-    let bar = Bar::counter("posting");
-    let posted = emulate(&options, &|done, total| bar.set(done, total)).await;
+    let bar = Bar::counter("posting", options.count);
+    let posted = emulate(&options, &|done, _| bar.set(done)).await;
     drop(bar);
     let posted = posted?;
     terminal::line(format!(

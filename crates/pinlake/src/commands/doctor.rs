@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use pinlake_lake::store::Store;
+use pinlake_log::DiskLog;
 
 use crate::cli::ServeArgs;
+use crate::config::Config;
 use crate::places::local_folder;
 use crate::{pipeline_files, terminal};
 
@@ -26,20 +28,29 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
         }
     };
     report("pipeline", pipeline_files::load(config.pipeline_folder()).map(|pipeline| pipeline.name));
-    report("address", address(&config).await);
+    report("address", address(&config));
+    report("data folder", data_folder(&config));
     report("disk", disk(&config.data_dir));
     report("open files", open_files(config.http.connections_max));
     report("store", store(&config.store_location()).await);
     if wrong == 0 { Ok(()) } else { bail!("{} to mend", terminal::count(wrong, "thing")) }
 }
 
-async fn address(config: &crate::config::Config) -> Result<String> {
+fn address(config: &Config) -> Result<String> {
     let listen = config.http.listen;
-    match tokio::net::TcpListener::bind(listen).await {
-        Ok(_) if listen.ip().is_loopback() => Ok(format!("{listen} is free, loopback only")),
-        Ok(_) => Ok(format!("{listen} is free; it is open to the network, and no principals are configured")),
-        Err(error) => bail!("{listen} can't be used ({error}): end the other server, or set http.listen"),
-    }
+    crate::address::take(listen)?;
+    let reach = if listen.ip().is_loopback() {
+        ", loopback only"
+    } else {
+        "; it is open to the network, and nobody is asked who they are"
+    };
+    Ok(format!("{listen} is free{reach}"))
+}
+
+/// A server keeps its folder to itself, whatever its address.
+fn data_folder(config: &Config) -> Result<String> {
+    DiskLog::check_free(&config.log_folder())?;
+    Ok(format!("no server has {} open", config.data_dir.display()))
 }
 
 /// Writes and syncs as an append does, where the data folder is or will be.

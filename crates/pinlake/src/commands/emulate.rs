@@ -1,21 +1,26 @@
 //! `pinlake emulate`: user posts as the classic emulator scripts send them.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use pinlake_core::secret::mask_url;
 use pinlake_emulator::{EmulateOptions, Mode, emulate};
+use tokio::sync::mpsc;
 
-use crate::cli::{EmulateArgs, EmulateMode, Usage};
+use crate::cli::{EmulateArgs, EmulateMode, Usage, with_scheme};
 use crate::terminal::{self, Bar, count};
 
 /// Runs the command.
 pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
-    let wrong_to = || Usage(format!("'{}' is not a URL such as http://127.0.0.1:8082", mask_url(&args.to)));
-    let to = args.to.parse().map_err(|_| wrong_to())?;
+    let wrong_to =
+        || Usage(format!("'{}' is no server: give a URL such as http://127.0.0.1:8082, or HOST:PORT", mask_url(&args.to)));
+    let to = with_scheme(&args.to).parse().map_err(|_| wrong_to())?;
     let mode = match args.mode {
         EmulateMode::Batch => Mode::Batch,
         EmulateMode::Streaming => Mode::Streaming,
         EmulateMode::Both => Mode::Both,
     };
+    let (unanswered, waits) = mpsc::channel(1);
     let options = EmulateOptions {
         mode,
         source: args.source.parse().map_err(Usage::of)?,
@@ -25,6 +30,7 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
         seed: args.seed,
         records_a_request: args.records_a_request,
         connections: args.connections,
+        unanswered: Some(unanswered),
         ..EmulateOptions::new(to)
     };
     options.validate().map_err(Usage::of)?;
@@ -34,8 +40,12 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
             stop.cancel();
         }
     });
-    let bar = Bar::counter("posting");
-    let summary = emulate(&options, &|done, total| bar.set(done, total)).await;
+    let bar = Arc::new(Bar::counter("posting", options.count));
+    let warning = tokio::spawn(warn_once(waits, mask_url(options.to.as_str()), bar.clone()));
+    let summary = emulate(&options, &|done, _| bar.set(done)).await;
+    warning.abort();
+    // It holds the bar, which must be gone before anything else is printed.
+    let _ = warning.await;
     drop(bar);
     let summary = summary?;
     terminal::line(format!(
@@ -47,4 +57,11 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
         summary.seconds
     ));
     Ok(())
+}
+
+/// Says why nothing happens while requests are tried again.
+async fn warn_once(mut waits: mpsc::Receiver<String>, server: String, bar: Arc<Bar>) {
+    if let Some(reason) = waits.recv().await {
+        bar.warning(format!("{server} can't be reached and is tried again for about a minute: {reason}"));
+    }
 }

@@ -9,7 +9,7 @@ use crate::terminal::{self, Bar};
 /// Runs the command.
 pub(crate) async fn run(args: GenerateArgs) -> Result<()> {
     let work = move || -> Result<String> {
-        let bar = Bar::counter("generating");
+        let bar = Bar::counter("generating", Some(args.posts));
         let (shown, posts) = (args.out.display(), terminal::count(args.posts, "post"));
         match args.format {
             GenerateFormat::Lake => {
@@ -23,12 +23,12 @@ pub(crate) async fn run(args: GenerateArgs) -> Result<()> {
                     gzip: args.gzip,
                     ..LakeOptions::default()
                 };
-                write_lake(&args.out, &options, &|done, total| bar.set(done, Some(total)))?;
+                write_lake(&args.out, &options, &|done, _| bar.set(done))?;
                 Ok(format!("{posts} in {shown}; next: pinlake batch {shown} out"))
             }
             GenerateFormat::Mysql => {
                 let options = DumpOptions { rows: args.posts, seed: args.seed };
-                write_mysql_dump(&args.out, &options, &|done, total| bar.set(done, Some(total)))?;
+                write_mysql_dump(&args.out, &options, &|done, _| bar.set(done))?;
                 Ok(format!("{posts} in {shown}; next: mariadb < {shown}"))
             }
         }

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<()> {
         bail!("'{}' is not empty: name a new folder", dir.display());
     }
     let mut files = pipeline_files::files(None)?;
-    files.insert(CONFIG_FILE.to_owned(), config::DEFAULTS.replace("pipeline: \"\"", &format!("pipeline: {:?}", dir.display())));
+    files.insert(CONFIG_FILE.to_owned(), config::DEFAULTS.replace("pipeline: \"\"", "pipeline: ."));
     for (path, text) in &files {
         let path = dir.join(path);
         let parent = path.parent().context("a file has a folder")?;

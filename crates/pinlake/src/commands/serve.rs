@@ -18,7 +18,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
             "{listen} is open to the network, and whoever reaches it may read and write everything: nobody is asked who they are"
         );
     }
-    let app = App::start(&config, metrics, &|part| terminal::line(format!("✓ {part}"))).await?;
+    let app = App::start(&config, metrics, &terminal::part).await?;
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
     asked_to_end().await?;
     terminal::line("ending: requests under way, tables, archive, log");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use pinlake_core::pipeline::{self, Pipeline};
 use pinlake_core::{Batch, Clock, Followers, Log, MemoryLog, Record, TopicName, TopicSpec};
 use pinlake_lake::lake::Lake;
@@ -52,8 +52,11 @@ pub(crate) async fn run(args: TestArgs) -> Result<()> {
     }
     let mut failed = 0;
     for (path, text) in &tests {
-        let test: Test = serde_saphyr::from_str(text).with_context(|| format!("reading {path}"))?;
-        let problems = one(&pipeline, &test).await.with_context(|| format!("running {path}"))?;
+        let done = match serde_saphyr::from_str(text) {
+            Ok(test) => one(&pipeline, &test).await,
+            Err(error) => Err(anyhow!("{}", error.without_snippet())),
+        };
+        let problems = done.unwrap_or_else(|error| vec![format!("{error:#}")]);
         terminal::line(format!("{} {path}", if problems.is_empty() { "✓" } else { "✗" }));
         problems.iter().for_each(|problem| terminal::line(format!("    {problem}")));
         failed += usize::from(!problems.is_empty());
@@ -81,7 +84,10 @@ async fn one(pipeline: &Arc<Pipeline>, test: &Test) -> Result<Vec<String>> {
     lake.flush().await?;
     let mut problems = Vec::new();
     for (name, expected) in &test.expect {
-        problems.extend(compare(name, expected, rows(&lake, name).await?));
+        match rows(&lake, name).await {
+            Ok(found) => problems.extend(compare(name, expected, found)),
+            Err(error) => problems.push(format!("{name}: {error:#}")),
+        }
     }
     lake.stop().await?;
     Ok(problems)

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::Command;
 
 use crate::server::Server;
@@ -115,6 +116,8 @@ async fn queries_and_questions_answer_in_three_formats() {
     let answer = json_of(&shell.run(&["query", sql, "--format", "json"]).await.done());
     assert_eq!(answer["rows"], json!([[54, "a,b"]]), "{answer}");
     assert_eq!(answer["row_count"], 1);
+    let micros = answer["elapsed_ms"].as_f64().unwrap() * 1e3;
+    assert!((micros - micros.round()).abs() < 1e-6, "to the microsecond: {answer}");
     assert_eq!(shell.run(&["query", sql, "--format", "csv"]).await.done(), "posts,x y\n54,\"a,b\"\n");
     for (wrong, reason) in
         [("SELECT nothing FROM pin", "nothing"), ("SELECT 1 FROM nowhere", "nowhere"), ("DELETE FROM pin", "only reads")]
@@ -133,7 +136,7 @@ async fn queries_and_questions_answer_in_three_formats() {
         assert_eq!(csv.lines().count() as u64, answer["row_count"].as_u64().unwrap() + 1, "{name}: {csv}");
     }
     let unknown = shell.run(&["questions", "why"]).await.failed();
-    assert!(unknown.contains("question 'why' does not exist"), "{unknown}");
+    assert!(unknown.contains("question 'why' does not exist: there are popular_category_by_country, "), "{unknown}");
 }
 
 #[tokio::test]
@@ -227,9 +230,16 @@ async fn a_copied_pipeline_is_good_and_passes_its_tests() {
     let tested = run(&["test", folder]).await.done();
     assert!(tested.ends_with("3 passed, 0 failed\n"), "{tested}");
     std::fs::write(copy.join("tests/mine.yml"), "given: []\nexpect: { pin: [{ ind: 1 }] }\n").unwrap();
+    std::fs::write(copy.join("tests/torn.yml"), "given: []\nexpect: { question.why: [], question.who: [], pin: [] }\n").unwrap();
+    std::fs::write(copy.join("tests/wrong.yml"), "given: []\nexpct: {}\n").unwrap();
     let tested = run(&["test", folder]).await;
-    assert!(tested.out.contains("✗ tests/mine.yml\n    pin: no row like {\"ind\":1}\n"), "{}", tested.out);
-    assert_eq!(tested.failed(), "error: 1 of the pipeline's tests failed\n");
+    let found = &tested.out;
+    assert!(found.contains("✗ tests/mine.yml\n    pin: no row like {\"ind\":1}\n"), "{found}");
+    assert!(found.contains("✗ tests/torn.yml\n    question.why: question 'why' does not exist: there are "), "{found}");
+    assert!(found.contains("\n    question.who: question 'who' does not exist: there are "), "{found}");
+    assert!(found.contains("✗ tests/wrong.yml\n    unknown field `expct`, expected one of given, expect at line 2, "), "{found}");
+    assert!(found.ends_with("3 passed, 3 failed\n"), "{found}");
+    assert_eq!(tested.failed(), "error: 3 of the pipeline's tests failed\n");
 }
 
 #[tokio::test]
@@ -249,6 +259,43 @@ async fn generate_writes_a_lake_that_batch_reads_and_a_dump() {
     for table in ["pinterest_data", "geolocation_data", "user_data"] {
         assert!(dump.contains(&format!("INSERT INTO `{table}`")), "{dump}");
     }
+}
+
+/// An address at which nobody listens, as long as the socket lives.
+fn dead_address() -> (TcpSocket, String) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap().to_string();
+    (held, address)
+}
+
+#[tokio::test]
+async fn emulate_says_at_once_that_nobody_answers() {
+    let (_held, address) = dead_address();
+    let mut waiting = Command::new(env!("CARGO_BIN_EXE_pinlake"));
+    waiting.args(["emulate", "--to", &address, "--count", "3"]);
+    let mut waiting = waiting.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    let first = lines.next_line().await.unwrap().unwrap();
+    assert!(first.starts_with(&format!("warning: http://{address}/ can't be reached and is tried again")), "{first}");
+    assert!(waiting.try_wait().unwrap().is_none(), "it does not wait for the last try to say so");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_and_one_that_goes_away_are_told_apart() {
+    let (_held, address) = dead_address();
+    let nobody = run(&["query", "SELECT 1", "--server", &address]).await.failed();
+    assert!(nobody.starts_with(&format!("error: no server answers at http://{address}: start one")), "{nobody}");
+    let leaving = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = leaving.local_addr().unwrap().to_string();
+    let asked = Shell::with("PINLAKE_SERVER", &address);
+    let (lost, ()) = tokio::join!(asked.run(&["query", "SELECT 1"]), async {
+        let (mut asked, _) = leaving.accept().await.unwrap();
+        // The server dies with the question in hand.
+        asked.read(&mut [0; 1024]).await.unwrap();
+    });
+    let lost = lost.failed();
+    assert!(lost.starts_with(&format!("error: the connection to http://{address} broke")), "{lost}");
 }
 
 #[tokio::test]

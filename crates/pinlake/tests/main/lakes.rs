@@ -47,6 +47,25 @@ async fn a_lake_that_feeds_no_table_is_a_failure() {
 }
 
 #[tokio::test]
+async fn tables_are_not_written_into_the_lake_they_come_from() {
+    let place = tempfile::tempdir().unwrap();
+    let lake = place.path().join("lake");
+    put(&lake, "topics/x.pin/partition=0/x.pin+0+0000000000.json", pin(1));
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(&lake, &link).unwrap();
+    let url = format!("file://{}/", text(&lake));
+    for out in [text(&lake), text(&lake.join("topics/out")), text(place.path()), text(&link.join("out")), &url] {
+        let refused = run(&["batch", text(&lake), out]).await;
+        assert_eq!(refused.status, Some(2), "{out}: {}", refused.err);
+        assert!(refused.err.contains("one inside the other: write the tables beside the lake"), "{}", refused.err);
+    }
+    let bucket = run(&["batch", "s3://bucket/lake/", "s3://bucket/lake/out"]).await;
+    assert_eq!(bucket.status, Some(2), "{}", bucket.err);
+    assert_eq!(lake.read_dir().unwrap().count(), 1);
+    run(&["batch", text(&lake), text(&place.path().join("lake2"))]).await.done();
+}
+
+#[tokio::test]
 async fn a_batch_that_fails_changes_no_table() {
     let place = tempfile::tempdir().unwrap();
     let (lake, out) = (place.path().join("lake"), place.path().join("out"));

@@ -16,6 +16,8 @@ pub(crate) struct Server {
     child: Child,
     /// Where it listens.
     pub(crate) url: String,
+    /// The lines before.
+    pub(crate) shown: Vec<String>,
 }
 
 /// The process of a server that may not listen yet; `args` are further arguments of `pinlake serve`.
@@ -54,7 +56,7 @@ impl Server {
             None
         };
         match tokio::time::timeout(START_WAIT, listens).await {
-            Ok(Some(url)) => Server { child, url },
+            Ok(Some(url)) => Server { child, url, shown },
             Ok(None) => panic!("the server ended before it listened: {:?}, after {shown:?}", child.wait().await),
             Err(_) => panic!("the server hangs at its start: it does not listen after {START_WAIT:?}, only {shown:?}"),
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::server::Server;
 use crate::shell::{Shell, run};
 
 /// Replaces text that must be there.
@@ -91,6 +92,31 @@ async fn check_shows_what_is_wrong_with_the_sql() {
 }
 
 #[tokio::test]
+async fn check_finds_the_line_that_the_engine_does_not_name() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = copy_in(place.path()).await;
+    let good = std::fs::read_to_string(copy.join("clean/geo.sql")).unwrap();
+    let lines = good.trim_end().lines().count();
+    for (end, behind) in [("WHERE ind > 3", 1), ("ORDER\nBY ind", 1), ("\nlimit 3", 2)] {
+        std::fs::write(copy.join("clean/geo.sql"), format!("{}\n{end}\n", good.trim_end())).unwrap();
+        let failed = run(&["check", copy.to_str().unwrap()]).await.failed();
+        says(&failed, &[&format!("clean/geo.sql:{}: the cleaning is not row-local", lines + behind)]);
+    }
+    std::fs::write(copy.join("clean/geo.sql"), &good).unwrap();
+    for (question, line) in [
+        ("SELECT\n  sum(country)\nFROM geo", 3),
+        ("SELECT\n  Countri\nFROM geo", 3),
+        ("SELECT count(*),\n  country\nFROM geo", 3),
+        ("SELECT *\nFROM question.why", 3),
+        ("SELECT ind\nFROM geo JOIN pin ON geo.ind = pin.ind", 2),
+    ] {
+        std::fs::write(copy.join("questions/mine.sql"), format!("-- Mine.\n{question}\n")).unwrap();
+        let failed = run(&["check", copy.to_str().unwrap()]).await.failed();
+        says(&failed, &[&format!("questions/mine.sql:{line}: ")]);
+    }
+}
+
+#[tokio::test]
 async fn check_follows_the_configuration_to_the_pipeline_and_the_pipeline_to_the_configuration() {
     let place = tempfile::tempdir().unwrap();
     let copy = copy_in(place.path()).await;
@@ -143,6 +169,38 @@ async fn settings_without_sense_are_refused_with_their_place_and_what_would_do()
 }
 
 #[tokio::test]
+async fn values_of_a_wrong_form_are_refused_with_the_right_one() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("my.yml");
+    let address = "is no IP address with a port, such as 127.0.0.1:8082; a name won't do";
+    for (text, wrong) in [
+        ("http:\n  listen: localhost:8082\n", format!("http.listen: 'localhost:8082' {address}")),
+        ("http:\n  listen: 8082\n", format!("http.listen: '8082' {address}")),
+        ("log:\n  retention: 7\n", "log.retention: '7' has no unit: a time span is written as 7s, 7m, 7h or 7d".to_owned()),
+        ("log:\n  retention: -7\n", "log.retention: it takes text such as 64MiB or 60s, or a whole number".to_owned()),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let failed = run(&["config", "--config", file.to_str().unwrap()]).await.failed();
+        assert_eq!(failed, format!("error: {}:2: {wrong}\n", file.display()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_is_found_from_the_file_that_names_it() {
+    let place = tempfile::tempdir().unwrap();
+    let copy = copy_in(place.path()).await;
+    edit(&copy.join("pipeline.yml"), "pipeline: pinterest", "pipeline: mine");
+    let beside = place.path().join("beside.yml");
+    std::fs::write(&beside, "pipeline: copy\n").unwrap();
+    for file in [copy.join("pinlake.yml"), beside] {
+        let named = run(&["check", "--config", file.to_str().unwrap()]).await.done();
+        assert!(named.ends_with("pipeline mine is good: 3 tables, 10 questions\n"), "{}: {named}", file.display());
+        let merged = run(&["config", "--config", file.to_str().unwrap()]).await.done();
+        assert!(merged.contains(&format!("\npipeline: {}\n", copy.display())), "{merged}");
+    }
+}
+
+#[tokio::test]
 async fn variables_that_name_nothing_are_refused() {
     let wrong = [
         ("PINLAKE_HTTP_LISTN", "is PINLAKE_HTTP_LISTEN meant?"),
@@ -186,6 +244,7 @@ async fn wrong_usage_ends_with_status_two_before_any_work() {
         vec!["generate", raw, "--flush", "0"],
         vec!["generate", raw, "--partitions", "0"],
         vec!["query", "SELECT 1", "--server", "nonsense"],
+        vec!["query", "SELECT 1", "--server", "localhost"],
         vec!["query", "SELECT 1", "--format", "xml"],
         vec!["questions", "a/b"],
         vec!["rebuild", "../topics"],
@@ -288,8 +347,14 @@ async fn doctor_says_what_is_well_and_what_to_do() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
     let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await.done();
-    for part in ["✓ pipeline: pinterest", "✓ address: 127.0.0.1:0 is free", "✓ disk: ", "✓ open files: ", "✓ store: file://"]
-    {
+    for part in [
+        "✓ pipeline: pinterest",
+        "✓ address: 127.0.0.1:0 is free",
+        "✓ data folder: no server",
+        "✓ disk: ",
+        "✓ open files: ",
+        "✓ store: file://",
+    ] {
         assert!(well.contains(part), "{well}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -304,4 +369,8 @@ async fn doctor_says_what_is_well_and_what_to_do() {
         ill.out
     );
     assert_eq!(ill.failed(), "error: 2 things to mend\n");
+    let _server = Server::start(data.path(), "127.0.0.1:0").await;
+    let beside = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await;
+    assert!(beside.out.contains("✗ data folder: another process has the log in "), "{}", beside.out);
+    assert_eq!(beside.failed(), "error: 1 thing to mend\n");
 }

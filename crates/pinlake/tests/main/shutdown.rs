@@ -24,14 +24,43 @@ async fn refused(data: &Path, listen: &str) -> String {
 
 #[tokio::test]
 async fn a_busy_port_is_named() {
-    let data = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let reason = refused(data.path(), &address).await;
-    assert!(reason.contains(&format!("error: listening on {address}: is another server running?")), "{reason}");
+    let reason = refused(&data, &address).await;
+    assert!(reason.contains(&format!("error: {address} can't be used (")) && reason.contains("end the other server"), "{reason}");
+    let elsewhere = refused(&data, "192.0.2.1:0").await;
+    assert!(elsewhere.contains("this machine has no such address"), "{elsewhere}");
+    assert!(!data.exists(), "a start that can't listen leaves nothing behind");
     drop(taken);
-    let server = Server::start(data.path(), &address).await;
-    assert_eq!(server.get("/readyz").await["ready"], true, "the failed start left the folder whole");
+    let server = Server::start(&data, &address).await;
+    assert_eq!(server.get("/readyz").await["ready"], true);
+}
+
+#[tokio::test]
+async fn a_lake_beside_another_log_is_told_at_the_start() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path();
+    let restarted = async |server: Server| {
+        server.terminate().await;
+        assert!(server.ended().await.success());
+        Server::start(data, "127.0.0.1:0").await
+    };
+    let server = Server::start(data, "127.0.0.1:0").await;
+    let options = EmulateOptions { count: Some(5), ..EmulateOptions::new(server.url.parse().unwrap()) };
+    emulate(&options, &|_, _| ()).await.unwrap();
+    let topic = format!("{}/api/v1/topics/0a1b2c3d4e5f.pin", server.url);
+    assert!(reqwest::Client::new().delete(topic).send().await.unwrap().status().is_success());
+    let server = restarted(server).await;
+    assert!(server.shown.contains(&"✓ archive and tables".to_owned()), "a deleted topic is no fault: {:?}", server.shown);
+    server.terminate().await;
+    server.ended().await;
+    std::fs::remove_dir_all(data.join("log")).unwrap();
+    let server = Server::start(data, "127.0.0.1:0").await;
+    let told = "✗ archive and tables: the archive stands at 5 of 0a1b2c3d4e5f.geo/0, but the log holds 0..0: ";
+    assert!(server.shown.iter().any(|line| line.starts_with(told) && line.contains("restore")), "{:?}", server.shown);
+    assert_eq!(server.rows("SELECT count(*) FROM geo").await.len(), 1, "what is there can be read");
 }
 
 #[tokio::test]

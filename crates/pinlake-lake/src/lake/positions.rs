@@ -1,0 +1,38 @@
+//! Whether archive and tables can go on in the log, as a start tells it before the first record comes.
+
+use pinlake_core::{ErrorKind, Offset, OffsetRange, Result, TopicPartition};
+
+use super::Lake;
+use crate::readers::check_position;
+
+impl Lake {
+    /// Looks at every position that archive and tables have committed. A topic that the log does not have is no fault if, made again,
+    /// it would begin behind them: `begins` says where.
+    ///
+    /// # Errors
+    /// `Corrupt`, of the first position that this log never came to or does not keep; what `begins` answers.
+    pub async fn check_positions(&self, begins: impl Fn(&TopicPartition) -> Result<Offset>) -> Result<()> {
+        for (follower, of, position) in self.positions() {
+            let kept = match self.log.range(&of).await {
+                Ok(kept) => kept,
+                Err(error) if error.kind() == ErrorKind::NotFound => OffsetRange { start: Offset::ZERO, end: begins(&of)? },
+                // Readiness says what is wrong with a partition that can't be read.
+                Err(_) => continue,
+            };
+            check_position(&follower, &of, position, kept)?;
+        }
+        Ok(())
+    }
+
+    /// Who stands where, in the topics that the pipeline follows.
+    fn positions(&self) -> Vec<(String, TopicPartition, Offset)> {
+        let archived = self.archive.status().positions.into_iter().filter(|(of, _)| self.pipeline.follows(&of.topic));
+        let mut all: Vec<_> = archived.map(|(of, position)| ("the archive".to_owned(), of, position)).collect();
+        for (index, table) in self.pipeline.tables.iter().enumerate() {
+            let committed = self.tables[index].status().committed;
+            let followed = committed.into_iter().filter(|(of, _)| self.pipeline.route(index, &of.topic).is_some());
+            all.extend(followed.map(|(of, standing)| (format!("table {}", table.name), of, standing.position)));
+        }
+        all
+    }
+}
