@@ -115,7 +115,10 @@ impl Owner {
 
     pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         match self.serve(&mut messages).await {
-            Ok(()) => self.status.send_modify(|status| status.failed = Some(Error::retry("the table ended with the server"))),
+            Ok(()) => {
+                tracing::debug!(table = %self.recipe.name, "table closed");
+                self.status.send_modify(|status| status.failed = Some(Error::retry("the table ended with the server")));
+            }
             Err(error) => {
                 tracing::error!(table = %self.recipe.name, %error, "table stopped: it keeps what is committed, and tries again at the next start");
                 self.status.send_modify(|status| status.failed = Some(error));

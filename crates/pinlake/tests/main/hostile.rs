@@ -411,7 +411,7 @@ async fn sql_that_writes_reads_files_or_is_broken_is_refused() {
         ("SELECT 1; DROP TABLE pin".to_owned(), "single SQL statement"),
         ("SELECT * FROM pin LIMIT -1".to_owned(), "LIMIT must be >= 0"),
         ("SELECT 1/0".to_owned(), "Divide by zero"),
-        ("SELECT $1".to_owned(), "Placeholder '$1'"),
+        ("SELECT $1".to_owned(), "No value found for placeholder with name $1"),
         (" \n".to_owned(), "'sql' is empty"),
         ("\0".to_owned(), "Expected: an SQL statement"),
     ];
