@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use pinlake_core::memory_log::check_readable;
+use pinlake_core::log::check_readable;
 use pinlake_core::{Batch, Clock, Error, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicPartition, TopicSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 

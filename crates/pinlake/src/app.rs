@@ -13,7 +13,7 @@ use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
-use pinlake_log::{DiskLog, Durability, LogSettings};
+use pinlake_log::{DiskLog, LogSettings};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,8 +25,6 @@ use crate::pipeline_files;
 
 /// How often lag and freshness are measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
-/// How often records are synced under `durability: interval`.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A running server.
 pub(crate) struct App {
@@ -86,12 +84,7 @@ impl App {
 }
 
 async fn open_log(config: &Config, clock: Clock, followers: Followers) -> Result<Arc<DiskLog>> {
-    let durability = match config.log.durability {
-        config::Durability::Fsync => Durability::Fsync,
-        config::Durability::Interval => Durability::Interval(SYNC_INTERVAL),
-        config::Durability::Os => Durability::Os,
-    };
-    let settings = LogSettings { durability, ..LogSettings::default() };
+    let settings = LogSettings { durability: config.log.durability, ..LogSettings::default() };
     let log = DiskLog::open(&config.data_dir.join("log"), settings, clock, followers).await;
     Ok(Arc::new(log.with_context(|| format!("opening the log in '{}'", config.data_dir.display()))?))
 }

@@ -306,8 +306,8 @@ async fn too_many_waiting_bytes_are_refused() {
 #[tokio::test]
 async fn interval_syncs_by_itself_and_stops_when_that_fails() {
     let dir = folder();
-    let durability = Durability::Interval(Duration::from_millis(1));
-    let (log, faults) = open_faulty(dir.path(), LogSettings { durability, ..settings() }).await;
+    let often = LogSettings { durability: Durability::Interval, sync_interval: Duration::from_millis(1), ..settings() };
+    let (log, faults) = open_faulty(dir.path(), often).await;
     let to = partition(&log).await;
     faults.hold_syncs();
     log.append(&to, batch(&["acknowledged before the sync"], 1)).await.unwrap();
