@@ -1,6 +1,9 @@
 //! The server, put together in one place: log, lake, doors and API. Shutdown runs the other way round: queries are cut short, the
 //! doors stop taking requests, tables and archive commit what they hold, the log closes last.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +35,7 @@ pub(crate) struct App {
     log: Arc<DiskLog>,
     lake: Arc<Lake>,
     stop: watch::Sender<bool>,
-    server: JoinHandle<pinlake_core::Result<usize>>,
+    server: JoinHandle<usize>,
     measures: JoinHandle<()>,
 }
 
@@ -70,14 +73,21 @@ impl App {
         Ok(App { address, log, lake, stop, server, measures })
     }
 
-    /// Stops in order: queries, doors, tables, archive, log.
+    /// Waits until the HTTP server has ended, which it does unasked only by a defect.
+    pub(crate) async fn server_ended(&self) {
+        // It holds the receiver for as long as it serves.
+        self.stop.closed().await;
+    }
+
+    /// Stops in order: queries, doors, tables, archive, log. What fails keeps nothing else from its end.
     pub(crate) async fn stop(self) -> Result<()> {
         self.stop.send_replace(true);
         self.lake.end_queries();
-        self.server.await.context("the HTTP server stopped")??;
+        let served = self.server.await;
         self.measures.abort();
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
+        served.context("the HTTP server stopped by a defect")?;
         lake.context("committing what the tables hold")?;
         closed.context("closing the log")
     }
