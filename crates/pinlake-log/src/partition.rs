@@ -175,7 +175,6 @@ impl Partition {
     pub(crate) fn refused(context: &Arc<Context>, error: Error, id: TopicPartition, spec: TopicSpec, end: Offset) -> Self {
         let (inbox, _) = mpsc::channel(1);
         let view = Arc::new(View::new(&id, Vec::new(), OffsetRange { start: end, end }));
-        context.meters.observe_stop();
         Self { id, spec, inbox, view, context: context.clone(), refused: Some(error) }
     }
 
@@ -315,6 +314,7 @@ impl Partition {
         if self.inbox.send(Message::Delete(answer)).await.is_ok() {
             let _ = answered.await;
         }
+        self.view.meters.observe(self.end_known().0, 0);
     }
 
     /// Why the partition takes no more appends, if it stopped or was refused.

@@ -5,7 +5,6 @@
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -24,10 +23,8 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Config};
 use crate::console::AppConsole;
 use crate::followed_log::FollowedLog;
+use crate::measures::Measures;
 use crate::pipeline_files;
-
-/// How often lag and freshness are measured.
-const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
 /// A running server.
 pub(crate) struct App {
@@ -69,7 +66,7 @@ impl App {
         let limits = HttpLimits { connections_max: config.http.connections_max, ..HttpLimits::default() };
         let server = tokio::spawn(http_server::serve(listener, router, limits, wait_for(stopped)));
         tick("doors and API");
-        let measures = tokio::spawn(measure(shared, followers));
+        let measures = tokio::spawn(Measures::new(log.clone(), followers).run());
         Ok(App { address, log, lake, stop, server, measures })
     }
 
@@ -131,24 +128,4 @@ fn auto_create(config: &Config, pipeline: Arc<Pipeline>) -> AutoCreate {
 async fn wait_for(mut stopped: watch::Receiver<bool>) {
     // An error means that the app is gone, which is a stop too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// Keeps the lag of every follower as a metric.
-async fn measure(log: Arc<dyn Log>, followers: Followers) {
-    let mut ticks = tokio::time::interval(MEASURE_EVERY);
-    loop {
-        ticks.tick().await;
-        let Ok(topics) = log.topics().await else { continue };
-        for topic in topics {
-            for partition in 0..topic.spec.partitions {
-                let of = topic.name.partition(partition);
-                let Ok(range) = log.range(&of).await else { continue };
-                for (follower, position) in followers.positions(&of) {
-                    let labels = [("follower", follower), ("topic", of.topic.to_string()), ("partition", partition.to_string())];
-                    #[expect(clippy::cast_precision_loss, reason = "a metric")]
-                    metrics::gauge!("pinlake_lag_records", &labels).set(range.end.since(position) as f64);
-                }
-            }
-        }
-    }
 }

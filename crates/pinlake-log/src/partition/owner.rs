@@ -349,9 +349,8 @@ impl Owner {
         let text =
             format!("partition {} has stopped after a failed write or sync: check the disk, then restart the server", self.id);
         let stopped = Error::internal(text).with_source(error);
-        if self.view.stopped.set(stopped.clone()).is_ok() {
-            self.context.meters.observe_stop();
-        }
+        // The first reason is the one that is told.
+        let _ = self.view.stopped.set(stopped.clone());
         stopped
     }
 
