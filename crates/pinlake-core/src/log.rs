@@ -123,3 +123,14 @@ pub trait Log: Send + Sync + 'static {
     /// The first offset whose batch has a timestamp at or after `time`; the end if there is none.
     async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset>;
 }
+
+/// Refuses a read outside `range`; the end itself can be read (and waits).
+pub fn check_readable(from: &TopicPartition, at: Offset, range: OffsetRange) -> Result<()> {
+    if at < range.start {
+        return Err(Error::not_found(format!("offset {at} of {from} is no longer kept: the first is {}", range.start)));
+    }
+    if at > range.end {
+        return Err(Error::invalid(format!("offset {at} of {from} is past the end, {}", range.end)));
+    }
+    Ok(())
+}

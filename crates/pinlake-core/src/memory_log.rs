@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::batch::Batch;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::log::{Log, ReadLimit, TopicDescription, TopicSpec};
+use crate::log::{Log, ReadLimit, TopicDescription, TopicSpec, check_readable};
 use crate::position::{Offset, OffsetRange, TopicName, TopicPartition};
 use crate::producers::{Producers, Verdict};
 
@@ -185,15 +185,4 @@ impl Log for MemoryLog {
         let found = kept.batches.iter().find(|batch| batch.max_timestamp() >= time);
         Ok(found.map_or(*partition.end.borrow(), Batch::base_offset))
     }
-}
-
-/// Refuses a read outside `range`; the end itself can be read (and waits).
-pub fn check_readable(from: &TopicPartition, at: Offset, range: OffsetRange) -> Result<()> {
-    if at < range.start {
-        return Err(Error::not_found(format!("offset {at} of {from} is no longer kept: the first is {}", range.start)));
-    }
-    if at > range.end {
-        return Err(Error::invalid(format!("offset {at} of {from} is past the end, {}", range.end)));
-    }
-    Ok(())
 }

@@ -2,9 +2,12 @@
 //! an answer wait. Knows nothing of what is served.
 
 mod stall;
+#[cfg(test)]
+mod tests;
 mod timed_body;
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +17,6 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use pinlake_core::{Error, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -59,40 +61,22 @@ const OVER_THE_CAP: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n\
 content-length: 80\r\n\r\n{\"error_code\":503,\"message\":\"as many connections as may be are open, try later\"}";
 
-/// How long to wait after an accept failed for want of file handles or memory.
+/// How long to wait after an accept failed: whatever is missing, file handles, memory or the network, needs time to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `router` on `listener` until `shutdown` is there; then takes no more connections, lets requests under way finish
 /// within the drain timeout and cuts off the rest. Answers how many connections were cut off.
-///
-/// # Errors
-/// `Internal` if the listener itself fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    limits: HttpLimits,
-    shutdown: impl Future<Output = ()>,
-) -> Result<usize> {
+pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, shutdown: impl Future<Output = ()>) -> usize {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
+        let (stream, _) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) if is_of_one_connection(&error) => continue,
-            Err(error) if is_passing(&error) => {
-                tracing::warn!("no connection can be taken now: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-            Err(error) => return Err(Error::internal("the listener failed").with_source(error)),
+            accepted = accepted(|| listener.accept()) => accepted,
         };
         let Ok(place) = places.clone().try_acquire_owned() else {
             // If the few bytes don't fit an empty send buffer, the client is told by the close alone.
@@ -111,7 +95,22 @@ pub async fn serve(
     let in_time = tokio::time::timeout(limits.drain_timeout, drained).await.is_ok();
     let cut_off = if in_time { 0 } else { connections.len() };
     connections.shutdown().await;
-    Ok(cut_off)
+    cut_off
+}
+
+/// What `accept` takes in, however often it fails before: no error is the listener's own. Most are what Linux knows of a connection that
+/// is gone already, among them errors of the network and of a firewall.
+async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
+    loop {
+        match accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!("no connection can be taken now: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
 }
 
 async fn connection(stream: TcpStream, router: Router, limits: HttpLimits, mut closing: watch::Receiver<bool>) {
@@ -148,17 +147,8 @@ async fn closed(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
-/// Whether an accept failed by the connection that was taken, which concerns no other.
-fn is_of_one_connection(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+/// Whether an accept failed by the connection that was taken, and the next may be there already.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// Whether an accept failed for want of something that comes back: file handles, memory.
-fn is_passing(error: &std::io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
 }

@@ -117,20 +117,21 @@ impl Disk {
         Ok(names)
     }
 
-    /// Makes a folder and those above it; durable once they are synced up to `root`, which must be there.
+    /// Makes a folder and those above it, durably.
     pub(crate) fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        if dir.is_dir() {
+        let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !here(dir).is_dir()).collect();
+        if missing.is_empty() {
             return Ok(());
         }
         self.step()?;
         fs::create_dir_all(dir)?;
-        dir.parent().map_or(Ok(()), |parent| self.sync_dir(parent))
+        missing.iter().rev().filter_map(|dir| dir.parent()).try_for_each(|parent| self.sync_dir(parent))
     }
 
     /// Makes names in a folder durable.
     pub(crate) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.step()?;
-        fs::File::open(dir)?.sync_all()
+        fs::File::open(here(dir))?.sync_all()
     }
 
     /// Renames durably.
@@ -224,6 +225,11 @@ impl FileSystem {
 /// Whether a failed write says that there is no room: nothing else is wrong.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// What is above a relative path's first folder has no name.
+fn here(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {

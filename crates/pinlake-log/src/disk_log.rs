@@ -8,7 +8,7 @@ mod folders;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,7 +24,6 @@ use crate::ends::Ends;
 use crate::partition::{Context, Partition};
 use crate::recovery::Recovered;
 use crate::settings::{Durability, LogSettings};
-use crate::syncer;
 
 const LOCK_FILE: &str = "=lock";
 /// How many partitions are recovered, closed or deleted at the same moment.
@@ -172,12 +171,31 @@ fn start_timers(inner: &Arc<Inner>) -> Vec<AbortHandle> {
             tracing::warn!(%error, "retention could not look at every partition");
         }
     };
-    let mut timers = vec![syncer::every(settings.retention_check, Arc::downgrade(inner), retain)];
-    if let Durability::Interval(every) = settings.durability {
+    let mut timers = vec![every(settings.retention_check, Arc::downgrade(inner), retain)];
+    if settings.durability == Durability::Interval {
         let sync = |inner: Arc<Inner>| async move { inner.partitions().iter().for_each(|partition| partition.sync_soon()) };
-        timers.push(syncer::every(every, Arc::downgrade(inner), sync));
+        timers.push(every(settings.sync_interval, Arc::downgrade(inner), sync));
     }
     timers
+}
+
+/// Calls `tick` on `owner` every `every`, for as long as there is an owner.
+fn every<T, F>(every: Duration, owner: Weak<T>, tick: impl Fn(Arc<T>) -> F + Send + 'static) -> AbortHandle
+where
+    T: Send + Sync + 'static,
+    F: Future<Output = ()> + Send,
+{
+    let ticks = async move {
+        let mut interval = tokio::time::interval(every);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        interval.tick().await;
+        loop {
+            interval.tick().await;
+            let Some(owner) = owner.upgrade() else { break };
+            tick(owner).await;
+        }
+    };
+    tokio::spawn(ticks).abort_handle()
 }
 
 impl Inner {

@@ -12,7 +12,6 @@ pub(crate) struct Meters {
     bytes: Counter,
     syncs: Counter,
     sync_seconds: Histogram,
-    stopped: Gauge,
 }
 
 impl Meters {
@@ -24,7 +23,6 @@ impl Meters {
             bytes: metrics::counter!("pinlake_appended_bytes_total"),
             syncs: metrics::counter!("pinlake_syncs_total"),
             sync_seconds: metrics::histogram!("pinlake_sync_seconds"),
-            stopped: metrics::gauge!("pinlake_partitions_stopped"),
         }
     }
 
@@ -36,10 +34,6 @@ impl Meters {
     pub(crate) fn observe_sync(&self, took: Duration) {
         self.syncs.increment(1);
         self.sync_seconds.record(took.as_secs_f64());
-    }
-
-    pub(crate) fn observe_stop(&self) {
-        self.stopped.increment(1.0);
     }
 }
 
@@ -55,7 +49,6 @@ fn describe() {
     describe_counter!("pinlake_appended_bytes_total", Unit::Bytes, "bytes of their batches");
     describe_counter!("pinlake_syncs_total", "syncs of the disk that succeeded");
     describe_histogram!("pinlake_sync_seconds", Unit::Seconds, "how long each sync of the disk took");
-    describe_gauge!("pinlake_partitions_stopped", "partitions that take no appends after a failed write or sync, or damaged");
     describe_gauge!("pinlake_log_end_offset", "the offset that the next record of a partition gets");
     describe_gauge!("pinlake_log_bytes", Unit::Bytes, "bytes of a partition's segments");
 }

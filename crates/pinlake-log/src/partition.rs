@@ -2,6 +2,8 @@
 //! end. It must not write.
 
 mod owner;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::PathBuf;
@@ -9,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use pinlake_core::memory_log::check_readable;
+use pinlake_core::log::check_readable;
 use pinlake_core::{Batch, Clock, Error, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicPartition, TopicSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -118,8 +120,10 @@ struct View {
     readable: watch::Sender<Readable>,
     segments: Segments,
     tail: Arc<Tail>,
-    /// Set once, when a write or sync failed in a way that nobody can tell what the disk holds.
+    /// Set once, when a write or sync failed in a way that nobody can tell what the disk holds, or the owner is gone without a reason.
     stopped: OnceLock<Error>,
+    /// Set when the owner ends because the log is closed.
+    closed: AtomicBool,
     unsynced: AtomicBool,
     meters: PartitionMeters,
 }
@@ -131,6 +135,7 @@ impl View {
             segments: Arc::new(RwLock::new(segments)),
             tail: Arc::default(),
             stopped: OnceLock::new(),
+            closed: AtomicBool::new(false),
             unsynced: AtomicBool::new(false),
             meters: PartitionMeters::new(id),
         };
@@ -170,7 +175,6 @@ impl Partition {
     pub(crate) fn refused(context: &Arc<Context>, error: Error, id: TopicPartition, spec: TopicSpec, end: Offset) -> Self {
         let (inbox, _) = mpsc::channel(1);
         let view = Arc::new(View::new(&id, Vec::new(), OffsetRange { start: end, end }));
-        context.meters.observe_stop();
         Self { id, spec, inbox, view, context: context.clone(), refused: Some(error) }
     }
 
@@ -205,7 +209,7 @@ impl Partition {
         if at == readable.range.end && !self.wait_past(at, wait).await? {
             return Ok(Vec::new());
         }
-        // What lies behind this is in memory or in the file already, and may still be lost.
+        // What lies behind this is in memory or in the file already, but not acknowledged.
         let end = self.view.readable.borrow().range.end;
         let mut batches = match self.view.tail.read(at, max.bytes) {
             Some(batches) => batches,
@@ -266,7 +270,7 @@ impl Partition {
             let segments = view.segments.read().unwrap_or_else(PoisonError::into_inner).clone();
             for segment in segments {
                 match segment.first_at(time) {
-                    Ok(Some(offset)) => return Ok(offset.max(range.start)),
+                    Ok(Some(offset)) => return Ok(offset.clamp(range.start, range.end)),
                     Ok(None) => {}
                     // Retention took it between the look and the search.
                     Err(error) if error.kind() == pinlake_core::ErrorKind::NotFound => {}
@@ -296,10 +300,11 @@ impl Partition {
     /// Drains, syncs and ends the owner.
     pub(crate) async fn close(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        if self.inbox.send(Message::Close(answer)).await.is_err() {
-            return Ok(());
-        }
-        answered.await.unwrap_or(Ok(()))
+        let closed = match self.inbox.send(Message::Close(answer)).await {
+            Ok(()) => answered.await.ok(),
+            Err(_) => None,
+        };
+        closed.unwrap_or_else(|| self.died().map_or(Ok(()), |died| Err(died.clone())))
     }
 
     /// Ends the owner; appends and reads answer `NotFound` from then on.
@@ -309,11 +314,28 @@ impl Partition {
         if self.inbox.send(Message::Delete(answer)).await.is_ok() {
             let _ = answered.await;
         }
+        self.view.meters.observe(self.end_known().0, 0);
     }
 
     /// Why the partition takes no more appends, if it stopped or was refused.
     pub(crate) fn stopped(&self) -> Option<&Error> {
-        self.refused.as_ref().or_else(|| self.view.stopped.get())
+        let known = self.refused.as_ref().or_else(|| self.view.stopped.get());
+        if known.is_none() && self.is_gone() { self.died() } else { known }
+    }
+
+    /// Why an owner that no longer answers has ended, if nobody asked it to: it panicked.
+    fn died(&self) -> Option<&Error> {
+        if self.refused.is_some() || self.view.closed.load(Ordering::Acquire) || self.view.readable.borrow().deleted {
+            return None;
+        }
+        let died = || {
+            let text = format!(
+                "partition {} has stopped by a defect: look for 'panicked' in the server's log, then restart it",
+                self.id
+            );
+            Error::internal(text)
+        };
+        Some(self.view.stopped.get_or_init(died))
     }
 
     fn check_whole(&self) -> Result<()> {
@@ -338,7 +360,7 @@ impl Partition {
 
     /// Why the owner no longer answers.
     fn gone(&self) -> Error {
-        if let Some(stopped) = self.stopped() {
+        if let Some(stopped) = self.stopped().or_else(|| self.died()) {
             return stopped.clone();
         }
         if self.view.readable.borrow().deleted { self.no_partition() } else { closed() }

@@ -164,7 +164,10 @@ impl Segment {
             Ok((from, None)) => from,
             Err(error) if astray(&error) => {
                 tracing::warn!(segment = %self.log_path().display(), "the index is missing or wrong, rebuilding it");
-                self.rebuild_index()?;
+                // The walk needs none: another reader may be at the same, or the disk full.
+                if let Err(error) = self.rebuild_index() {
+                    tracing::warn!(segment = %self.log_path().display(), %error, "the index was not rebuilt, reading goes on without it");
+                }
                 1
             }
             Err(error) => return Err(self.failed("search", error)),

@@ -1,70 +1,24 @@
 //! What an operator may set about the log. Plain data: it must not open or check anything on disk.
 
-#[cfg(test)]
-mod tests;
-
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use pinlake_core::{Error, Result};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Deserialize;
 
 /// Segments hold positions of 32 bits, as Kafka's do.
 const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
-/// How often `interval` syncs when no duration is given.
-const INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
 
-/// When an append is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// When an append is acknowledged; in a configuration `fsync`, `interval` or `os`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// After the disk has it. The default.
     #[default]
     Fsync,
-    /// After the operating system has it; synced this often.
-    Interval(Duration),
+    /// After the operating system has it; synced every [`LogSettings::sync_interval`].
+    Interval,
     /// After the operating system has it; synced when the system likes, at a roll and at close.
     Os,
-}
-
-impl FromStr for Durability {
-    type Err = Error;
-
-    /// `fsync`, `os`, `interval` (100 ms) or `interval:250ms`.
-    fn from_str(text: &str) -> Result<Self> {
-        match text.split_once(':') {
-            None if text == "fsync" => Ok(Self::Fsync),
-            None if text == "os" => Ok(Self::Os),
-            None if text == "interval" => Ok(Self::Interval(INTERVAL_DEFAULT)),
-            Some(("interval", duration)) => match humantime::parse_duration(duration.trim()) {
-                Ok(every) if !every.is_zero() => Ok(Self::Interval(every)),
-                _ => Err(Error::invalid(format!("durability interval '{duration}' is not a duration such as 100ms"))),
-            },
-            _ => Err(Error::invalid(format!("durability '{text}' is not one of fsync, interval, interval:DURATION, os"))),
-        }
-    }
-}
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fsync => f.write_str("fsync"),
-            Self::Interval(every) => write!(f, "interval:{}", humantime::format_duration(*every)),
-            Self::Os => f.write_str("os"),
-        }
-    }
-}
-
-impl Serialize for Durability {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Durability {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
 }
 
 /// The log's settings.
@@ -72,6 +26,8 @@ impl<'de> Deserialize<'de> for Durability {
 pub struct LogSettings {
     /// When an append is acknowledged; `fsync`.
     pub durability: Durability,
+    /// How often [`Durability::Interval`] syncs; 1 second.
+    pub sync_interval: Duration,
     /// A segment is sealed before it grows past this; 256 MiB. A larger batch gets a segment to itself.
     pub segment_bytes: u64,
     /// A segment is sealed once its first batch is this old; 7 days.
@@ -104,6 +60,7 @@ impl Default for LogSettings {
     fn default() -> Self {
         Self {
             durability: Durability::Fsync,
+            sync_interval: Duration::from_secs(1),
             segment_bytes: 256 << 20,
             segment_age: Duration::from_secs(7 * 24 * 3600),
             index_interval_bytes: 4096,
@@ -131,9 +88,9 @@ impl LogSettings {
             )));
         }
         let counts = [self.append_queue, self.append_bytes_max, self.round_bytes_max, self.sync_lanes, self.reads_max];
-        if counts.contains(&0) || self.retention_check.is_zero() {
+        if counts.contains(&0) || self.retention_check.is_zero() || self.sync_interval.is_zero() {
             return Err(Error::invalid(
-                "append queue, append bytes, round bytes, sync lanes, reads and retention check must be above 0",
+                "append queue, append bytes, round bytes, sync lanes, reads, retention check and sync interval must be above 0",
             ));
         }
         Ok(())

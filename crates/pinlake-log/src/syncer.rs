@@ -6,12 +6,11 @@
 
 pub(crate) mod way;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pinlake_core::{Error, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::disk::FileSystem;
@@ -183,23 +182,4 @@ async fn side_by_side<T: Send + 'static>(
 
 fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Calls `tick` on `owner` every `every`, for as long as there is an owner.
-pub(crate) fn every<T, F>(every: Duration, owner: Weak<T>, tick: impl Fn(Arc<T>) -> F + Send + 'static) -> AbortHandle
-where
-    T: Send + Sync + 'static,
-    F: Future<Output = ()> + Send,
-{
-    let ticks = async move {
-        let mut interval = tokio::time::interval(every);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        interval.tick().await;
-        loop {
-            interval.tick().await;
-            let Some(owner) = owner.upgrade() else { break };
-            tick(owner).await;
-        }
-    };
-    tokio::spawn(ticks).abort_handle()
 }

@@ -1,8 +1,10 @@
 //! The server, put together in one place: log, lake, doors and API. Shutdown runs the other way round: queries are cut short, the
 //! doors stop taking requests, tables and archive commit what they hold, the log closes last.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -13,7 +15,7 @@ use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
-use pinlake_log::{DiskLog, Durability, LogSettings};
+use pinlake_log::{DiskLog, LogSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -21,14 +23,11 @@ use crate::address;
 use crate::config::{self, Config};
 use crate::console::AppConsole;
 use crate::followed_log::FollowedLog;
+use crate::measures::Measures;
 use crate::pipeline_files;
 
 /// Connections that wait to be taken.
 const CONNECTIONS_WAITING_MAX: u32 = 1024;
-/// How often lag and freshness are measured.
-const MEASURE_EVERY: Duration = Duration::from_secs(2);
-/// How often records are synced under `durability: interval`.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Is told of a part that works, or what is wrong with it.
 pub(crate) type Report<'a> = &'a (dyn Fn(&str, pinlake_core::Result<()>) + Sync);
@@ -39,7 +38,7 @@ pub(crate) struct App {
     log: Arc<DiskLog>,
     lake: Arc<Lake>,
     stop: watch::Sender<bool>,
-    server: JoinHandle<pinlake_core::Result<usize>>,
+    server: JoinHandle<usize>,
     measures: JoinHandle<()>,
 }
 
@@ -75,30 +74,32 @@ impl App {
         let limits = HttpLimits { connections_max: config.http.connections_max, ..HttpLimits::default() };
         let server = tokio::spawn(http_server::serve(listener, router, limits, wait_for(stopped)));
         report("doors and API", Ok(()));
-        let measures = tokio::spawn(measure(shared, followers));
+        let measures = tokio::spawn(Measures::new(log.clone(), followers).run());
         Ok(App { address, log, lake, stop, server, measures })
     }
 
-    /// Stops in order: queries, doors, tables, archive, log.
+    /// Waits until the HTTP server has ended, which it does unasked only by a defect.
+    pub(crate) async fn server_ended(&self) {
+        // It holds the receiver for as long as it serves.
+        self.stop.closed().await;
+    }
+
+    /// Stops in order: queries, doors, tables, archive, log. What fails keeps nothing else from its end.
     pub(crate) async fn stop(self) -> Result<()> {
         self.stop.send_replace(true);
         self.lake.end_queries();
-        self.server.await.context("the HTTP server stopped")??;
+        let served = self.server.await;
         self.measures.abort();
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
+        served.context("the HTTP server stopped by a defect")?;
         lake.context("committing what the tables hold")?;
         closed.context("closing the log")
     }
 }
 
 async fn open_log(config: &Config, clock: Clock, followers: Followers) -> Result<Arc<DiskLog>> {
-    let durability = match config.log.durability {
-        config::Durability::Fsync => Durability::Fsync,
-        config::Durability::Interval => Durability::Interval(SYNC_INTERVAL),
-        config::Durability::Os => Durability::Os,
-    };
-    let settings = LogSettings { durability, ..LogSettings::default() };
+    let settings = LogSettings { durability: config.log.durability, ..LogSettings::default() };
     let log = DiskLog::open(&config.log_folder(), settings, clock, followers).await;
     Ok(Arc::new(log.with_context(|| format!("opening the log in '{}'", config.data_dir.display()))?))
 }
@@ -135,24 +136,4 @@ fn auto_create(config: &Config, pipeline: Arc<Pipeline>) -> AutoCreate {
 async fn wait_for(mut stopped: watch::Receiver<bool>) {
     // An error means that the app is gone, which is a stop too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// Keeps the lag of every follower as a metric.
-async fn measure(log: Arc<dyn Log>, followers: Followers) {
-    let mut ticks = tokio::time::interval(MEASURE_EVERY);
-    loop {
-        ticks.tick().await;
-        let Ok(topics) = log.topics().await else { continue };
-        for topic in topics {
-            for partition in 0..topic.spec.partitions {
-                let of = topic.name.partition(partition);
-                let Ok(range) = log.range(&of).await else { continue };
-                for (follower, position) in followers.positions(&of) {
-                    let labels = [("follower", follower), ("topic", of.topic.to_string()), ("partition", partition.to_string())];
-                    #[expect(clippy::cast_precision_loss, reason = "a metric")]
-                    metrics::gauge!("pinlake_lag_records", &labels).set(range.end.since(position) as f64);
-                }
-            }
-        }
-    }
 }

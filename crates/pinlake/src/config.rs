@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::{Bytes, Span};
+use pinlake_log::Durability;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
@@ -49,14 +50,6 @@ pub(crate) struct LogConfig {
     pub(crate) auto_create: AutoCreate,
     pub(crate) partitions: u32,
     retention: Span,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Durability {
-    Fsync,
-    Interval,
-    Os,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

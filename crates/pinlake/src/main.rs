@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod console;
 mod followed_log;
+mod measures;
 mod memory;
 mod pipeline_files;
 mod places;

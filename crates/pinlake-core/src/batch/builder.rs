@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::record::Record;
 
-/// A record without headers, still borrowed by the caller.
+/// The headers of one record, in order.
 type Headers<'a> = &'a [(String, Option<Bytes>)];
 
 /// Collects records into one uncompressed batch.

@@ -71,6 +71,7 @@ impl Owner {
                 }
                 Some(Message::Close(answer)) => {
                     let closed = self.close().await;
+                    self.view.closed.store(true, Ordering::Release);
                     self.end(&super::closed());
                     // The lock and the files must be free before the answer.
                     drop(self);
@@ -132,7 +133,7 @@ impl Owner {
     fn stage(&mut self) -> Round {
         let mut round = Round::default();
         let mut next = self.range().end;
-        let (segment, rest) = (self.active_extent().bytes, self.context.settings.segment_bytes);
+        let (segment, segment_max) = (self.active_extent().bytes, self.context.settings.segment_bytes);
         while let Some(message) = self.waiting.pop_front() {
             let append = match message {
                 Message::Append(append) => append,
@@ -142,7 +143,8 @@ impl Owner {
                 }
             };
             let len = append.batch.bytes().len() as u64;
-            let over = round.bytes + len > self.context.settings.round_bytes_max as u64 || segment + round.bytes + len > rest;
+            let over =
+                round.bytes + len > self.context.settings.round_bytes_max as u64 || segment + round.bytes + len > segment_max;
             if over && !round.batches.is_empty() {
                 self.waiting.push_front(Message::Append(append));
                 break;
@@ -207,9 +209,9 @@ impl Owner {
             let end = last.offsets().end;
             let records = round.batches.iter().map(|batch| u64::from(batch.record_count())).sum();
             self.context.meters.observe_append(records, round.bytes);
-            // Shown first: what is in the tail is read without another look at the end.
-            self.view.show(OffsetRange { start: self.range().start, end });
+            // Kept first: readers that wake by the new end find it in memory.
             self.context.tails.push(&self.view.tail, round.batches);
+            self.view.show(OffsetRange { start: self.range().start, end });
         }
         for (caller, offsets) in round.callers {
             caller.answer(Ok(offsets));
@@ -284,7 +286,8 @@ impl Owner {
         if let Some(writer) = &mut self.writer {
             writer.rest();
         }
-        Ok(count)
+        let left = self.view.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).len();
+        Ok(segments.len() - left)
     }
 
     async fn close(&mut self) -> Result<()> {
@@ -346,9 +349,8 @@ impl Owner {
         let text =
             format!("partition {} has stopped after a failed write or sync: check the disk, then restart the server", self.id);
         let stopped = Error::internal(text).with_source(error);
-        if self.view.stopped.set(stopped.clone()).is_ok() {
-            self.context.meters.observe_stop();
-        }
+        // The first reason is the one that is told.
+        let _ = self.view.stopped.set(stopped.clone());
         stopped
     }
 

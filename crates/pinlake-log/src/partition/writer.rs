@@ -134,14 +134,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes the first `count` segments, oldest first, so that a crash never leaves a hole.
+    /// Removes the first `count` segments, oldest first and each for good before the next, so that neither a crash nor a failure leaves a
+    /// hole. After a failure the rest stays, until retention asks again.
     pub(super) fn drop_front(&mut self, count: usize) -> Result<(), Fault> {
-        let dropped: Vec<Arc<Segment>> = self.segments.write().unwrap_or_else(PoisonError::into_inner).drain(..count).collect();
-        for segment in dropped {
-            let removed = segment.remove().and_then(|()| self.context.disk.sync_dir(&self.dir));
+        for _ in 0..count {
+            let oldest = self.segments.read().unwrap_or_else(PoisonError::into_inner)[0].clone();
+            let removed = oldest.remove().and_then(|()| {
+                self.segments.write().unwrap_or_else(PoisonError::into_inner).remove(0);
+                self.context.disk.sync_dir(&self.dir)
+            });
             if let Err(error) = removed {
-                // It comes back at the next start, and retention takes it again.
-                tracing::warn!(segment = %segment.log_path().display(), %error, "a segment past its retention was not removed");
+                tracing::warn!(segment = %oldest.log_path().display(), %error, "a segment past its retention was not removed, it is tried again");
+                break;
             }
         }
         Ok(())
@@ -193,14 +197,12 @@ impl Writer {
         let segment =
             Segment::new(disk, &self.dir, settings.index_interval_bytes, base, Extent::empty(base), Some(Index::default()));
         let path = segment.log_path();
-        let create = || {
-            disk.create_dir(&self.dir)?;
-            let file = disk.open_or_create(&path)?;
-            file.set_len(0)?;
-            disk.sync_dir(&self.dir)?;
-            io::Result::Ok(file)
-        };
-        let file = create().map_err(|error| refused(&path, error))?;
+        let file = disk.create_dir(&self.dir).and_then(|()| disk.open_or_create(&path)).map_err(|error| refused(&path, error))?;
+        if let Err(error) = file.set_len(0).and_then(|()| disk.sync_dir(&self.dir)) {
+            // Left behind, it would look like damage at the next start once the segment before has grown past it.
+            let undone = disk.remove_file(&path).and_then(|()| disk.sync_dir(&self.dir));
+            return Err(if undone.is_ok() { refused(&path, error) } else { broken("make", &file, error) });
+        }
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(segment));
         Ok(file)
     }

@@ -37,6 +37,6 @@ async fn also_on_many_threads_that_read_what_is_still_in_memory() {
 #[tokio::test]
 async fn also_when_the_system_syncs() {
     keeps_the_contract(LogSettings { durability: Durability::Os, ..LogSettings::default() }).await;
-    let interval = Durability::Interval(Duration::from_millis(1));
-    keeps_the_contract(LogSettings { durability: interval, tail_bytes_max: 0, ..LogSettings::default() }).await;
+    let (durability, sync_interval) = (Durability::Interval, Duration::from_millis(1));
+    keeps_the_contract(LogSettings { durability, sync_interval, tail_bytes_max: 0, ..LogSettings::default() }).await;
 }

@@ -1,11 +1,12 @@
 //! A disk that fails, fills up or is slow.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::batch::ProducerSequence;
 use pinlake_core::testing::log_contract::{batch, read_all, topic};
-use pinlake_core::{BatchBuilder, Clock, ErrorKind, Followers, Log, Offset, Timestamp, TopicPartition};
+use pinlake_core::{BatchBuilder, Clock, ErrorKind, Followers, Log, Offset, Timestamp, TopicName, TopicPartition, TopicSpec};
 use pinlake_log::disk::{Disk, Faults, WriteFault};
 use pinlake_log::{DiskLog, Durability, LogSettings};
 use tokio::task::JoinSet;
@@ -305,8 +306,8 @@ async fn too_many_waiting_bytes_are_refused() {
 #[tokio::test]
 async fn interval_syncs_by_itself_and_stops_when_that_fails() {
     let dir = folder();
-    let durability = Durability::Interval(Duration::from_millis(1));
-    let (log, faults) = open_faulty(dir.path(), LogSettings { durability, ..settings() }).await;
+    let often = LogSettings { durability: Durability::Interval, sync_interval: Duration::from_millis(1), ..settings() };
+    let (log, faults) = open_faulty(dir.path(), often).await;
     let to = partition(&log).await;
     faults.hold_syncs();
     log.append(&to, batch(&["acknowledged before the sync"], 1)).await.unwrap();
@@ -338,4 +339,102 @@ async fn close_drains_what_waits() {
     }
     assert_eq!(log.append(&to, batch(&["late"], 1)).await.unwrap_err().kind(), ErrorKind::Retry);
     assert_eq!(read_all(&open(dir.path(), settings()).await, &to, Offset::ZERO).await.len(), 11);
+}
+
+/// A partition whose records expire after a second.
+async fn expiring(dir: &Path, settings: LogSettings) -> (DiskLog, Arc<Faults>, TopicPartition) {
+    let (log, faults) = open_faulty(dir, settings).await;
+    let name = TopicName::new("t").unwrap();
+    log.create_topic(&name, TopicSpec { retention_ms: Some(1000), ..TopicSpec::default() }).await.unwrap();
+    (log, faults, name.partition(0))
+}
+
+/// All that the partition's range promises is there, in the log and in what a restart makes of its folder. Answers where the two start.
+async fn whole_range(log: &DiskLog, dir: &Path, to: &TopicPartition) -> [Offset; 2] {
+    let copied = copy_whole(dir);
+    let again = open(copied.path(), settings()).await;
+    assert!(again.health().is_empty(), "{:?}", again.health());
+    let mut starts = Vec::new();
+    for log in [log, &again] {
+        let range = log.range(to).await.unwrap();
+        let offsets: Vec<i64> = read_all(log, to, range.start).await.into_iter().map(|(offset, _)| offset).collect();
+        assert_eq!(offsets, (range.start.0..range.end.0).collect::<Vec<i64>>());
+        starts.push(range.start);
+    }
+    [starts[0], starts[1]]
+}
+
+/// Retention seals an expired segment that is far from full: appends go on in it if the next one can't be made.
+#[tokio::test]
+async fn a_segment_that_could_not_be_made_is_no_damage_later() {
+    for (for_good, stopped) in [(false, 0), (true, 1)] {
+        let dir = folder();
+        let (log, faults, to) = expiring(dir.path(), settings()).await;
+        log.append(&to, batch(&["0"], 1)).await.unwrap();
+        // The folder's sync, after the file is there.
+        faults.fail_step(1, for_good);
+        assert_eq!(log.retain_now().await.is_err(), !for_good, "a stopped partition has nothing to drop");
+        assert_eq!(log.append(&to, batch(&["1"], 1)).await.is_err(), for_good);
+        assert_eq!(log.health().len(), stopped, "what can't be undone stops the partition");
+        assert_eq!(whole_range(&log, dir.path(), &to).await, [Offset(0); 2]);
+    }
+}
+
+#[tokio::test]
+async fn retention_that_fails_leaves_no_hole_and_tries_again() {
+    // The oldest segment's steps are its log, its two indexes and the folder's sync.
+    for (failing, dropped) in [(1, 0), (4, 1), (5, 1), (8, 2)] {
+        let dir = folder();
+        let one_batch_a_segment = LogSettings { segment_bytes: 80, ..settings() };
+        let (log, faults, to) = expiring(dir.path(), one_batch_a_segment).await;
+        for value in ["0", "1", "2"] {
+            log.append(&to, batch(&[value], 1)).await.unwrap();
+        }
+        log.append(&to, batch(&["3"], NOW.0)).await.unwrap();
+        faults.fail_step(failing, false);
+        assert_eq!(log.retain_now().await.unwrap(), dropped, "step {failing} failed");
+        let [_, start] = whole_range(&log, dir.path(), &to).await;
+        assert_eq!(start, Offset(dropped as i64), "step {failing} failed");
+        assert_eq!(log.retain_now().await.unwrap(), 3 - dropped);
+        assert_eq!(whole_range(&log, dir.path(), &to).await, [Offset(3); 2]);
+    }
+}
+
+/// Offsets that are used up are the way to a panic in the owner that is left.
+#[tokio::test]
+async fn a_partition_whose_owner_panicked_is_seen_as_stopped() {
+    let dir = folder();
+    let log = open(dir.path(), settings()).await;
+    let name = topic(&log, "t", 2).await;
+    log.append(&name.partition(0), batch(&["0"], 1)).await.unwrap();
+    log.close().await.unwrap();
+    assert!(log.health().is_empty(), "a closed log has not stopped");
+    std::fs::create_dir(dir.path().join("t/1")).unwrap();
+    std::fs::write(dir.path().join(format!("t/1/{:020}.log", i64::MAX - 1)), "").unwrap();
+
+    let log = open(dir.path(), settings()).await;
+    for _ in 0..2 {
+        let error = log.append(&name.partition(1), batch(&["x", "y"], 1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal, "trying again is no use: {error}");
+    }
+    assert_eq!(log.health().iter().map(|stopped| &stopped.partition).collect::<Vec<_>>(), [&name.partition(1)]);
+    log.append(&name.partition(0), batch(&["1"], 1)).await.expect("the others work");
+    log.retain_now().await.expect("there is nothing to drop in it");
+    log.close().await.expect_err("a stopped partition is not closed well");
+}
+
+/// A data folder is often made with folders above it, each of which is a name in another.
+#[tokio::test]
+async fn every_folder_made_for_the_log_is_synced_by_name() {
+    let dir = folder();
+    // Making them, then syncing what holds each.
+    for failing in 1..=4 {
+        let faults = Arc::new(Faults::default());
+        faults.fail_step(failing, false);
+        let disk = Disk::with_faults(faults.clone());
+        let made = dir.path().join(format!("{failing}/data/log"));
+        let opened = DiskLog::open_on(disk, &made, settings(), Clock::manual(NOW), Followers::default()).await;
+        assert_eq!(opened.unwrap_err().kind(), ErrorKind::Internal, "step {failing} failed");
+        assert_eq!(faults.steps(), failing);
+    }
 }

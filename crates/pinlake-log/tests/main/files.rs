@@ -8,7 +8,7 @@ use pinlake_core::testing::log_contract::{batch, read_all, topic};
 use pinlake_core::{Clock, ErrorKind, Followers, Log, Offset, ReadLimit, Timestamp, TopicName, TopicPartition, TopicSpec};
 use pinlake_log::{DiskLog, LogSettings};
 
-use crate::setup::{NOW, copy_whole, folder, open, partition, settings};
+use crate::setup::{NOW, copy_whole, folder, open, open_faulty, partition, settings};
 
 #[tokio::test]
 async fn a_folder_is_open_once() {
@@ -98,6 +98,22 @@ async fn an_index_that_leads_astray_is_rebuilt() {
     }
     let log = open(dir.path(), small()).await;
     answers_everything(&log, &to, 100).await;
+}
+
+/// As when two readers rebuild it at once, or the disk is full.
+#[tokio::test]
+async fn an_index_that_can_not_be_rebuilt_costs_time_only() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path(), small()).await;
+    let to = partition(&log).await;
+    fill(&log, &to, 100).await;
+    let partition_dir = dir.path().join("t/0");
+    for name in index_files(&partition_dir).keys() {
+        std::fs::remove_file(partition_dir.join(name)).unwrap();
+    }
+    faults.fail_step(1, true);
+    answers_everything(&log, &to, 100).await;
+    assert!(index_files(&partition_dir).is_empty(), "there was none");
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let server = format!("http://{}", app.address);
     let done = show(&server, &args).await;
     let stayed = match done {
-        Ok(()) if !args.exit => stay(&server).await,
+        Ok(()) if !args.exit => stay(&app, &server).await,
         done => done,
     };
     app.stop().await?;
@@ -106,7 +106,7 @@ async fn answers(client: &Client) -> Result<usize> {
     Ok(questions.len())
 }
 
-async fn stay(server: &str) -> Result<()> {
+async fn stay(app: &App, server: &str) -> Result<()> {
     terminal::line("\nThe server keeps running; Ctrl-C ends it. Go on with:");
     terminal::line(format!("  API and metrics   {server}/  {server}/metrics"));
     terminal::line("  SQL               pinlake query 'SELECT count(*) FROM pin'");
@@ -115,5 +115,5 @@ async fn stay(server: &str) -> Result<()> {
     terminal::line(format!(
         "  Kafka REST        curl -X POST {server}/topics/0a1b2c3d4e5f.pin -H 'Content-Type: application/vnd.kafka.json.v2+json' -d '{{\"records\":[{{\"value\":{{\"index\":1}}}}]}}'"
     ));
-    serve::asked_to_end().await
+    serve::until_the_end(app).await
 }

@@ -20,7 +20,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     }
     let app = App::start(&config, metrics, &terminal::part).await?;
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
-    asked_to_end().await?;
+    until_the_end(&app).await?;
     terminal::line("ending: requests under way, tables, archive, log");
     app.stop().await
 }
@@ -32,6 +32,14 @@ pub(crate) fn configure(args: &ServeArgs) -> Result<Config> {
         config.data_dir.clone_from(data_dir);
     }
     Ok(config)
+}
+
+/// Waits for Ctrl-C or SIGTERM, or until nobody can be served any more.
+pub(crate) async fn until_the_end(app: &App) -> Result<()> {
+    tokio::select! {
+        asked = asked_to_end() => asked,
+        () = app.server_ended() => Ok(()),
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -1,0 +1,29 @@
+//! What callers see of a batch between its write and its acknowledgement.
+
+use pinlake_core::TopicName;
+use pinlake_core::testing::log_contract::batch;
+
+use super::*;
+
+/// Nothing was appended; the owner's place is taken by the test.
+fn open(dir: &std::path::Path) -> Partition {
+    let (disk, settings) = (Disk::system(), LogSettings::default());
+    let lock = disk.lock(&dir.join("lock")).unwrap().unwrap();
+    let context = Arc::new(Context::new(disk, settings, Clock::manual(Timestamp(1)), lock, None));
+    let id = TopicName::new("t").unwrap().partition(0);
+    Partition::start(&context, id, TopicSpec::default(), dir.join("t/0"), Recovered::default())
+}
+
+#[tokio::test]
+async fn times_of_what_is_not_acknowledged_answer_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path());
+    partition.append(batch(&["acknowledged"], 10)).await.unwrap();
+    let end = partition.range().unwrap().end;
+    let segment = partition.view.segment_of(end).unwrap();
+    let written = [batch(&["written"], 20).at(end), batch(&["too"], 30).at(end.plus(1))];
+    let file = partition.context.disk.open_or_create(&segment.log_path()).unwrap();
+    file.write_at(&written.clone().map(|batch| batch.bytes().clone()), segment.extent().bytes).unwrap();
+    segment.note(&written, Timestamp(1));
+    assert_eq!(partition.offset_at(Timestamp(30)).await.unwrap(), end);
+}
