@@ -192,9 +192,6 @@ impl Lake {
         let mut named = query::tables_of(sql)?;
         let lists = named.iter().any(|(schema, _)| schema == "information_schema")
             || sql.trim_start().to_ascii_lowercase().starts_with("show");
-        if lists {
-            named.extend(self.all_names());
-        }
         let mut questions = Vec::new();
         for (_, name) in named.iter().filter(|(schema, _)| schema == "question") {
             questions.push(self.question(name)?.clone());
@@ -207,18 +204,29 @@ impl Lake {
         let tables = futures::future::try_join_all(named.into_iter().map(|name| self.named_table(name))).await?;
         let mut tables: Vec<NamedTable> = tables.into_iter().flatten().collect();
         if lists {
+            let known: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
+            tables.extend(self.listed(&known).await?);
             tables.extend(self.listed_questions(&questions));
         }
         let query = Query { sql: sql.to_owned(), tables, questions, chosen, store: self.store.clone(), rows_max };
         query::run(query, self.limits, running).await
     }
 
-    /// Every name that SQL can read, each table once, but for the questions.
-    fn all_names(&self) -> Vec<TableName> {
+    /// Every table that SQL can read but the `known` ones: what it is called and its columns, not what it holds.
+    async fn listed(&self, known: &[TableName]) -> Result<Vec<NamedTable>> {
         let tables = ["public", "raw", "quarantine"].into_iter();
         let tables = tables.flat_map(|schema| self.pipeline.tables.iter().map(move |table| (schema, table.name.as_str())));
         let names = tables.chain(system::TABLES.map(|name| ("system", name)));
-        names.map(|(schema, name)| (schema.to_owned(), name.to_owned())).collect()
+        let names = names.map(|(schema, name)| (schema.to_owned(), name.to_owned())).filter(|name| !known.contains(name));
+        let table = async |name: TableName| match name.0.as_str() {
+            "raw" => {
+                let columns = &self.pipeline.tables[self.index(&name.1)?].schema;
+                let rows = raw_view::table(&self.store, Vec::new(), columns)?;
+                Ok(Some(NamedTable { name, rows: Arc::new(rows), snapshot: None }))
+            }
+            _ => self.named_table(name).await,
+        };
+        Ok(futures::future::try_join_all(names.map(table)).await?.into_iter().flatten().collect())
     }
 
     /// The questions but the `known` ones as mere names: a list of all must not fail for one that is wrong.

@@ -1,5 +1,5 @@
 -- order: 5
--- The country of the user with the most followers; ties are all listed, or the first by name with $ties = first.
+-- The country of the user with the most followers; ties are all listed.
 WITH countries AS (
   SELECT geo.country, max(pin.follower_count) AS follower_count
   FROM pin JOIN geo ON pin.ind = geo.ind

@@ -1,6 +1,5 @@
 -- order: 7
--- The median follower count of each age group's posts;
--- of an even number the mean of the middle two, or the lower one with $median = approx.
+-- The median follower count of each age group's posts (exact: the mean of the middle two if their number is even).
 WITH people AS (
   SELECT ind, CASE
     WHEN age BETWEEN 18 AND 24 THEN '18-24'

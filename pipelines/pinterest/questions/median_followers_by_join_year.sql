@@ -1,6 +1,5 @@
 -- order: 9
--- The median follower count of the posts of users who joined from 2015 to 2020, by joining year;
--- of an even number the mean of the middle two, or the lower one with $median = approx.
+-- The median follower count of the posts of users who joined from 2015 to 2020, by joining year.
 SELECT CAST(date_part('year', "user".date_joined) AS BIGINT) AS join_year,
   CASE $median
     WHEN 'approx' THEN array_sort(array_agg(CAST(pin.follower_count AS DOUBLE)))[(count(*) + 1) / 2]

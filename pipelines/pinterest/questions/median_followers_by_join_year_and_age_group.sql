@@ -1,6 +1,5 @@
 -- order: 10
--- The median follower count of the posts of users who joined from 2015 to 2020, by joining year and age group;
--- of an even number the mean of the middle two, or the lower one with $median = approx.
+-- The median follower count of the posts of users who joined from 2015 to 2020, by joining year and age group.
 WITH people AS (
   SELECT ind, CAST(date_part('year', date_joined) AS BIGINT) AS join_year, CASE
     WHEN age BETWEEN 18 AND 24 THEN '18-24'

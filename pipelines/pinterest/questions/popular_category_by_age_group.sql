@@ -1,5 +1,5 @@
 -- order: 6
--- The most popular category in each age group; ties are all listed, or the first by name with $ties = first, people under 18 are left out.
+-- The most popular category in each age group; ties are all listed, people under 18 are left out.
 WITH people AS (
   SELECT ind, CASE
     WHEN age BETWEEN 18 AND 24 THEN '18-24'

@@ -1,5 +1,5 @@
 -- order: 1
--- The most popular category in each country; ties are all listed, or the first by name with $ties = first.
+-- The most popular category in each country; ties are all listed.
 WITH counts AS (
   SELECT geo.country, pin.category, count(*) AS category_count
   FROM pin JOIN geo ON pin.ind = geo.ind

@@ -1,5 +1,5 @@
 -- order: 3
--- The most popular category in each year from 2018 to 2022; ties are all listed, or the first by name with $ties = first.
+-- The most popular category in each year from 2018 to 2022; ties are all listed.
 WITH counts AS (
   SELECT CAST(date_part('year', geo."timestamp") AS BIGINT) AS post_year, pin.category, count(*) AS category_count
   FROM pin JOIN geo ON pin.ind = geo.ind

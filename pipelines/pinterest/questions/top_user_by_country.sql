@@ -1,5 +1,5 @@
 -- order: 4
--- The user with the most followers in each country; ties are all listed, or the first by name with $ties = first, equal rows once.
+-- The user with the most followers in each country; ties are all listed, equal rows once.
 WITH posters AS (
   SELECT geo.country, pin.poster_name, max(pin.follower_count) AS follower_count
   FROM pin JOIN geo ON pin.ind = geo.ind
