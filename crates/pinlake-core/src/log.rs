@@ -17,6 +17,9 @@ use crate::position::{Offset, OffsetRange, TopicName, TopicPartition};
 /// The most partitions a topic may have.
 pub const PARTITIONS_MAX: u32 = 10_000;
 
+/// What a topic may allow its largest batch: room for a record, and what a batch's own length can say.
+pub const BATCH_BYTES_MAX: std::ops::RangeInclusive<u32> = 512..=1 << 30;
+
 /// What a topic is created with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -46,11 +49,14 @@ impl TopicSpec {
 
     /// Refuses what no log can keep.
     pub fn validate(&self) -> Result<()> {
-        if (1..=PARTITIONS_MAX).contains(&self.partitions) {
-            Ok(())
-        } else {
-            Err(Error::invalid(format!("a topic takes 1 to {PARTITIONS_MAX} partitions, not {}", self.partitions)))
+        if !(1..=PARTITIONS_MAX).contains(&self.partitions) {
+            return Err(Error::invalid(format!("a topic takes 1 to {PARTITIONS_MAX} partitions, not {}", self.partitions)));
         }
+        let (least, most) = (BATCH_BYTES_MAX.start(), BATCH_BYTES_MAX.end());
+        if !BATCH_BYTES_MAX.contains(&self.batch_bytes_max) {
+            return Err(Error::invalid(format!("'batch_bytes_max' takes {least} to {most} bytes, not {}", self.batch_bytes_max)));
+        }
+        Ok(())
     }
 }
 

@@ -7,12 +7,15 @@ mod check;
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use datafusion::arrow::array::cast::AsArray;
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use datafusion::arrow::compute::{cast, concat_batches};
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, RecordBatchOptions, new_null_array,
+};
+use datafusion::arrow::compute::{cast, concat_batches, max, min};
+use datafusion::arrow::datatypes::{DataType, Date32Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::DFSchema;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -139,28 +142,60 @@ impl Cleaning {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         let rows =
             RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|e| error::arrow("cleaning", e))?;
-        self.reject_null_keys(&rows, &mut rejected);
+        rejected.extend(self.null_keys(&rows));
+        rejected.extend(self.times_out_of_range(&rows));
+        // The first reason of a row counts.
+        rejected.sort_by_key(|(row, _)| *row);
+        rejected.dedup_by_key(|(row, _)| *row);
         Ok(Cleaned { rows, rejected })
     }
 
-    fn reject_null_keys(&self, rows: &RecordBatch, rejected: &mut Vec<(u32, String)>) {
-        let sorted_before = rejected.len();
-        for &at in &self.key {
-            let column = rows.column(at);
-            if column.null_count() == 0 {
-                continue;
-            }
-            let name = self.schema.field(at).name();
+    fn null_keys(&self, rows: &RecordBatch) -> Vec<(u32, String)> {
+        let mut missing = Vec::new();
+        for &at in self.key.iter().filter(|at| rows.column(**at).null_count() > 0) {
+            let (column, name) = (rows.column(at), self.schema.field(at).name());
             let nulls = (0..rows.num_rows()).filter(|row| column.is_null(*row));
-            rejected.extend(
-                nulls.map(|row| (u32::try_from(row).expect("a chunk is small"), format!("key column {name} is missing"))),
-            );
+            missing.extend(nulls.map(|row| (row_number(row), format!("key column {name} is missing"))));
         }
-        if rejected.len() > sorted_before {
-            rejected.sort_by_key(|(row, _)| *row);
-            rejected.dedup_by_key(|(row, _)| *row);
-        }
+        missing
     }
+
+    /// Times and dates that neither readers of the table nor people can say.
+    fn times_out_of_range(&self, rows: &RecordBatch) -> Vec<(u32, String)> {
+        let mut wrong = Vec::new();
+        for (field, column) in self.schema.fields().iter().zip(rows.columns()) {
+            let outside: Vec<usize> = match field.data_type() {
+                DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                    outside(column.as_primitive::<TimestampMicrosecondType>(), &(MICROSECONDS.0..=MICROSECONDS.1))
+                }
+                DataType::Date32 => outside(column.as_primitive::<Date32Type>(), &(DAYS.0..=DAYS.1)),
+                _ => continue,
+            };
+            let name = field.name();
+            wrong.extend(outside.into_iter().map(|row| (row_number(row), format!("{name} is not within the years 1 to 9999"))));
+        }
+        wrong
+    }
+}
+
+/// The years 1 to 9999 in microseconds and days since 1970.
+const MICROSECONDS: (i64, i64) = (-62_135_596_800_000_000, 253_402_300_799_999_999);
+const DAYS: (i32, i32) = (-719_162, 2_932_896);
+
+/// Which rows have a value outside the range.
+fn outside<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, range: &RangeInclusive<T::Native>) -> Vec<usize>
+where
+    T::Native: PartialOrd,
+{
+    if [min(column), max(column)].into_iter().flatten().all(|value| range.contains(&value)) {
+        return Vec::new();
+    }
+    let is_outside = |(row, value): (usize, Option<T::Native>)| value.filter(|value| !range.contains(value)).map(|_| row);
+    column.iter().enumerate().filter_map(is_outside).collect()
+}
+
+fn row_number(row: usize) -> u32 {
+    u32::try_from(row).expect("a chunk is small")
 }
 
 impl Step {

@@ -131,8 +131,9 @@ impl Console for AppConsole {
             Format::Csv => encode::csv(&result),
             Format::Arrow => encode::arrow_stream(&result),
         };
-        let body =
-            tokio::task::spawn_blocking(encode).await.map_err(|e| Error::internal("encoding stopped").with_source(e))??;
+        // Only a panic ends it otherwise, and values that the encoder does not take are the query's.
+        let gave_up = |_| Error::invalid("the answer has a value that can't be shown: cast it, or leave it out");
+        let body = tokio::task::spawn_blocking(encode).await.map_err(gave_up)??;
         Ok(QueryAnswer { body: body.into(), truncated })
     }
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use datafusion::arrow::array::cast::AsArray;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::csv;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::ipc::writer::StreamWriter;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use pinlake_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -84,6 +85,7 @@ pub fn type_name(data_type: &DataType) -> String {
 
 fn values(column: &ArrayRef) -> Result<Vec<Value>> {
     let failed = |e| error::arrow("encoding an answer", e);
+    check_times(column)?;
     if is_bytes(column.data_type()) {
         let column = cast(column, &DataType::BinaryView).map_err(failed)?;
         return Ok(column.as_binary_view().iter().map(bytes).collect());
@@ -91,13 +93,34 @@ fn values(column: &ArrayRef) -> Result<Vec<Value>> {
     let batch = RecordBatch::try_from_iter_with_nullable([("v", column.clone(), true)]).map_err(failed)?;
     let mut writer =
         arrow_json::WriterBuilder::new().with_explicit_nulls(true).build::<_, arrow_json::writer::LineDelimited>(Vec::new());
-    writer.write(&batch).map_err(failed)?;
+    let unshown = |e| Error::invalid("the answer has a value that has no form in JSON: cast it, or leave it out").with_source(e);
+    writer.write(&batch).map_err(unshown)?;
     writer.finish().map_err(failed)?;
     let lines = writer.into_inner();
     let value =
         |line: &[u8]| serde_json::from_slice::<Map<String, Value>>(line).map(|mut row| row.remove("v").unwrap_or(Value::Null));
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(value).collect::<Result<_, _>>().map_err(|e| Error::internal("encoding an answer").with_source(e))
+}
+
+/// Refuses times that have no text: the encoder would write what is no value.
+fn check_times(column: &ArrayRef) -> Result<()> {
+    if !column.data_type().is_temporal() {
+        return Ok(());
+    }
+    let options = FormatOptions::default().with_display_error(false);
+    let is_shown = match ArrayFormatter::try_new(column, &options) {
+        Ok(shown) => (0..column.len()).all(|row| column.is_null(row) || shown.value(row).try_to_string().is_ok()),
+        // A time zone that there is not.
+        Err(_) => false,
+    };
+    if is_shown {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the answer has a {} that is no time or date people write: cast it to a number, or leave it out",
+        type_name(column.data_type())
+    )))
 }
 
 fn is_bytes(data_type: &DataType) -> bool {
@@ -116,6 +139,7 @@ fn bytes(value: Option<&[u8]>) -> Value {
 /// CSV has no lists: they become their JSON text. Bytes that are text are shown as it.
 fn as_text(batch: &RecordBatch) -> Result<RecordBatch> {
     let plain = |column: &ArrayRef| -> Result<ArrayRef> {
+        check_times(column)?;
         if !column.data_type().is_nested() && !is_bytes(column.data_type()) {
             return Ok(column.clone());
         }

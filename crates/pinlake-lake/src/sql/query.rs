@@ -18,7 +18,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use pinlake_core::pipeline::{Chosen, Question};
-use pinlake_core::{Error, Result};
+use pinlake_core::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -127,7 +127,9 @@ pub async fn run(query: Query, limits: QueryLimits, held: impl Send + 'static) -
         let threads = runtime()?;
         // On a thread with the large stack.
         let answered = threads.spawn(async move { stopped.run_until_cancelled(query.answer(limits, &stopped)).await });
-        let answered = threads.block_on(answered).map_err(|e| Error::internal("the query was cut short").with_source(e))?;
+        // Only a panic ends it otherwise.
+        let gave_up = |_| Error::invalid("the query engine gave up on this query: write it another way");
+        let answered = threads.block_on(answered).map_err(gave_up)?;
         answered.unwrap_or_else(|| Err(Error::internal("the query was stopped")))
     };
     let late = |_| {
@@ -193,7 +195,12 @@ fn failed(error: DataFusionError) -> Error {
     if let Some(name) = unbounded_function(&error.to_string()) {
         return Error::invalid(format!("queries have no function {name}: its result can be as large as a number says"));
     }
-    error::query("running the query", error)
+    let error = error::query("running the query", error);
+    match error.kind() {
+        // What the engine did not expect, it meets again.
+        ErrorKind::Internal => Error::invalid("the query engine can't run this query: write it another way").with_source(error),
+        _ => error,
+    }
 }
 
 /// Functions whose result is as large as a number in the query says: no memory limit sees what they allocate.

@@ -289,3 +289,17 @@ async fn rows_on_which_the_cleaning_fails_are_set_aside_alone() {
     let kept = cleaned.rows.column(1).as_primitive::<datafusion::arrow::datatypes::Int64Type>();
     assert_eq!((kept.value(6), kept.value(8), kept.value(49)), (6, 8, 49));
 }
+
+#[tokio::test]
+async fn a_time_that_nobody_can_write_goes_to_quarantine() {
+    let sql = "SELECT ind, to_timestamp_millis(ind) AS at, arrow_cast(CAST(ind / 86400000 AS INT), 'Date32') AS day FROM raw";
+    let cleaning = compile(sql).await.unwrap();
+    let spec = spec(sql);
+    let last = 253_402_300_799_999_i64;
+    let records = [last, last + 1, -62_135_596_800_000, -62_135_596_800_001].map(|ind| format!("{{\"ind\":{ind}}}"));
+    let records: Vec<&[u8]> = records.iter().map(String::as_bytes).collect();
+    let decoded = Decoder::new(&spec.schema).decode(&records).unwrap();
+    let rejected = cleaning.apply(&decoded.rows).unwrap().rejected;
+    let reason = "at is not within the years 1 to 9999".to_owned();
+    assert_eq!(rejected, [(1, reason.clone()), (3, reason)]);
+}
