@@ -150,7 +150,7 @@ impl Batch {
     /// Its records in order.
     ///
     /// # Errors
-    /// The iterator ends with one `Corrupt` error if the records do not fill the batch exactly, or are compressed.
+    /// The iterator ends with one error: `Corrupt` if the records do not fill the batch exactly, `Invalid` if they are compressed.
     pub fn records(&self) -> Records<'_> {
         let compressed = self.attributes() & COMPRESSION_MASK != 0;
         Records {
@@ -197,7 +197,7 @@ impl<'a> Iterator for Records<'a> {
         self.left -= 1;
         let Some(mut rest) = self.rest else {
             self.left = 0;
-            return Some(Err(Error::invalid("compressed record batches are not read yet")));
+            return Some(Err(Error::invalid("compressed record batches are not read: send them uncompressed")));
         };
         let record = self.decode(&mut rest);
         let whole = self.left > 0 || rest.is_empty();

@@ -1,8 +1,15 @@
-//! The log as everyone but its owner sees it. The contract, each line a test in `testing::log_contract`:
+//! The log as everyone but its owner sees it. The contract, tested by `testing::log_contract` as far as any log can show it:
 //!
-//! - durable once acknowledged; - offsets are dense and increasing; - readers never see what is not durable; - the same
-//!   producer sequence gives the same offsets; - recovery yields a prefix that holds everything acknowledged;
-//! - concurrent appends linearise; - a topic that is created again goes on behind the offsets of the one that was deleted.
+//! - offsets are dense and increasing;
+//! - concurrent appends linearise;
+//! - the same producer sequence gives the same offsets;
+//! - a topic that is created again goes on behind the offsets of the one that was deleted.
+//!
+//! And what only a log that crashes can show, which the disk log's own tests hold:
+//!
+//! - durable once acknowledged;
+//! - readers never see what is not durable;
+//! - recovery yields a prefix that holds everything acknowledged.
 
 use std::time::Duration;
 

@@ -66,15 +66,6 @@ impl MemoryLog {
         Self::default()
     }
 
-    /// Drops whole batches before `before`, as retention would.
-    pub fn drop_before(&self, of: &TopicPartition, before: Offset) -> Result<()> {
-        let partition = self.partition(of)?;
-        let mut kept = lock(&partition.kept);
-        kept.batches.retain(|batch| batch.offsets().end > before);
-        kept.start = kept.batches.first().map_or(*partition.end.borrow(), Batch::base_offset);
-        Ok(())
-    }
-
     fn partition(&self, of: &TopicPartition) -> Result<Arc<Partition>> {
         let topics = lock(&self.topics);
         let topic = topics.alive.get(&of.topic).ok_or_else(|| no_topic(&of.topic))?;

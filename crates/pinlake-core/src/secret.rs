@@ -1,15 +1,17 @@
 //! Keeps secrets out of what is shown. Must not know where they come from.
 
-/// `url` with the password in its user part replaced by `***`, fit for a log line.
+/// `url` with the password in its user part replaced by `***`, fit for a log line. A URL that is wrong is shown too: a password
+/// may hold a raw `/` or `@`, so its end is the last `@`.
 pub fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority_len = rest.find('/').unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(authority_len);
-    match authority.rsplit_once('@') {
-        Some((user, host)) => {
-            let name = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{name}:***@{host}{tail}")
-        }
-        None => url.to_owned(),
+    let Some((user, host)) = rest.rsplit_once('@') else { return url.to_owned() };
+    let name = user.split([':', '/']).next().unwrap_or_default();
+    // The `@` is one of the path.
+    if user[name.len()..].starts_with('/') {
+        return url.to_owned();
     }
+    format!("{scheme}://{name}:***@{host}")
 }
+
+#[cfg(test)]
+mod tests;

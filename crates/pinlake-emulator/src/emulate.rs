@@ -43,19 +43,6 @@ pub enum Mode {
     Both,
 }
 
-impl std::str::FromStr for Mode {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "batch" => Ok(Self::Batch),
-            "streaming" => Ok(Self::Streaming),
-            "both" => Ok(Self::Both),
-            other => Err(Error::invalid(format!("mode '{other}' is not known: give batch, streaming or both"))),
-        }
-    }
-}
-
 /// What is posted, where and how.
 #[derive(Debug, Clone)]
 pub struct EmulateOptions {

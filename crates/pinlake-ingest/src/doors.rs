@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
@@ -114,6 +114,13 @@ impl Call<'_> {
         Ok(placed)
     }
 
+    /// The answer with the configured `Retry-After`, for what is worth trying again.
+    pub(crate) fn try_again_later(&self, mut response: Response) -> Response {
+        let seconds = HeaderValue::from(self.shared.settings.retry_after.as_secs());
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        response
+    }
+
     /// Counts what the log did not take, and says so unless the client is at fault.
     fn rejected(&self, records: usize, error: &Error) {
         self.metrics.rejected(records, error.kind());
@@ -148,11 +155,6 @@ impl Doors {
         let changes =
             MethodFilter::POST.or(MethodFilter::PUT).or(MethodFilter::PATCH).or(MethodFilter::DELETE).or(MethodFilter::OPTIONS);
         Router::new().route("/", on(changes, answer)).fallback(answer).with_state(self.clone())
-    }
-
-    /// Whether a path leads to one of the doors.
-    pub fn claims(path: &str) -> bool {
-        path::door_of(path).is_some()
     }
 
     /// The producer that all doors share.

@@ -24,12 +24,9 @@ pub(crate) async fn answer(call: &Call<'_>, body: Body) -> Response {
             let mut body = "{\"detail\":".to_owned();
             json::push_string(&mut body, &detail);
             body.push('}');
-            let mut response = (status, json, body).into_response();
-            if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-                let seconds = call.shared.settings.retry_after.as_secs();
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            response
+            let response = (status, json, body).into_response();
+            let may_be_tried_again = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+            if may_be_tried_again { call.try_again_later(response) } else { response }
         }
     }
 }

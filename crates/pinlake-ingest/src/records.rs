@@ -39,7 +39,7 @@ pub struct Records {
 }
 
 /// The most bytes a body or the scratch buffer may have; positions are 32-bit numbers.
-pub(crate) const BYTES_MAX: usize = 1 << 30;
+pub const BYTES_MAX: usize = 1 << 30;
 
 impl Records {
     /// No records yet; spans may point into `body`, which has at most 1 GiB.

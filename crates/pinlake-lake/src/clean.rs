@@ -209,7 +209,7 @@ impl Step {
 }
 
 /// The line that a parser's message ends with, `... at Line: 4, Column: 14`; 0 without one.
-fn line_in(message: &str) -> u64 {
+pub fn line_in(message: &str) -> u64 {
     let number = message.rsplit_once(" at Line: ").and_then(|(_, place)| place.split(',').next()?.parse().ok());
     number.unwrap_or(0)
 }

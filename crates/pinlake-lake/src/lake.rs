@@ -24,6 +24,7 @@ pub use ledger::{Account, TableAccount};
 pub use rebuild::Rebuilt;
 
 use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, FOLLOWER, MANIFEST_DIR, ManifestEntry};
+use crate::batch::QUARANTINE_DIR;
 use crate::follow::{Ends, FollowSettings, Follower, Status};
 use crate::live::TableView;
 use crate::raw::RawObject;
@@ -33,8 +34,6 @@ use crate::store::Store;
 
 /// Folder of the tables within the store.
 const TABLES_DIR: &str = "tables";
-/// Folder of the quarantine tables.
-const QUARANTINE_DIR: &str = "quarantine";
 /// How long an end waits for archive and tables to take what is acknowledged.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 /// Queries that run at once; the next ones wait.

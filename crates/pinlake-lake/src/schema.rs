@@ -8,9 +8,6 @@ use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::{StructField, StructType};
 use pinlake_core::{Error, Result};
 
-/// Columns that Pinlake adds to the rows of a streamed table, with where each row came from.
-pub const META_COLUMNS: [&str; 4] = ["_topic", "_partition", "_offset", "_ingested_at"];
-
 /// The field as it is stored: text as views in memory, times in microseconds UTC (a time without a zone means UTC), all
 /// nullable.
 pub(crate) fn storable(field: &Field) -> Field {

@@ -6,6 +6,8 @@ mod functions;
 mod interrupt;
 pub mod query;
 
+pub use depth::STACK_BYTES;
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;

@@ -16,6 +16,27 @@ pub use table::{
 pub use topic::{Header, LogRecord, PartitionOffsets, Records, Topic};
 pub use trace::{ArchiveTrace, Outcome, TableTrace, Trace};
 
+/// All topics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topics {
+    /// The topics, sorted by name.
+    pub topics: Vec<Topic>,
+}
+
+/// What a rebuild did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RebuiltTables {
+    /// The tables, in the pipeline's order.
+    pub tables: Vec<Rebuilt>,
+}
+
+/// All questions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Questions {
+    /// The questions, in the pipeline's order.
+    pub questions: Vec<QuestionSummary>,
+}
+
 /// A question of the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuestionSummary {

@@ -37,7 +37,7 @@ pub trait Console: Send + Sync + 'static {
     /// What a topic is created with where nothing else is said.
     fn topic_defaults(&self) -> TopicSpec;
 
-    /// Deletes a topic and its records; `Conflict` while a table or the archive still needs them.
+    /// Deletes a topic and its records; `Retry` while a table or the archive still needs them.
     async fn delete_topic(&self, name: &TopicName) -> Result<()>;
 
     /// Records of a partition from an offset on, in order; empty when none came within the wait.
@@ -55,7 +55,7 @@ pub trait Console: Send + Sync + 'static {
     /// Cleans the archive again and replaces each table in one commit. It goes on when the caller goes away.
     ///
     /// # Errors
-    /// `NotFound` for a table that does not exist, `Conflict` while a rebuild of it runs.
+    /// `NotFound` for a table that does not exist, `Conflict` while any rebuild runs.
     async fn rebuild(&self, which: Rebuild) -> Result<Vec<Rebuilt>>;
 
     /// Has the archive and the tables commit what they hold now, and returns when they have.
@@ -141,7 +141,7 @@ pub struct RecordsRequest {
     pub offset: Offset,
     /// The most records.
     pub records_max: usize,
-    /// Stop before keys and values together pass this many bytes; the first record is answered however large.
+    /// Stop before the batches together pass this many bytes; the first batch is read however large.
     pub bytes_max: usize,
     /// How long to wait for the first record when `offset` is the end.
     pub wait: Duration,

@@ -86,14 +86,12 @@ fn section<T>(heading: &str, columns: &[&str], found: Result<Vec<T>, Error>, row
 }
 
 fn table(table: &TableSummary) -> Vec<String> {
-    let version = table.version.map_or_else(|| "none yet".to_owned(), |version| version.to_string());
-    let numbers = [table.rows, table.tail_records].map(|number| number.to_string());
-    let [rows, tail] = numbers;
+    let [rows, tail] = [table.rows, table.tail_records].map(|number| number.to_string());
     let quarantined = match table.quarantined {
         0 => "0".to_owned(),
         some => link(&["quarantine", &table.name], &some.to_string()),
     };
-    vec![link(&["tables", &table.name], &table.name), version, rows, tail, quarantined]
+    vec![link(&["tables", &table.name], &table.name), table.version.to_string(), rows, tail, quarantined]
 }
 
 fn topic(topic: &Topic) -> Vec<String> {

@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use pinlake_core::Error;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::Shared;
+use crate::answers::Questions;
 use crate::console::{Format, Query, QueryRequest};
 use crate::extract::{Body, Params, Segments, in_range};
 use crate::failure::Failure;
@@ -52,8 +52,8 @@ pub(crate) async fn sql(
 }
 
 /// `GET /api/v1/questions`
-pub(crate) async fn questions(State(shared): State<Shared>) -> Result<Json<Value>, Failure> {
-    Ok(Json(json!({ "questions": shared.console.questions().await? })))
+pub(crate) async fn questions(State(shared): State<Shared>) -> Result<Json<Questions>, Failure> {
+    Ok(Json(Questions { questions: shared.console.questions().await? }))
 }
 
 /// `GET /api/v1/questions/{name}`

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Shared;
-use crate::answers::{Flushed, Ledger, Quarantine, TableDetail, Trace};
+use crate::answers::{Flushed, Ledger, Quarantine, RebuiltTables, TableDetail, Trace};
 use crate::console::Rebuild;
 use crate::extract::{Params, Segments, in_range};
 use crate::failure::Failure;
@@ -31,9 +31,12 @@ pub(crate) async fn describe(
 }
 
 /// `POST /api/v1/tables/{name}/rebuild`
-pub(crate) async fn rebuild(State(shared): State<Shared>, Segments(name): Segments<String>) -> Result<Json<Value>, Failure> {
+pub(crate) async fn rebuild(
+    State(shared): State<Shared>,
+    Segments(name): Segments<String>,
+) -> Result<Json<RebuiltTables>, Failure> {
     let which = if name == "all" { Rebuild::All } else { Rebuild::Table(name) };
-    Ok(Json(json!({ "tables": shared.console.rebuild(which).await? })))
+    Ok(Json(RebuiltTables { tables: shared.console.rebuild(which).await? }))
 }
 
 /// `POST /api/v1/flush`

@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use pinlake_core::{Error, Offset, TopicName, TopicPartition, TopicSpec};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::Shared;
-use crate::answers::{PartitionOffsets, Records, Topic};
+use crate::answers::{PartitionOffsets, Records, Topic, Topics};
 use crate::console::RecordsRequest;
 use crate::extract::{Body, Params, Segments, in_range};
 use crate::failure::Failure;
@@ -19,14 +19,14 @@ use crate::failure::Failure;
 const RECORDS_DEFAULT: u64 = 100;
 /// The most records that a caller may ask for.
 const RECORDS_MAX: u64 = 10_000;
-/// The most bytes of keys and values in an answer, its first record apart.
+/// The most bytes of batches in an answer, the first one apart.
 const RECORDS_BYTES_MAX: usize = 8 << 20;
 /// The longest wait for a record to come, milliseconds.
 const WAIT_MS_MAX: u64 = 30_000;
 
 /// `GET /api/v1/topics`
-pub(crate) async fn list(State(shared): State<Shared>) -> Result<Json<Value>, Failure> {
-    Ok(Json(json!({ "topics": shared.console.topics().await? })))
+pub(crate) async fn list(State(shared): State<Shared>) -> Result<Json<Topics>, Failure> {
+    Ok(Json(Topics { topics: shared.console.topics().await? }))
 }
 
 /// `GET /api/v1/topics/{name}`

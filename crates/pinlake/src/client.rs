@@ -3,7 +3,21 @@
 use anyhow::{Context, Result, bail};
 use pinlake_core::TopicName;
 use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+/// What became of one record.
+#[derive(Deserialize)]
+pub(crate) struct Produced {
+    /// Why it is not stored; nothing if it is.
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Offsets {
+    offsets: Vec<Produced>,
+}
 
 /// A running server.
 pub(crate) struct Client {
@@ -17,14 +31,14 @@ impl Client {
         Client { http: reqwest::Client::new(), base: base.trim_end_matches('/').to_owned() }
     }
 
-    /// The JSON answer to a GET.
-    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
-        json(&self.text(Method::GET, path, None).await?)
+    /// The answer to a GET.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        read(&self.text(Method::GET, path, None).await?)
     }
 
-    /// The JSON answer to a POST.
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Result<Value> {
-        json(&self.text(Method::POST, path, Some(body)).await?)
+    /// The answer to a POST.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: Value) -> Result<T> {
+        read(&self.text(Method::POST, path, Some(body)).await?)
     }
 
     /// The text answer to a call; an error answer's own words become the error.
@@ -43,15 +57,16 @@ impl Client {
         bail!("{} ({status})", message.unwrap_or(text))
     }
 
-    /// Appends records through the Kafka REST door.
-    pub(crate) async fn produce(&self, topic: &TopicName, body: Value) -> Result<()> {
+    /// Appends records through the Kafka REST door. It answers 200 also where the log refused some of them, so each comes back
+    /// with what became of it.
+    pub(crate) async fn produce(&self, topic: &TopicName, body: Value) -> Result<Vec<Produced>> {
         let request =
             self.http.post(format!("{}/topics/{topic}", self.base)).header("Content-Type", "application/vnd.kafka.json.v2+json");
         let (status, text) = self.send(request.body(body.to_string())).await?;
         if !status.is_success() {
             bail!("{text} ({status})");
         }
-        Ok(())
+        Ok(read::<Offsets>(&text)?.offsets)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, String)> {
@@ -71,6 +86,7 @@ impl Client {
     }
 }
 
-fn json(answer: &str) -> Result<Value> {
+/// Reads an answer in the form that the server gives it.
+pub(crate) fn read<T: DeserializeOwned>(answer: &str) -> Result<T> {
     serde_json::from_str(answer).context("reading the server's answer")
 }

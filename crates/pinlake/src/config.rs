@@ -10,14 +10,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::{Bytes, Span};
+use pinlake_ingest::records::BYTES_MAX;
 use pinlake_log::Durability;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 /// The embedded defaults, which are also the reference.
 pub(crate) const DEFAULTS: &str = include_str!("default.yml");
-/// The largest request body that the doors can read.
-const BODY_BYTES_MAX: u64 = 1 << 30;
 /// More connections than any machine has room for.
 const CONNECTIONS_MAX: usize = 1_000_000;
 
@@ -133,7 +132,7 @@ impl Config {
             ("http.connections_max", (1..=CONNECTIONS_MAX).contains(&self.http.connections_max), "1 to 1000000".to_owned()),
             ("log.partitions", (1..=PARTITIONS_MAX).contains(&self.log.partitions), format!("1 to {PARTITIONS_MAX}")),
             ("log.retention", self.log.retention.0 >= Duration::from_secs(1), "1s at least".to_owned()),
-            ("doors.body_max", (1 << 10..=BODY_BYTES_MAX).contains(&body), "1KiB to 1GiB".to_owned()),
+            ("doors.body_max", (1 << 10..=BYTES_MAX as u64).contains(&body), "1KiB to 1GiB".to_owned()),
             ("query.memory_max", self.query.memory_max.0 >= 1 << 20, "1MiB at least".to_owned()),
             ("query.time_max", self.query.time_max.0 >= Duration::from_millis(1), "1ms at least".to_owned()),
         ];

@@ -70,7 +70,7 @@ impl AppConsole {
         let sum = |of: fn(&Standing) -> u64| status.committed.values().map(of).sum();
         TableSummary {
             name: self.lake.pipeline().tables[index].name.clone(),
-            version: i64::try_from(status.version).ok(),
+            version: i64::try_from(status.version).unwrap_or(i64::MAX),
             rows: sum(|standing| standing.counts.rows),
             quarantined: sum(|standing| standing.counts.quarantined),
             tail_records: status.pending_rows,

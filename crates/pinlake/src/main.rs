@@ -19,9 +19,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use pinlake_lake::sql::STACK_BYTES;
 
-/// Stack of a worker thread: the query planner recurses deeply in unoptimised builds. It is memory only as far as it is used.
-const STACK_BYTES: usize = 128 << 20;
 /// The exit status of wrong usage, which is also clap's.
 const WRONG_USAGE: u8 = 2;
 
@@ -40,6 +39,7 @@ fn main() -> ExitCode {
 fn run(cli: cli::Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Commands plan queries too.
         .thread_stack_size(STACK_BYTES)
         .build()
         .context("starting the runtime")?;

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -62,17 +61,15 @@ pub(crate) fn error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
 }
 
-/// The columns and rows of an answer in the API's form as a grid.
-pub(crate) fn table(answer: &Value) -> String {
-    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+/// Rows of an answer under their columns' names.
+pub(crate) fn table(columns: &[&str], rows: &[Vec<Value>]) -> String {
     let plain = |value: &Value| match value {
         Value::String(text) => cell(text),
         Value::Null => String::new(),
         other => cell(&other.to_string()),
     };
-    let head: Vec<String> =
-        list(answer.get("columns")).iter().map(|column| plain(column.get("name").unwrap_or(&Value::Null))).collect();
-    let rows: Vec<Vec<String>> = list(answer.get("rows")).iter().map(|row| list(Some(row)).iter().map(plain).collect()).collect();
+    let head: Vec<String> = columns.iter().map(|name| cell(name)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(plain).collect()).collect();
     grid(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
 }
 
@@ -96,20 +93,17 @@ pub(crate) fn grid(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Shows how far long work has come, on a terminal, until it is dropped.
-pub(crate) struct Bar {
-    bar: ProgressBar,
-    ended: Arc<AtomicBool>,
-}
+pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
     /// A bar in bytes: `read` gives done and total.
     pub(crate) fn bytes(label: &'static str, read: impl Fn() -> (u64, u64) + Send + 'static) -> Bar {
         let bar = Self::new(label, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-        if !bar.bar.is_hidden() {
-            let (bar, ended) = (bar.bar.clone(), bar.ended.clone());
+        if !bar.0.is_hidden() {
+            let bar = bar.0.clone();
             tokio::spawn(async move {
                 let mut ticks = tokio::time::interval(REDRAW);
-                while !ended.load(Ordering::Relaxed) {
+                while !bar.is_finished() {
                     ticks.tick().await;
                     let (done, total) = read();
                     // Nothing is known yet.
@@ -127,31 +121,30 @@ impl Bar {
     pub(crate) fn counter(label: &'static str, total: Option<u64>) -> Bar {
         let Some(total) = total else { return Self::new(label, "{msg} {human_pos} {per_sec}") };
         let bar = Self::new(label, "{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}");
-        bar.bar.set_length(total);
+        bar.0.set_length(total);
         bar
     }
 
     /// Moves the bar.
     pub(crate) fn set(&self, done: u64) {
-        self.bar.set_position(done);
+        self.0.set_position(done);
     }
 
     /// Prints a warning above the bar.
     pub(crate) fn warning(&self, text: impl Display) {
-        self.bar.suspend(|| warning(text));
+        self.0.suspend(|| warning(text));
     }
 
     /// Shows nothing before it is moved.
     fn new(label: &'static str, template: &str) -> Bar {
         let style = ProgressStyle::with_template(template).expect("the template is constant");
         let bar = if std::io::stderr().is_terminal() { ProgressBar::no_length() } else { ProgressBar::hidden() };
-        Bar { bar: bar.with_style(style).with_message(label), ended: Arc::new(AtomicBool::new(false)) }
+        Bar(bar.with_style(style).with_message(label))
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        self.bar.finish_and_clear();
+        self.0.finish_and_clear();
     }
 }

@@ -9,9 +9,6 @@ use super::{
     TopicRule,
 };
 
-/// Table columns that Pinlake adds; a cleaning must not use their names.
-const RESERVED_PREFIX: char = '_';
-
 /// How often a table commits unless its pipeline says otherwise: rows are visible in SQL at once, outside readers see them
 /// this much later.
 const COMMIT_DEFAULT: Flush = Flush { records: 250_000, bytes: 64 << 20, age: Duration::from_secs(10) };
@@ -199,10 +196,13 @@ fn questions(pattern: Option<&Tree>, files: &Files, problems: &mut Problems) -> 
     if questions.is_empty() {
         problems.add(line, &format!("no file matches '{pattern}'"));
     }
-    for (_, question) in &questions {
-        if !is_identifier(&question.name) {
-            let message = format!("question name '{}' is not legal", question.name);
-            problems.found.push(Problem { file: question.path.clone(), line: 0, message });
+    for (at, (_, question)) in questions.iter().enumerate() {
+        let (file, name) = (question.path.clone(), &question.name);
+        if !is_identifier(name) {
+            problems.found.push(Problem { file, line: 0, message: format!("question name '{name}' is not legal") });
+        } else if let Some((_, first)) = questions[..at].iter().find(|(_, first)| first.name == *name) {
+            let message = format!("question '{name}' is in '{}' already: rename one of the files", first.path);
+            problems.found.push(Problem { file, line: 0, message });
         }
     }
     questions.sort_by(|(a_order, a), (b_order, b)| (a_order, &a.name).cmp(&(b_order, &b.name)));
@@ -232,18 +232,23 @@ fn choices(tree: &Tree, problems: &mut Problems) -> Vec<Choice> {
 fn question(path: &str, sql: &str) -> Question {
     let stem = path.rsplit('/').next().unwrap_or(path);
     let name = stem.strip_suffix(".sql").unwrap_or(stem).to_owned();
-    let comments = sql.lines().map_while(|line| line.strip_prefix("--")).map(str::trim);
-    let description = comments.filter(|line| !line.starts_with("order:")).collect::<Vec<_>>().join(" ");
+    let lines = comments(sql).map(|line| line["--".len()..].trim());
+    let description = lines.filter(|line| !line.starts_with("order:")).collect::<Vec<_>>().join(" ");
     Question { name, path: path.to_owned(), description, sql: sql.to_owned() }
+}
+
+/// The lines of comment that a file begins with.
+fn comments(sql: &str) -> impl Iterator<Item = &str> {
+    sql.lines().take_while(|line| line.starts_with("--"))
 }
 
 /// The number of a leading `-- order: N` line, which puts questions in the order people expect.
 fn order_of(sql: &str) -> u32 {
     let number = |line: &str| line.strip_prefix("-- order:").and_then(|number| number.trim().parse().ok());
-    sql.lines().find_map(number).unwrap_or(u32::MAX)
+    comments(sql).find_map(number).unwrap_or(u32::MAX)
 }
 
 fn is_identifier(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    !name.starts_with(RESERVED_PREFIX) && name.chars().next().is_some_and(|c| c.is_ascii_lowercase()) && name.chars().all(legal)
+    name.chars().next().is_some_and(|c| c.is_ascii_lowercase()) && name.chars().all(legal)
 }

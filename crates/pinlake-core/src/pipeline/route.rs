@@ -1,17 +1,20 @@
 //! Which topics feed a table, and which records of a topic that several tables share.
 
-use wildmatch::WildMatch;
+use wildmatch::WildMatchPattern;
 
 use crate::position::TopicName;
 
-/// A pattern with `*` for any run of characters.
+/// A pattern with `*` for any run of characters; all others, `?` too, stand for themselves.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pattern(WildMatch);
+pub struct Pattern(WildMatchPattern<'*', NO_WILDCARD>);
+
+/// A character that no name has.
+const NO_WILDCARD: char = '\0';
 
 impl Pattern {
     /// Takes a pattern.
     pub fn new(text: &str) -> Self {
-        Self(WildMatch::new(text))
+        Self(WildMatchPattern::new(text))
     }
 
     /// Whether it covers the whole of `text`.

@@ -182,3 +182,29 @@ fn a_missing_pipeline_says_how_to_start() {
     let problems = parse(&Files::new()).unwrap_err();
     assert!(problems[0].to_string().starts_with("pipeline.yml: the file is missing"));
 }
+
+#[test]
+fn a_pattern_has_one_wildcard() {
+    for (pattern, text, matches) in [
+        ("*.pin", "a.pin", true),
+        ("*.pin", "a.pins", false),
+        ("q?.sql", "q?.sql", true),
+        ("q?.sql", "q1.sql", false),
+        ("questions/*.sql", "questions/deep/a.sql", true),
+    ] {
+        assert_eq!(Pattern::new(pattern).matches(text), matches, "{pattern} {text}");
+    }
+}
+
+#[test]
+fn questions_have_names_and_orders_of_their_own() {
+    let mut files = files(GOOD);
+    files.insert("questions/deep/a.sql".to_owned(), "SELECT 3".to_owned());
+    let problems: Vec<String> = parse(&files).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(problems, ["questions/deep/a.sql: question 'a' is in 'questions/a.sql' already: rename one of the files"]);
+    let mut files = self::files(GOOD);
+    files.insert("questions/a.sql".to_owned(), "SELECT\n-- order: 0\n2".to_owned());
+    let pipeline = parse(&files).unwrap();
+    let names: Vec<&str> = pipeline.questions.iter().map(|question| question.name.as_str()).collect();
+    assert_eq!(names, ["b", "a"], "an order stands at the top");
+}

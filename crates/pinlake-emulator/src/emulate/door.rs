@@ -159,12 +159,12 @@ struct OffsetOrError {
 }
 
 impl OffsetOrError {
-    /// Error code 2 is the REST proxy's for what may be tried again.
+    /// What may be tried again has Kafka's own code 2 at Confluent's proxy, and 50003 here.
     fn verdict(self) -> Verdict {
         let reason = || self.error.clone().unwrap_or_else(|| "no reason given".to_owned());
         match (self.error_code, self.partition, self.offset) {
             (None, Some(partition), Some(offset)) => Verdict::Acked { partition, place: Place::Offset(offset) },
-            (Some(2), ..) => Verdict::Again(reason()),
+            (Some(2 | 50_003), ..) => Verdict::Again(reason()),
             _ => Verdict::Refused(reason()),
         }
     }

@@ -12,7 +12,7 @@ use super::chunks::Chunk;
 use super::door::{Door, Form, Verdict};
 use super::{Acked, EmulateOptions};
 use crate::kind::Kind;
-use crate::source::{SourcePost, SourceRecord};
+use crate::source::SourceRecord;
 
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -69,19 +69,18 @@ impl Sender {
         let Chunk { door, posts } = chunk?;
         let mut sent = Sent { posts: posts.len() as u64, ..Sent::default() };
         for kind in Kind::ALL {
-            let of_kind =
-                |post: &SourcePost| post.records.iter().filter(|record| record.kind == kind).cloned().collect::<Vec<_>>();
-            let records: Vec<SourceRecord> = posts.iter().flat_map(of_kind).collect();
+            let records = posts.iter().flat_map(|post| &post.records);
+            let records: Vec<&SourceRecord> = records.filter(|record| record.kind == kind).collect();
             if !records.is_empty() {
-                self.send_records(door, kind, &records, &mut sent).await?;
+                self.send_records(door, kind, records, &mut sent).await?;
             }
         }
         Ok(sent)
     }
 
-    async fn send_records(&self, door: Door, kind: Kind, records: &[SourceRecord], sent: &mut Sent) -> Result<()> {
+    async fn send_records(&self, door: Door, kind: Kind, records: Vec<&SourceRecord>, sent: &mut Sent) -> Result<()> {
         let topic = TopicName::new(&door.topic(kind, &self.id))?;
-        let mut left: Vec<&SourceRecord> = records.iter().collect();
+        let mut left = records;
         let mut pause = PAUSE_FIRST;
         for retry in 0.. {
             sent.requests += 1;
@@ -160,7 +159,8 @@ impl Sender {
         };
         match status {
             status if status.is_success() => door.verdicts(&body, count).map(Tried::Answered),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            // A server that says when to come back is busy, whatever the status: Kafka REST has none for it but 500.
+            status if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE || wait.is_some() => {
                 Ok(Tried::Again(format!("answered {status}: {}", shown(&body)), wait))
             }
             status => Err(refusal(form.method.as_str(), &url, status, &body)),

@@ -52,30 +52,35 @@ impl Tables {
     }
 
     /// Sends the wanted posts, from the first key again as long as more are wanted than there are.
-    pub(super) async fn feed(mut self, wanted: &Wanted, sender: &mpsc::Sender<Result<SourcePost>>) {
+    pub(super) async fn feed(self, wanted: &Wanted, sender: &mpsc::Sender<Result<SourcePost>>) {
+        if let Err(error) = self.feed_all(wanted, sender).await {
+            // If nobody listens any more, nobody has to know.
+            let _ = sender.send(Err(error)).await;
+        }
+    }
+
+    async fn feed_all(mut self, wanted: &Wanted, sender: &mpsc::Sender<Result<SourcePost>>) -> Result<()> {
         let end = wanted.count.unwrap_or(u64::MAX);
-        let mut number = 0;
+        let (mut number, mut round_start) = (0, 0);
         while number < end {
-            let records = match self.next_post().await {
-                Ok(records) => records,
-                Err(error) => {
-                    // If nobody listens any more, nobody has to know.
-                    let _ = sender.send(Err(error)).await;
-                    return;
+            let records = self.next_post().await?;
+            if !records.is_empty() {
+                if number >= wanted.start_at && sender.send(Ok(SourcePost { number, records })).await.is_err() {
+                    return Ok(());
                 }
-            };
-            if records.is_empty() {
-                if wanted.count.is_none() {
-                    return;
-                }
-                self.tables.iter_mut().for_each(Table::rewind);
+                number += 1;
                 continue;
             }
-            if number >= wanted.start_at && sender.send(Ok(SourcePost { number, records })).await.is_err() {
-                return;
+            if wanted.count.is_none() {
+                return Ok(());
             }
-            number += 1;
+            if number == round_start {
+                return Err(Error::not_found("the tables have no rows any more: load the classic data again"));
+            }
+            round_start = number;
+            self.tables.iter_mut().for_each(Table::rewind);
         }
+        Ok(())
     }
 
     /// The records of the lowest key that was not read yet; none at the end.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -97,22 +97,33 @@ impl Doors {
     }
 }
 
-async fn answer(State(doors): State<Doors>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+/// A failure with 50003, Kafka REST's code for what may be tried again, says when.
+async fn answer(
+    State(doors): State<Doors>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, HeaderMap, String) {
     let mut taken = doors.taken.lock().unwrap();
     let content_type = headers.get("content-type").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     let body = String::from_utf8(body.to_vec()).unwrap();
     taken.seen.push(Seen { method, path: uri.path().to_owned(), content_type, body: body.clone() });
-    if let Some(failure) = taken.failures.pop() {
-        return failure;
+    let mut told = HeaderMap::new();
+    if let Some((status, text)) = taken.failures.pop() {
+        if text.contains("50003") {
+            told.insert("retry-after", HeaderValue::from_static("0"));
+        }
+        return (status, told, text);
     }
     let path: Vec<&str> = uri.path().split('/').skip_while(|part| !matches!(*part, "topics" | "streams")).collect();
     let answer = match path[..] {
         ["topics", topic] => taken.produce(topic, &body),
         ["streams", stream, "record"] => taken.put(stream, &serde_json::from_str(&body).unwrap()),
         ["streams", stream, "records"] => taken.put_all(stream, &serde_json::from_str(&body).unwrap()),
-        _ => return (StatusCode::NOT_FOUND, "no such door".to_owned()),
+        _ => return (StatusCode::NOT_FOUND, told, "no such door".to_owned()),
     };
-    (StatusCode::OK, answer.to_string())
+    (StatusCode::OK, told, answer.to_string())
 }
 
 impl Taken {

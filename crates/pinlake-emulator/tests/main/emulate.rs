@@ -120,9 +120,10 @@ async fn both_doors_get_every_post_once_between_them() {
 #[tokio::test]
 async fn a_busy_server_is_asked_again() {
     let doors = Doors::open().await;
-    doors.fail(&[(503, "starting"), (429, "slow down"), (503, "starting")]);
+    let full = r#"{"error_code":50003,"message":"the disk is full"}"#;
+    doors.fail(&[(503, "starting"), (429, "slow down"), (503, "starting"), (500, full)]);
     let summary = emulate(&EmulateOptions { count: Some(20), connections: 4, ..options(&doors.url) }, &silent).await.unwrap();
-    assert_eq!((summary.posts, summary.records, summary.requests, summary.retried), (20, 60, 63, 3));
+    assert_eq!((summary.posts, summary.records, summary.requests, summary.retried), (20, 60, 64, 4));
     let mut expected: Vec<String> = run(20).into_iter().map(|post| post.pin).collect();
     let mut taken = doors.values("0a1b2c3d4e5f.pin");
     expected.sort();

@@ -135,6 +135,17 @@ async fn the_dump_loads_and_its_rows_are_posted_as_the_generators() {
     assert_eq!(emulate(&again, &|_, _| ()).await.unwrap().posts, 4);
     assert_eq!(doors.values("0a1b2c3d4e5f.pin")[ROWS as usize..], [ROWS - 1, 0, 1, 2].map(|key| posts[&key].pin.clone()));
 
+    // Tables that are emptied while they are read end the run.
+    let emptied = EmulateOptions { count: Some(4 * ROWS), ..options(&doors, &database.url("pin:wall")) };
+    let empty = |done, _| {
+        if done == 1 {
+            database.sql("USE pinterest_data; DELETE FROM pinterest_data; DELETE FROM geolocation_data; DELETE FROM user_data");
+        }
+    };
+    let error = emulate(&emptied, &empty).await.unwrap_err().to_string();
+    assert!(error.contains("the tables have no rows any more"), "{error}");
+    run(database.client().stdin(File::open(&dump).unwrap()));
+
     let told = |source: String| {
         let doors = doors.clone();
         async move { emulate(&options(&doors, &source), &|_, _| ()).await.unwrap_err().to_string() }

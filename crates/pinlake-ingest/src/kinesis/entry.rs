@@ -82,12 +82,7 @@ fn no_data(entry: &Entry<'_>, place: Place) -> DoorError {
     } else {
         ". Send {\"StreamName\":\"...\",\"Data\":{...},\"PartitionKey\":\"...\"}: the row goes into Data"
     };
-    match DoorError::constraint(None, &field, "not be null") {
-        DoorError::Kinesis { status, kind, message, retry_after } => {
-            DoorError::Kinesis { status, kind, message: message + hint, retry_after }
-        }
-        other @ DoorError::Gateway { .. } => other,
-    }
+    DoorError::constraint(None, &field, &format!("not be null{hint}"))
 }
 
 fn key_span(entry: &Entry<'_>, records: &mut Records, place: Place) -> Result<Span, DoorError> {
@@ -121,7 +116,8 @@ fn data_span(value: &Value<'_>, records: &mut Records, strings: StringData) -> R
 
 fn explicit_hash(value: &Value<'_>, place: Place) -> Result<u128, DoorError> {
     let text = value.text().trim_matches('"');
-    text.parse().map_err(|_| {
+    // A number has one spelling here, without sign and leading zeros.
+    text.parse().ok().filter(|hash: &u128| hash.to_string() == text).ok_or_else(|| {
         let field = place.field("explicitHashKey");
         DoorError::constraint(Some(text), &field, "satisfy regular expression pattern: 0|([1-9]\\d{0,38})")
     })

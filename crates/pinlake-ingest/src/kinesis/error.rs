@@ -21,15 +21,15 @@ pub(super) enum DoorError {
     /// The gateway's own.
     Gateway { condition: Gateway, hint: String },
     /// Kinesis's.
-    Kinesis { status: StatusCode, kind: &'static str, message: String, retry_after: Option<u64> },
+    Kinesis { status: StatusCode, kind: &'static str, message: String },
 }
 
 /// What a gateway refuses by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gateway {
     UnknownRoute,
-    TooManyRequests(u64),
-    Unavailable(u64),
+    TooManyRequests,
+    Unavailable,
     InvalidBody,
     BodyTooLarge,
     BodyTooSlow,
@@ -41,19 +41,12 @@ impl Gateway {
     fn words(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::UnknownRoute => (StatusCode::FORBIDDEN, "MissingAuthenticationTokenException", "Missing Authentication Token"),
-            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", "Service Unavailable"),
+            Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", "Service Unavailable"),
             Self::InvalidBody => (StatusCode::BAD_REQUEST, "BadRequestException", "Invalid request body"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", "Request Too Long"),
             Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", "Request Timeout"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", "Unsupported Media Type"),
-        }
-    }
-
-    fn retry_after(self) -> Option<u64> {
-        match self {
-            Self::TooManyRequests(seconds) | Self::Unavailable(seconds) => Some(seconds),
-            _ => None,
         }
     }
 }
@@ -65,7 +58,7 @@ impl DoorError {
 
     /// A client's error in Kinesis's words.
     pub(super) fn kinesis(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::Kinesis { status: StatusCode::BAD_REQUEST, kind, message: message.into(), retry_after: None }
+        Self::Kinesis { status: StatusCode::BAD_REQUEST, kind, message: message.into() }
     }
 
     /// One broken constraint: `Value v at 'field' failed to satisfy constraint: Member must ...`.
@@ -92,17 +85,16 @@ impl DoorError {
             ErrorKind::Conflict => (StatusCode::BAD_REQUEST, "ResourceInUseException"),
             ErrorKind::Corrupt | ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure"),
         };
-        let retry_after = (error.kind() == ErrorKind::Retry).then_some(1);
-        Self::Kinesis { status, kind, message: error.message().to_owned(), retry_after }
+        Self::Kinesis { status, kind, message: error.message().to_owned() }
     }
 
-    pub(super) fn refused(refusal: Refusal, retry_after: u64) -> Self {
+    pub(super) fn refused(refusal: Refusal) -> Self {
         match refusal {
             Refusal::TooManyRequests => {
-                Self::gateway(Gateway::TooManyRequests(retry_after), "as many requests as may be are under way, try again later")
+                Self::gateway(Gateway::TooManyRequests, "as many requests as may be are under way, try again later")
             }
             Refusal::TooManyBytes => {
-                Self::gateway(Gateway::Unavailable(retry_after), "as many bytes as may be are under way, try again later")
+                Self::gateway(Gateway::Unavailable, "as many bytes as may be are under way, try again later")
             }
             Refusal::BodyTooLarge(limit) => Self::gateway(Gateway::BodyTooLarge, format!("a body takes at most {limit} bytes")),
             Refusal::BodyTooSlow => Self::gateway(Gateway::BodyTooSlow, "the body took too long to arrive"),
@@ -117,47 +109,39 @@ impl DoorError {
 
     /// The answer at a door, which says in the log if it can't do its work.
     pub(super) fn answer(self, call: &Call<'_>) -> Response {
-        let mut body = String::new();
-        match self {
+        let (status, shown, kind, reason, body) = match self {
             Self::Gateway { condition, hint } => {
                 let (status, kind, message) = condition.words();
-                if status.is_server_error() {
-                    call.metrics.warn(&hint);
-                }
-                body.push_str("{\"message\":");
-                json::push_string(&mut body, message);
-                body.push_str(",\"hint\":");
-                json::push_string(&mut body, &hint);
-                body.push('}');
-                finish(status, kind, body, condition.retry_after())
+                let body = object([("message", message), ("hint", &hint)]);
+                (status, status, kind, hint, body)
             }
-            Self::Kinesis { status, kind, message, retry_after } => {
-                if status.is_server_error() {
-                    call.metrics.warn(&message);
-                }
-                body.push_str("{\"__type\":");
-                json::push_string(&mut body, kind);
-                body.push_str(",\"message\":");
-                json::push_string(&mut body, &message);
-                body.push('}');
-                let status = if call.shared.settings.kinesis.errors_as_200 { StatusCode::OK } else { status };
-                finish(status, kind, body, retry_after)
+            Self::Kinesis { status, kind, message } => {
+                let body = object([("__type", kind), ("message", &message)]);
+                let shown = if call.shared.settings.kinesis.errors_as_200 { StatusCode::OK } else { status };
+                (status, shown, kind, message, body)
             }
+        };
+        if status.is_server_error() {
+            call.metrics.warn(reason);
         }
+        let response =
+            (shown, [(header::CONTENT_TYPE, JSON), (ERROR_TYPE, HeaderValue::from_static(kind))], body).into_response();
+        let may_be_tried_again = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if may_be_tried_again { call.try_again_later(response) } else { response }
     }
+}
+
+/// A JSON object of two texts.
+fn object([(first, first_text), (second, second_text)]: [(&str, &str); 2]) -> String {
+    let mut body = format!("{{\"{first}\":");
+    json::push_string(&mut body, first_text);
+    body.push_str(&format!(",\"{second}\":"));
+    json::push_string(&mut body, second_text);
+    body.push('}');
+    body
 }
 
 /// The code of one record of a PutRecords that could not be stored.
 pub(super) fn record_code(error: &Error) -> &'static str {
     if error.kind() == ErrorKind::Retry { "ProvisionedThroughputExceededException" } else { "InternalFailure" }
-}
-
-fn finish(status: StatusCode, kind: &'static str, body: String, retry_after: Option<u64>) -> Response {
-    let mut response = (status, [(header::CONTENT_TYPE, JSON)], body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(ERROR_TYPE, HeaderValue::from_static(kind));
-    if let Some(seconds) = retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
 }

@@ -59,8 +59,7 @@ async fn route(call: &Call<'_>, body: Body) -> Result<String, DoorError> {
 }
 
 async fn read(call: &Call<'_>, body: Body) -> Result<(Bytes, Permit), DoorError> {
-    let retry_after = call.shared.settings.retry_after.as_secs();
-    call.shared.read(call.parts, body).await.map_err(|refusal| DoorError::refused(refusal, retry_after))
+    call.shared.read(call.parts, body).await.map_err(DoorError::refused)
 }
 
 async fn put(call: &Call<'_>, stream: Option<String>, what: &str, body: Body) -> Result<String, DoorError> {
@@ -69,12 +68,9 @@ async fn put(call: &Call<'_>, stream: Option<String>, what: &str, body: Body) ->
     let single = what == "record";
     let bytes_max = call.shared.settings.kinesis.record_bytes_max;
     let mut parsed = parse(&body, single, bytes_max)?;
-    let stream = match (&stream, &parsed.stream) {
-        (Some(stream), _) => stream_name(stream)?,
-        // Only the form without a stream in its path asks the body.
-        (None, Some(stream)) => stream_name(stream)?,
-        (None, None) => return Err(DoorError::constraint(None, "streamName", "not be null")),
-    };
+    // Only the form without a stream in its path asks the body.
+    let stream = stream.as_ref().or(parsed.stream.as_ref());
+    let stream = stream_name(stream.ok_or_else(|| DoorError::constraint(None, "streamName", "not be null"))?)?;
     let topic = open(call, stream, &parsed.records).await?;
     for (index, hash) in std::mem::take(&mut parsed.hashes) {
         parsed.records.set_partition(index, shard_of_hash(hash, topic.partitions()));

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use pinlake_core::{Error, Offset, Result, Timestamp};
+use pinlake_core::{Offset, Timestamp};
 
 /// 36 bits of seconds reach past the year 4000.
 const SECONDS_MASK: u64 = (1 << 36) - 1;
@@ -45,32 +45,6 @@ impl SequenceNumber {
         }
     }
 
-    /// Takes a number apart.
-    ///
-    /// # Errors
-    /// `Invalid` if the text is not such a number.
-    pub fn parse(text: &str) -> Result<Self> {
-        let wrong = || Error::invalid("not a sequence number that this server gave out");
-        if text.is_empty() || text.len() > DIGITS_MAX {
-            return Err(wrong());
-        }
-        let mut limbs = [0_u32; LIMBS];
-        for byte in text.bytes() {
-            let digit = char::from(byte).to_digit(10).ok_or_else(wrong)?;
-            multiply_add(&mut limbs, 10, digit).ok_or_else(wrong)?;
-        }
-        let (high, low) = halves(limbs);
-        let shard = (low >> 4) as u32;
-        let arrival = (low >> 36) as u64 & SECONDS_MASK;
-        let offset = (high << 48) | (low >> 80) as u64;
-        let parsed = Self {
-            shard,
-            offset: Offset(i64::try_from(offset).map_err(|_| wrong())?),
-            arrival: Timestamp(i64::try_from(arrival * 1000).expect("36 bits of seconds fit")),
-        };
-        if parsed.limbs() == limbs { Ok(parsed) } else { Err(wrong()) }
-    }
-
     fn limbs(self) -> [u32; LIMBS] {
         let seconds = (self.arrival.0.max(0) / 1000).cast_unsigned() & SECONDS_MASK;
         let offset = u128::from(self.offset.0.cast_unsigned());
@@ -92,11 +66,6 @@ pub fn push_shard_id(out: &mut String, shard: u32) {
     out.push_str(digits);
 }
 
-fn halves(limbs: [u32; LIMBS]) -> (u64, u128) {
-    let low = limbs[..4].iter().rev().fold(0_u128, |all, limb| all << 32 | u128::from(*limb));
-    (u64::from(limbs[5]) << 32 | u64::from(limbs[4]), low)
-}
-
 /// Divides in place and answers the remainder.
 fn divide(limbs: &mut [u32; LIMBS], by: u32) -> u32 {
     let mut rest = 0_u64;
@@ -106,15 +75,4 @@ fn divide(limbs: &mut [u32; LIMBS], by: u32) -> u32 {
         rest = value % u64::from(by);
     }
     rest as u32
-}
-
-/// `limbs * by + add` in place; `None` if it does not fit.
-fn multiply_add(limbs: &mut [u32; LIMBS], by: u32, add: u32) -> Option<()> {
-    let mut carry = u64::from(add);
-    for limb in limbs.iter_mut() {
-        let value = u64::from(*limb) * u64::from(by) + carry;
-        *limb = value as u32;
-        carry = value >> 32;
-    }
-    (carry == 0).then_some(())
 }

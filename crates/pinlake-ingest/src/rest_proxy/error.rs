@@ -25,13 +25,11 @@ pub(super) struct RestError {
     message: String,
     /// Methods that the path has.
     allow: Option<&'static str>,
-    /// Seconds after which it is worth trying again.
-    retry_after: Option<u64>,
 }
 
 impl RestError {
     pub(super) fn new(code: u16, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), allow: None, retry_after: None }
+        Self { code, message: message.into(), allow: None }
     }
 
     pub(super) fn no_path(parts: &Parts) -> Self {
@@ -95,7 +93,7 @@ impl RestError {
     pub(super) fn of(error: &Error) -> Self {
         let message = error.message();
         match error.kind() {
-            ErrorKind::Retry => Self { retry_after: Some(1), ..Self::new(RETRIABLE, message) },
+            ErrorKind::Retry => Self::new(RETRIABLE, message),
             ErrorKind::Invalid => Self::new(422, message),
             ErrorKind::NotFound => Self::new(TOPIC_NOT_FOUND, format!("Topic not found: {message}")),
             ErrorKind::Conflict => Self::new(409, message),
@@ -111,16 +109,14 @@ impl RestError {
         }
     }
 
-    pub(super) fn refused(refusal: Refusal, retry_after: u64) -> Self {
+    pub(super) fn refused(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::TooManyRequests => Self {
-                retry_after: Some(retry_after),
-                ..Self::new(42901, "HTTP 429 Too Many Requests: as many requests as may be are under way, try again later")
-            },
-            Refusal::TooManyBytes => Self {
-                retry_after: Some(retry_after),
-                ..Self::new(503, "HTTP 503 Service Unavailable: as many bytes as may be are under way, try again later")
-            },
+            Refusal::TooManyRequests => {
+                Self::new(42901, "HTTP 429 Too Many Requests: as many requests as may be are under way, try again later")
+            }
+            Refusal::TooManyBytes => {
+                Self::new(503, "HTTP 503 Service Unavailable: as many bytes as may be are under way, try again later")
+            }
             Refusal::BodyTooLarge(limit) => Self::new(
                 413,
                 format!("HTTP 413 Request Entity Too Large: a body takes at most {limit} bytes, send fewer records"),
@@ -143,7 +139,9 @@ impl RestError {
         if first_three_digits(self.code).is_server_error() {
             call.metrics.warn(&self.message);
         }
-        self.response()
+        let may_be_tried_again = matches!(self.code, 42901 | 503 | RETRIABLE);
+        let response = self.response();
+        if may_be_tried_again { call.try_again_later(response) } else { response }
     }
 
     /// The answer.
@@ -156,12 +154,8 @@ impl RestError {
         json::push_string(&mut body, &self.message);
         body.push('}');
         let mut response = (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response();
-        let headers = response.headers_mut();
         if let Some(allow) = self.allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-        }
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         response
     }

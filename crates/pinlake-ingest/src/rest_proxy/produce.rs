@@ -15,7 +15,7 @@ pub(super) async fn produce(call: &Call<'_>, topic: &str, partition: Option<u32>
     let settings = &call.shared.settings;
     let format = format_of(&call.parts.headers, topic, settings.accept_plain_json)?;
     let read = call.shared.read(call.parts, body).await;
-    let (body, _permit) = read.map_err(|refusal| RestError::refused(refusal, settings.retry_after.as_secs()))?;
+    let (body, _permit) = read.map_err(RestError::refused)?;
     let records = envelope::parse(&body, format, partition, settings.request_records_max)?;
     call.check_partitions(topic, &records).await.map_err(|error| RestError::of_partition(&error))?;
     let topic = call.open(topic, &records).await.map_err(|error| RestError::of(&error))?;

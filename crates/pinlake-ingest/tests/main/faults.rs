@@ -13,19 +13,20 @@ use pinlake_core::{
 };
 use pinlake_ingest::DoorSettings;
 
-use crate::setup::{doors, post, send};
+use crate::setup::{KAFKA_JSON, doors, open, post, send};
 
 /// A log that refuses appends to one partition.
 struct Refusing {
     inner: MemoryLog,
     partition: u32,
     error: Error,
+    creates: bool,
 }
 
 #[async_trait]
 impl Log for Refusing {
     async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
-        self.inner.create_topic(topic, spec).await
+        if self.creates { self.inner.create_topic(topic, spec).await } else { Err(self.error.clone()) }
     }
     async fn topics(&self) -> Result<Vec<TopicDescription>> {
         self.inner.topics().await
@@ -52,7 +53,7 @@ impl Log for Refusing {
 
 /// Doors onto such a log.
 pub(crate) fn refusing(partition: u32, error: Error) -> Router {
-    let log = Refusing { inner: MemoryLog::new(), partition, error };
+    let log = Refusing { inner: MemoryLog::new(), partition, error, creates: true };
     doors(Arc::new(log), DoorSettings::default()).router()
 }
 
@@ -118,4 +119,26 @@ async fn the_pin_door_is_honest_too() {
     let pin = || Request::post("/pin/").body(Body::from("{}")).unwrap();
     assert_eq!(send(&refusing(0, Error::retry("x")), pin()).await.0, 503);
     assert_eq!(send(&refusing(0, Error::internal("x")), pin()).await.0, 500);
+}
+
+#[tokio::test]
+async fn every_door_says_when_to_try_again() {
+    let settings = || DoorSettings { retry_after: Duration::from_secs(7), ..DoorSettings::default() };
+    let log = Refusing { inner: MemoryLog::new(), partition: 0, error: Error::retry("x"), creates: false };
+    let refusing = doors(Arc::new(log), settings()).router();
+    let (_, busy) = open(DoorSettings { inflight_requests_max: 0, ..settings() });
+    let rest =
+        || Request::post("/topics/a.pin").header("content-type", KAFKA_JSON).body(Body::from(r#"{"records":[{}]}"#)).unwrap();
+    let kinesis = || put("/streams/streaming-a/record", r#"{"Data":1,"PartitionKey":"k"}"#);
+    let pin = || Request::post("/pin/").body(Body::from("{}")).unwrap();
+    for (router, statuses) in [(&refusing, [500, 503, 503]), (&busy, [429, 429, 429])] {
+        for (request, expected) in [rest(), kinesis(), pin()].into_iter().zip(statuses) {
+            let (status, headers, body) = send(router, request).await;
+            assert_eq!(
+                (status.as_u16(), headers.get("retry-after").map(|it| it.as_bytes())),
+                (expected, Some(&b"7"[..])),
+                "{body}"
+            );
+        }
+    }
 }

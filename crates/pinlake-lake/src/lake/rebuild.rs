@@ -7,8 +7,9 @@ use std::sync::Arc;
 use object_store::path::Path;
 use pinlake_core::{Error, Offset, Result, TopicName, TopicPartition};
 
-use super::{Lake, QUARANTINE_DIR, TABLES_DIR};
+use super::{Lake, TABLES_DIR};
 use crate::archive::{DescribedObject, ManifestEntry};
+use crate::batch::QUARANTINE_DIR;
 use crate::batch::{self, Built, Output, OutputFiles, Progress};
 use crate::raw::RawObject;
 use crate::rows::Counts;

@@ -12,7 +12,7 @@ use pinlake_core::{Error, Result};
 /// Parts of a statement that make it deeper. [`STACK_BYTES`] hold so many even in an unoptimised build.
 pub(crate) const STEPS_MAX: usize = 500;
 /// Stack of a thread that plans or runs a query. It is memory only as far as it is used.
-pub(crate) const STACK_BYTES: usize = 128 << 20;
+pub const STACK_BYTES: usize = 128 << 20;
 
 /// Refuses a statement that is too deep.
 ///

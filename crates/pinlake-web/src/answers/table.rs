@@ -10,13 +10,14 @@ use super::payload::Payload;
 pub struct TableSummary {
     /// Its name in SQL.
     pub name: String,
-    /// The version of its last commit; `null` before the first.
-    pub version: Option<i64>,
+    /// The version of its last commit.
+    pub version: i64,
     /// Rows in that version.
     pub rows: u64,
     /// Records in its quarantine.
     pub quarantined: u64,
-    /// Records of the log that are not in that version yet: SQL sees them, outside readers do not.
+    /// Rows that are taken and not committed yet: SQL sees them, outside readers do not. What it has still to read of the log is
+    /// not among them.
     pub tail_records: u64,
     /// Files of that version.
     pub files: u64,
@@ -119,8 +120,8 @@ pub struct Flushed {
 pub struct FlushedTable {
     /// The table.
     pub table: String,
-    /// Its version now; `null` if nothing was ever committed.
-    pub version: Option<i64>,
+    /// Its version now.
+    pub version: i64,
     /// Rows in it.
     pub rows: u64,
 }

@@ -57,7 +57,7 @@ fn topic() -> Topic {
 fn summary() -> TableSummary {
     TableSummary {
         name: "pin".to_owned(),
-        version: Some(7),
+        version: 7,
         rows: 280,
         quarantined: 12,
         tail_records: 8,
@@ -180,7 +180,7 @@ impl Console for FakeConsole {
 
     async fn flush(&self) -> Result<Flushed> {
         self.ask("flush".to_owned())?;
-        Ok(Flushed { objects: 1, tables: vec![FlushedTable { table: "pin".to_owned(), version: None, rows: 0 }] })
+        Ok(Flushed { objects: 1, tables: vec![FlushedTable { table: "pin".to_owned(), version: 0, rows: 0 }] })
     }
 
     async fn ledger(&self, deep: bool) -> Result<Ledger> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use pinlake_core::pipeline::{self, Files, Pipeline, Problem};
 use pinlake_core::{Clock, Followers, MemoryLog};
+use pinlake_lake::clean::line_in;
 use pinlake_lake::lake::Lake;
 use pinlake_lake::rows::Recipe;
 use pinlake_lake::sql::query::QueryLimits;
@@ -118,8 +119,8 @@ const NAMED_AFTER: [&str; 13] = [
 /// The line of `sql` that a message is about: the one it ends with, else the first that has the name it complains of; 0 if
 /// there is none.
 fn line_of(message: &str, sql: &str) -> u64 {
-    if let Some((_, place)) = message.rsplit_once(" at Line: ") {
-        return place.split(',').next().and_then(|line| line.parse().ok()).unwrap_or(0);
+    if let line @ 1.. = line_in(message) {
+        return line;
     }
     let inside = NAMED_AFTER.iter().find_map(|before| Some(message.split_once(before)?.1));
     let Some(rest) = message.strip_prefix("column '").or(inside) else { return 0 };

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use pinlake_emulator::{EmulateOptions, Mode, emulate};
-use pinlake_web::answers::Ledger;
-use serde_json::{Value, json};
+use pinlake_web::answers::{Ledger, QuestionSummary, Questions, RebuiltTables};
+use serde_json::json;
 
+use super::query::Answer;
 use super::{prove, serve};
 use crate::app::App;
 use crate::cli::DemoArgs;
@@ -72,11 +73,10 @@ async fn show(server: &str, args: &DemoArgs) -> Result<()> {
         count(posted.records, "record"),
         posted.seconds
     ));
-    let rebuilt = client.post("/api/v1/tables/all/rebuild", json!({})).await?;
-    let tables = rebuilt.as_array().or_else(|| rebuilt.get("tables")?.as_array()).map_or(0, Vec::len);
-    terminal::line(format!("✓ {} rebuilt from the archive (the daily job)", count(tables, "table")));
+    let RebuiltTables { tables } = client.post("/api/v1/tables/all/rebuild", json!({})).await?;
+    terminal::line(format!("✓ {} rebuilt from the archive (the daily job)", count(tables.len(), "table")));
     let answered = answers(&client).await?;
-    let ledger: Ledger = serde_json::from_value(client.get("/api/v1/ledger?deep=true").await?)?;
+    let ledger: Ledger = client.get("/api/v1/ledger?deep=true").await?;
     prove::show(&ledger);
     if !ledger.closed {
         bail!("the ledger does not close");
@@ -86,21 +86,17 @@ async fn show(server: &str, args: &DemoArgs) -> Result<()> {
 }
 
 async fn answers(client: &Client) -> Result<usize> {
-    let questions = client.get("/api/v1/questions").await?;
-    let questions = questions.as_array().or_else(|| questions.get("questions")?.as_array()).cloned().unwrap_or_default();
-    for question in &questions {
-        let text = |field: &str| question.get(field).and_then(Value::as_str).unwrap_or_default();
-        let mut answer = client.get(&format!("/api/v1/questions/{}", text("name"))).await?;
-        let rows = answer.get_mut("rows").and_then(Value::as_array_mut).context("a question was not answered")?;
-        let total = rows.len();
+    let Questions { questions } = client.get("/api/v1/questions").await?;
+    for QuestionSummary { name, description, .. } in &questions {
+        let answer: Answer = client.get(&format!("/api/v1/questions/{name}")).await?;
+        let total = answer.rows.len();
         if total == 0 {
-            bail!("question {} has no answer", text("name"));
+            bail!("question {name} has no answer");
         }
-        rows.truncate(ROWS_SHOWN);
-        terminal::line(format!("\n{}", text("description")));
-        terminal::line(terminal::table(&answer));
+        terminal::line(format!("\n{description}"));
+        terminal::line(answer.table(ROWS_SHOWN));
         if total > ROWS_SHOWN {
-            terminal::line(format!("... {total} rows: pinlake questions {}", text("name")));
+            terminal::line(format!("... {total} rows: pinlake questions {name}"));
         }
     }
     Ok(questions.len())

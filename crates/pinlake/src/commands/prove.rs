@@ -9,10 +9,9 @@ use crate::terminal;
 
 /// Runs the command.
 pub(crate) async fn run(args: ProveArgs) -> Result<()> {
-    let answer = Client::new(&args.server.server).get("/api/v1/ledger?deep=true").await?;
-    let ledger: Ledger = serde_json::from_value(answer.clone())?;
+    let ledger: Ledger = Client::new(&args.server.server).get("/api/v1/ledger?deep=true").await?;
     if args.json {
-        terminal::line(serde_json::to_string_pretty(&answer)?);
+        terminal::line(serde_json::to_string_pretty(&ledger)?);
     } else {
         show(&ledger);
     }

@@ -1,11 +1,13 @@
 //! `pinlake query` and `pinlake questions`: SQL and the pipeline's questions, asked of a running server.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use pinlake_web::answers::{Column, QuestionSummary, Questions};
 use reqwest::Method;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::{OutputFormat, QueryArgs, QuestionsArgs};
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::terminal;
 
 /// Runs `pinlake query`.
@@ -20,13 +22,10 @@ pub(crate) async fn run(args: QueryArgs) -> Result<()> {
 pub(crate) async fn questions(args: QuestionsArgs) -> Result<()> {
     let client = Client::new(&args.server.server);
     let Some(name) = &args.name else {
-        let answer = client.get("/api/v1/questions").await?;
-        let questions = answer.as_array().or_else(|| answer.get("questions")?.as_array()).cloned().unwrap_or_default();
-        for question in &questions {
-            let text = |field: &str| question.get(field).and_then(Value::as_str).unwrap_or_default();
-            let choices = question.get("choices").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-            let choices: Vec<String> = choices.map(|choice| format!(" --set {choice}")).collect();
-            terminal::line(format!("{:<44} {}{}", text("name"), text("description"), choices.concat()));
+        let Questions { questions } = client.get("/api/v1/questions").await?;
+        for QuestionSummary { name, description, choices, .. } in questions {
+            let choices: Vec<String> = choices.iter().map(|choice| format!(" --set {choice}")).collect();
+            terminal::line(format!("{name:<44} {description}{}", choices.concat()));
         }
         return Ok(());
     };
@@ -41,14 +40,26 @@ fn show(answer: &str, format: OutputFormat) -> Result<()> {
         terminal::line(answer.trim_end());
         return Ok(());
     }
-    let answer: Value = serde_json::from_str(answer).context("reading the server's answer")?;
-    terminal::line(terminal::table(&answer));
-    let rows = answer.get("row_count").and_then(Value::as_u64).unwrap_or_default();
-    let more = if answer.get("truncated").and_then(Value::as_bool).unwrap_or_default() { ", more were left out" } else { "" };
-    terminal::line(format!(
-        "{} in {:.1} ms{more}",
-        terminal::count(rows, "row"),
-        answer.get("elapsed_ms").and_then(Value::as_f64).unwrap_or_default()
-    ));
+    let answer: Answer = client::read(answer)?;
+    terminal::line(answer.table(answer.rows.len()));
+    let more = if answer.truncated { ", more were left out" } else { "" };
+    terminal::line(format!("{} in {:.1} ms{more}", terminal::count(answer.rows.len(), "row"), answer.elapsed_ms));
     Ok(())
+}
+
+/// A query's answer as JSON.
+#[derive(Deserialize)]
+pub(super) struct Answer {
+    columns: Vec<Column>,
+    pub(super) rows: Vec<Vec<Value>>,
+    elapsed_ms: f64,
+    truncated: bool,
+}
+
+impl Answer {
+    /// Its first rows, `rows` of them at most.
+    pub(super) fn table(&self, rows: usize) -> String {
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        terminal::table(&columns, &self.rows[..rows.min(self.rows.len())])
+    }
 }

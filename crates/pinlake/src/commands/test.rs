@@ -106,16 +106,46 @@ async fn rows(lake: &Lake, name: &str) -> Result<Vec<Map<String, Value>>> {
 }
 
 /// Matches each expected row with one found row, in any order.
-fn compare(name: &str, expected: &Value, mut found: Vec<Map<String, Value>>) -> Vec<String> {
+fn compare(name: &str, expected: &Value, found: Vec<Map<String, Value>>) -> Vec<String> {
     let Some(expected) = expected.as_array() else { return vec![format!("{name}: expected rows are a list")] };
     let mut problems = Vec::new();
-    for row in expected.iter().filter_map(Value::as_object) {
-        let fits = |found: &Map<String, Value>| row.iter().all(|(column, value)| found.get(column) == Some(value));
-        match found.iter().position(fits) {
-            Some(at) => drop(found.remove(at)),
-            None => problems.push(format!("{name}: no row like {}", Value::Object(row.clone()))),
+    let mut pairs = Pairs { fits: Vec::new(), taken: vec![None; found.len()] };
+    for row in expected {
+        let Some(columns) = row.as_object() else {
+            problems.push(format!("{name}: {row} is no row: give its columns as {{column: value}}"));
+            continue;
+        };
+        let fits = |found: &Map<String, Value>| columns.iter().all(|(column, value)| found.get(column) == Some(value));
+        pairs.fits.push((0..found.len()).filter(|at| fits(&found[*at])).collect());
+        if !pairs.place(pairs.fits.len() - 1, &mut vec![false; found.len()]) {
+            problems.push(format!("{name}: no row like {row}"));
         }
     }
-    problems.extend(found.into_iter().map(|row| format!("{name}: unexpected row {}", Value::Object(row))));
+    let unexpected = found.into_iter().zip(&pairs.taken).filter(|(_, by)| by.is_none());
+    problems.extend(unexpected.map(|(row, _)| format!("{name}: unexpected row {}", Value::Object(row))));
     problems
 }
+
+/// Which expected row has which found row. A row that names few columns may fit many, so it gives way to one that names more.
+struct Pairs {
+    /// The found rows that fit each expected one.
+    fits: Vec<Vec<usize>>,
+    /// The expected row that has each found one.
+    taken: Vec<Option<usize>>,
+}
+
+impl Pairs {
+    /// Finds a place for an expected row, where need be by moving others; `seen` are the found rows that were tried.
+    fn place(&mut self, row: usize, seen: &mut [bool]) -> bool {
+        for at in self.fits[row].clone() {
+            if !std::mem::replace(&mut seen[at], true) && self.taken[at].is_none_or(|other| self.place(other, seen)) {
+                self.taken[at] = Some(row);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

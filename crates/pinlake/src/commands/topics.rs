@@ -2,9 +2,10 @@
 
 use std::io::BufRead;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::pipeline::units::Span;
+use pinlake_web::answers::{Records, Topic, Topics};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -30,13 +31,13 @@ pub(crate) async fn run(args: TopicsArgs) -> Result<()> {
             if let Some(Span(retention)) = retention {
                 spec["retention_ms"] = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX).into();
             }
-            let created = client.text(Method::POST, &format!("/api/v1/topics/{topic}"), Some(spec)).await?;
-            let created: Value = serde_json::from_str(&created)?;
-            terminal::line(format!("created {topic} with {}", count(created["partitions"].as_u64().unwrap_or(0), "partition")));
+            let created: Topic = client.post(&format!("/api/v1/topics/{topic}"), spec).await?;
+            terminal::line(format!("created {topic} with {}", count(created.partitions, "partition")));
             Ok(())
         }
         TopicsCommand::Describe { topic } => {
-            terminal::line(serde_json::to_string_pretty(&client.get(&format!("/api/v1/topics/{topic}")).await?)?);
+            let described: Topic = client.get(&format!("/api/v1/topics/{topic}")).await?;
+            terminal::line(serde_json::to_string_pretty(&described)?);
             Ok(())
         }
         TopicsCommand::Delete { topic } => {
@@ -45,54 +46,37 @@ pub(crate) async fn run(args: TopicsArgs) -> Result<()> {
             Ok(())
         }
         TopicsCommand::Tail { topic, partition, offset, limit, follow } => {
-            let from = match offset {
-                Some(offset) => offset,
-                None => last(&client, &topic, partition, limit).await?,
-            };
-            tail(&client, &topic, partition, from, limit, follow).await
+            tail(&client, &topic, partition, offset, limit, follow).await
         }
         TopicsCommand::Produce { topic } => produce(&client, &topic).await,
     }
 }
 
 async fn list(client: &Client) -> Result<()> {
-    let answer = client.get("/api/v1/topics").await?;
-    let topics = answer.as_array().or_else(|| answer.get("topics")?.as_array()).cloned().unwrap_or_default();
-    let row = |topic: &Value| {
-        let text = |field: &str| {
-            topic.get(field).map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        };
-        let tables: Vec<&str> =
-            topic.get("tables").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        vec![text("name"), text("partitions"), text("records"), tables.join(", ")]
+    let Topics { topics } = client.get("/api/v1/topics").await?;
+    let row = |topic: &Topic| {
+        vec![topic.name.to_string(), topic.partitions.to_string(), topic.records.to_string(), topic.tables.join(", ")]
     };
     terminal::line(terminal::grid(&["topic", "partitions", "records", "tables"], &topics.iter().map(row).collect::<Vec<_>>()));
     Ok(())
 }
 
-async fn last(client: &Client, topic: &TopicName, partition: u32, limit: u64) -> Result<u64> {
-    let answer = client.get(&format!("/api/v1/topics/{topic}")).await?;
-    let of_partition = |offsets: &&Value| offsets.get("partition").and_then(Value::as_u64) == Some(u64::from(partition));
-    let offsets = answer.get("offsets").and_then(Value::as_array).into_iter().flatten().find(of_partition);
-    let field = |name: &str| offsets.and_then(|offsets| offsets.get(name)?.as_u64());
-    let (start, end) = (field("start").unwrap_or(0), field("end").context("the partition does not exist")?);
-    Ok(end.saturating_sub(limit).max(start))
-}
-
-async fn tail(client: &Client, topic: &TopicName, partition: u32, mut from: u64, limit: u64, follow: bool) -> Result<()> {
+/// Prints records from an offset on, or the last ones.
+async fn tail(client: &Client, topic: &TopicName, partition: u32, offset: Option<u64>, limit: u64, follow: bool) -> Result<()> {
+    let wait = if follow { WAIT_MS } else { 0 };
+    let path = format!("/api/v1/topics/{topic}/records?partition={partition}&limit={limit}&wait_ms={wait}");
+    let mut from = offset.map_or_else(String::new, |offset| format!("&offset={offset}"));
     loop {
-        let wait = if follow { WAIT_MS } else { 0 };
-        let path = format!("/api/v1/topics/{topic}/records?partition={partition}&offset={from}&limit={limit}&wait_ms={wait}");
-        let answer = client.get(&path).await?;
-        for record in answer.get("records").and_then(Value::as_array).into_iter().flatten() {
-            if terminal::write_line(record).is_err() {
+        let Records { records, next_offset, .. } = client.get(&format!("{path}{from}")).await?;
+        for record in records {
+            if terminal::write_line(serde_json::to_string(&record)?).is_err() {
                 return Ok(());
             }
         }
-        from = answer.get("next_offset").and_then(Value::as_u64).unwrap_or(from);
         if !follow {
             return Ok(());
         }
+        from = format!("&offset={next_offset}");
     }
 }
 
@@ -106,7 +90,12 @@ async fn produce(client: &Client, topic: &TopicName) -> Result<()> {
         if values.is_empty() {
             break;
         }
-        sent += send(client, topic, values).await.with_context(stored)?;
+        let produced = client.produce(topic, json!({"records": &values})).await.with_context(stored)?;
+        let refused: Vec<String> = produced.into_iter().filter_map(|record| record.error).collect();
+        sent += values.len() - refused.len();
+        if let Some(reason) = refused.first() {
+            bail!("after {} stored: {} not stored: {reason}", count(sent, "record"), count(refused.len(), "record"));
+        }
     }
     terminal::line(count(sent, "record"));
     Ok(())
@@ -127,10 +116,4 @@ fn read_values(before: usize) -> Result<(Vec<Value>, usize)> {
         }
     }
     Ok((values, number))
-}
-
-async fn send(client: &Client, topic: &TopicName, records: Vec<Value>) -> Result<usize> {
-    let count = records.len();
-    client.produce(topic, json!({"records": records})).await?;
-    Ok(count)
 }

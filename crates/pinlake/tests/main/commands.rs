@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::Command;
 
@@ -80,6 +80,27 @@ async fn topics_are_created_written_read_and_deleted() {
     let rows = server.rows("SELECT ind, _offset FROM pin ORDER BY 1").await;
     assert_eq!(rows, [json!([1, 0]), json!([2, 1])]);
     shell.run(&["prove"]).await.done();
+}
+
+#[tokio::test]
+async fn records_that_the_log_refuses_are_told_and_not_counted() {
+    let full = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = full.local_addr().unwrap().to_string();
+    let shell = Shell::with("PINLAKE_SERVER", &address).typing("1\n2\n3\n");
+    let (refused, ()) = tokio::join!(shell.run(&["topics", "produce", "my.notes"]), async {
+        let (mut asked, _) = full.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"}]}") {
+            assert_ne!(asked.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let stored = |offset| json!({"partition": 0, "offset": offset, "error_code": null, "error": null});
+        let lost = json!({"partition": null, "offset": null, "error_code": 50003, "error": "the disk is full"});
+        let answer = json!({"offsets": [stored(7), lost, stored(8)], "key_schema_id": null, "value_schema_id": null}).to_string();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+        asked.write_all((head + &answer).as_bytes()).await.unwrap();
+    });
+    let refused = refused.failed();
+    assert_eq!(refused, "error: after 2 records stored: 1 record not stored: the disk is full\n");
 }
 
 #[tokio::test]

@@ -38,13 +38,15 @@ fn offsets_are_read_with_their_errors() {
     let answer = br#"{"offsets":[
         {"partition":2,"offset":41,"error_code":null,"error":null},
         {"partition":null,"offset":null,"error_code":2,"error":"leader is away"},
+        {"partition":null,"offset":null,"error_code":50003,"error":"the disk is full"},
         {"partition":null,"offset":null,"error_code":1,"error":"too large"}],"key_schema_id":null}"#;
-    let verdicts = Door::KafkaRest.verdicts(answer, 3).unwrap();
+    let verdicts = Door::KafkaRest.verdicts(answer, 4).unwrap();
     assert_eq!(
         verdicts,
         [
             Verdict::Acked { partition: 2, place: Place::Offset(41) },
             Verdict::Again("leader is away".to_owned()),
+            Verdict::Again("the disk is full".to_owned()),
             Verdict::Refused("too large".to_owned()),
         ]
     );

@@ -1,0 +1,30 @@
+//! What comes out when a partition's reader begins anew.
+
+use pinlake_core::{BatchBuilder, MemoryLog, Record, Timestamp, TopicName, TopicSpec};
+
+use super::*;
+
+#[tokio::test]
+async fn what_an_earlier_reader_read_is_told_from_what_the_newest_reads() {
+    let log = Arc::new(MemoryLog::new());
+    let topic = TopicName::new("t").unwrap();
+    log.create_topic(&topic, TopicSpec::default()).await.unwrap();
+    let of = topic.partition(0);
+    let append = async |value: &'static str| {
+        let mut batch = BatchBuilder::new(Timestamp(0));
+        batch.push_record(&Record::of_value(value));
+        log.append(&of, batch.build().unwrap()).await.unwrap()
+    };
+    append("first").await;
+    let (mut readers, mut reads) = Readers::new(log.clone());
+    readers.start(of.clone(), Offset(0));
+    while reads.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    append("second").await;
+    readers.start(of.clone(), Offset(0));
+    let early = reads.recv().await.unwrap().unwrap();
+    assert_eq!((early.from, early.batches.len(), readers.is_newest(&early)), (Offset(0), 1, false));
+    let now = reads.recv().await.unwrap().unwrap();
+    assert_eq!((now.from, now.batches.len(), readers.is_newest(&now)), (Offset(0), 2, true));
+}
