@@ -1,6 +1,9 @@
 //! Reads every partition that somebody follows: one reader a partition, which hands on what the log holds, in order, and
 //! waits when its follower is behind.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use tokio::task::JoinHandle;
 
 /// How long one read waits at the end of a partition.
 const WAIT: Duration = Duration::from_secs(5);
-/// Bytes of one read, shared out when there are many partitions.
+/// Bytes of one read.
 const READ_BYTES: usize = 1 << 20;
 /// Reads of one follower that may wait for it.
 const READS_WAITING_MAX: usize = 4;
@@ -23,6 +26,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(crate) struct Read {
     /// The partition.
     pub(crate) of: TopicPartition,
+    /// Which of its readers read it.
+    reader: u64,
     /// The position the reader asked for: records before it are not the follower's.
     pub(crate) from: Offset,
     /// The batches.
@@ -33,34 +38,43 @@ pub(crate) struct Read {
 pub(crate) struct Readers {
     log: Arc<dyn Log>,
     sender: mpsc::Sender<Result<Read>>,
-    running: HashMap<TopicPartition, JoinHandle<()>>,
+    running: HashMap<TopicPartition, (u64, JoinHandle<()>)>,
+    /// How many were started.
+    started: u64,
 }
 
 impl Readers {
     /// No readers yet; what they read comes out of the receiver.
     pub(crate) fn new(log: Arc<dyn Log>) -> (Readers, mpsc::Receiver<Result<Read>>) {
         let (sender, receiver) = mpsc::channel(READS_WAITING_MAX);
-        (Readers { log, sender, running: HashMap::new() }, receiver)
+        (Readers { log, sender, running: HashMap::new(), started: 0 }, receiver)
     }
 
     /// Whether `of` is being read: no longer once its topic is deleted.
     pub(crate) fn reads(&self, of: &TopicPartition) -> bool {
-        self.running.get(of).is_some_and(|reader| !reader.is_finished())
+        self.running.get(of).is_some_and(|(_, reader)| !reader.is_finished())
     }
 
-    /// Reads `of` from `position` on.
+    /// Reads `of` from `position` on. What an earlier reader of it read may still come out of the receiver.
     pub(crate) fn start(&mut self, of: TopicPartition, position: Offset) {
-        let (log, sender) = (self.log.clone(), self.sender.clone());
-        let task = tokio::spawn(read_on(log, sender, of.clone(), position));
-        if let Some(old) = self.running.insert(of, task) {
+        self.started += 1;
+        let first = Read { of: of.clone(), reader: self.started, from: position, batches: Vec::new() };
+        let task = tokio::spawn(read_on(self.log.clone(), self.sender.clone(), first));
+        if let Some((_, old)) = self.running.insert(of, (self.started, task)) {
             old.abort();
         }
+    }
+
+    /// Whether the partition's newest reader read it. What an earlier one read must not be taken: the newest begins where the follower
+    /// stood without it.
+    pub(crate) fn is_newest(&self, read: &Read) -> bool {
+        self.running.get(&read.of).is_some_and(|(newest, _)| *newest == read.reader)
     }
 }
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.running.values().for_each(JoinHandle::abort);
+        self.running.values().for_each(|(_, reader)| reader.abort());
     }
 }
 
@@ -84,21 +98,21 @@ pub(crate) fn check_position(follower: &str, of: &TopicPartition, position: Offs
     )))
 }
 
-async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, of: TopicPartition, mut position: Offset) {
+async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: Read) {
+    let Read { of, reader, from: mut position, .. } = first;
     loop {
         // A place first: what is read then is not kept waiting in memory.
         let Ok(place) = sender.reserve().await else { return };
         match log.read(&of, position, ReadLimit { bytes: READ_BYTES }, Duration::ZERO).await {
             Ok(batches) if batches.is_empty() => {
                 drop(place);
-                if !wait_for_more(&*log, &of, position).await {
-                    return;
-                }
+                // Whatever comes, or fails, the next real read says what it is.
+                while matches!(log.read(&of, position, ReadLimit { bytes: 1 }, WAIT).await, Ok(batches) if batches.is_empty()) {}
             }
             Ok(batches) => {
                 let from = position;
                 position = batches.last().expect("it is not empty").offsets().end;
-                place.send(Ok(Read { of: of.clone(), from, batches }));
+                place.send(Ok(Read { of: of.clone(), reader, from, batches }));
             }
             Err(error) if error.kind() == ErrorKind::Retry => {
                 drop(place);
@@ -112,18 +126,6 @@ async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, of: Topi
                 }
                 return;
             }
-        }
-    }
-}
-
-/// Whether there is something to read now; false when the partition is gone.
-async fn wait_for_more(log: &dyn Log, of: &TopicPartition, position: Offset) -> bool {
-    loop {
-        match log.read(of, position, ReadLimit { bytes: 1 }, WAIT).await {
-            Ok(batches) if batches.is_empty() => {}
-            Ok(_) => return true,
-            // The next real read says what is wrong.
-            Err(_) => return true,
         }
     }
 }

@@ -147,6 +147,9 @@ impl Owner {
     }
 
     async fn take(&mut self, read: Read) -> Result<()> {
+        if !self.readers.is_newest(&read) {
+            return Ok(());
+        }
         let limits = self.flush_limits();
         for batch in read.batches.iter().filter(|batch| !batch.is_control()) {
             for record in batch.records() {

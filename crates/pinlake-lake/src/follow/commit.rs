@@ -12,7 +12,6 @@ use super::start::{Stand, Standings};
 use crate::batch::Built;
 use crate::maintain::{self, Compacted, Part};
 use crate::parquet_file::write_file;
-use crate::readers::Read;
 use crate::stream::{Standing, Stream};
 use crate::table::{Change, Table};
 
@@ -125,7 +124,7 @@ impl Owner {
             if batches.is_empty() {
                 return Err(Error::internal(format!("the log of {of} ends before {to}")));
             }
-            self.prepare_and_take(Read { of: of.clone(), from, batches }).await?;
+            self.prepare_and_take(of.clone(), from, batches).await?;
         }
     }
 

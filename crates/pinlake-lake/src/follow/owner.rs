@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::pipeline::{Flush, Route};
-use pinlake_core::{Error, ErrorKind, Followers, Log, Result, TopicPartition};
+use pinlake_core::{Batch, Error, ErrorKind, Followers, Log, Offset, Result, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
@@ -17,7 +17,7 @@ use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
 use crate::readers::{Read, Readers, check_position, range_of};
-use crate::rows::Recipe;
+use crate::rows::{Counts, Recipe};
 use crate::stream::{self, Stream};
 use crate::table::Table;
 
@@ -234,7 +234,7 @@ impl Owner {
 
     /// Whether everything before `ends` was taken; partitions of other tables do not count.
     fn has_reached(&self, ends: &Ends) -> bool {
-        let reached = |(of, end): &(&TopicPartition, &pinlake_core::Offset)| {
+        let reached = |(of, end): &(&TopicPartition, &Offset)| {
             self.stream.standings.get(of).is_some_and(|standing| standing.position >= **end)
         };
         ends.iter().filter(|(of, end)| end.0 > 0 && self.routes.contains_key(of)).all(|end| reached(&end))
@@ -271,12 +271,18 @@ impl Owner {
     }
 
     async fn take(&mut self, read: Read) -> Result<()> {
-        let standing = self.stream.standings.get(&read.of).copied().unwrap_or_default();
-        if read.from != standing.position {
-            // Read before the table was replaced or the partition began anew: the reader that counts is another one.
+        if !self.readers.is_newest(&read) {
+            // Read before the table was replaced or the partition began anew.
             return Ok(());
         }
-        let counts = self.prepare_and_take(read).await?;
+        let position = self.stream.standings.get(&read.of).copied().unwrap_or_default().position;
+        if read.from != position {
+            let (table, of, from) = (&self.recipe.name, &read.of, read.from);
+            return Err(Error::internal(format!(
+                "table {table} stands at {position} of {of}, but was handed what comes from {from} on"
+            )));
+        }
+        let counts = self.prepare_and_take(read.of, read.from, read.batches).await?;
         let table = self.recipe.name.to_string();
         metrics::counter!("pinlake_cleaned_records_total", "table" => table.clone()).increment(counts.rows);
         metrics::counter!("pinlake_quarantined_records_total", "table" => table.clone()).increment(counts.quarantined);
@@ -292,10 +298,10 @@ impl Owner {
         Ok(())
     }
 
-    pub(super) async fn prepare_and_take(&mut self, read: Read) -> Result<crate::rows::Counts> {
+    pub(super) async fn prepare_and_take(&mut self, of: TopicPartition, from: Offset, batches: Vec<Batch>) -> Result<Counts> {
         let recipe = self.recipe.clone();
-        let route = self.routes.get(&read.of).cloned().unwrap_or(Route::All);
-        let prepare = move || stream::prepare(&recipe, &read.of, &route, read.from, &read.batches);
+        let route = self.routes.get(&of).cloned().unwrap_or(Route::All);
+        let prepare = move || stream::prepare(&recipe, &of, &route, from, &batches);
         let prepared =
             tokio::task::spawn_blocking(prepare).await.map_err(|e| Error::internal("cleaning stopped").with_source(e))??;
         let index = &mut self.index;

@@ -491,7 +491,9 @@ async fn queries_that_take_too_long_end_and_others_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn posts_and_the_end_do_not_wait_for_endless_queries() {
     let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path(), "127.0.0.1:0").await;
+    let config = data.path().join("patient.yml");
+    std::fs::write(&config, "query: { time_max: 1h }\n").unwrap();
+    let server = Server::start_with(data.path(), "127.0.0.1:0", &["--config", config.to_str().unwrap()]).await;
     let mut asked = tokio::task::JoinSet::new();
     for sql in endless() {
         let asking = reqwest::Client::new().post(format!("{}/api/v1/sql", server.url)).json(&json!({"sql": sql}));
