@@ -257,7 +257,9 @@ impl Lake {
     async fn raw_table(&self, name: &str) -> Result<Arc<dyn TableProvider>> {
         let index = self.index(name)?;
         let route = |topic: &TopicName| self.pipeline.route(index, topic);
-        let objects = self.archive.objects(|topic| route(topic).is_some()).await?.into_iter().map(RawObject::from);
+        let late = |_| Error::retry("the archive's store does not answer: try again later");
+        let objects = self.archive.objects(|topic| route(topic).is_some());
+        let objects = tokio::time::timeout(self.limits.time, objects).await.map_err(late)??.into_iter().map(RawObject::from);
         let objects = objects.filter_map(|object| route(&object.of.topic).map(|route| (object, route))).collect();
         Ok(Arc::new(raw_view::table(&self.store.served_by(Handle::current()), objects, &self.pipeline.tables[index].schema)?))
     }
@@ -334,7 +336,9 @@ impl Lake {
         for table in &self.tables {
             done = done.and(table.stop().await);
         }
-        done.and(self.archive.stop().await)
+        // It goes on trying while its store fails. What it has not written, it takes from the log at the next start.
+        let late = |_| Error::retry("the archive's store does not answer: what is not archived is after the next start");
+        done.and(tokio::time::timeout(CATCH_UP_MAX, self.archive.stop()).await.map_err(late).flatten())
     }
 
     /// Flushes archive and tables side by side, each as far as it gets.

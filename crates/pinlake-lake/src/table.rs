@@ -29,8 +29,8 @@ const HISTORY_FIRST: usize = 8;
 /// Where a commit of ours keeps what it says of itself.
 pub const INFO_KEY: &str = "pinlake";
 
-/// A Delta table and the snapshot its owner holds.
-#[derive(Debug)]
+/// A Delta table and the snapshot its owner holds. A clone shares what the snapshot holds.
+#[derive(Debug, Clone)]
 pub struct Table {
     delta: DeltaTable,
     store: Store,

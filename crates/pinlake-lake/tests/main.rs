@@ -1,6 +1,8 @@
 //! Lakes over a log and an object store in memory: streaming, archive, rebuild, ledger, crashes, SQL and the batch path.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "main/batches.rs"]
+mod batches;
 #[path = "main/crashes.rs"]
 mod crashes;
 #[path = "main/faulty_store.rs"]

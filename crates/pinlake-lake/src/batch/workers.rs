@@ -142,6 +142,8 @@ impl Drop for WorkerEnds<'_> {
         if let Some(error) = self.failed.take() {
             lock(&self.shared.turn).failed.get_or_insert(error);
             self.shared.turned.notify_all();
+            // Whoever reads the lake must not wait for workers that are gone. A worker that waits for a chunk lets go with the next.
+            lock(&self.shared.chunks).close();
         }
     }
 }

@@ -19,24 +19,26 @@ use crate::table::{Change, Table};
 const TRIES_MAX: usize = 5;
 
 impl Owner {
-    /// Commits everything that is pending. On error nothing is lost: what was pending still is, unless the table says that the
-    /// commit happened after all.
+    /// Commits everything that is pending. On error nothing is lost: what was pending still is, behind the snapshot that does not have it,
+    /// whether the commit happened or not.
     pub(super) async fn commit(&mut self) -> Result<()> {
         let committed = Stand { standings: self.status.borrow().committed.clone(), rebuilds: self.rebuilds };
         if committed.standings == self.stream.standings {
             return Ok(());
         }
+        let mut table = self.table.clone();
         if self.unknown {
             // The last try may have happened after all.
-            self.table.reload().await?;
+            table.reload().await?;
             self.quarantine.reload().await?;
         }
         self.commit_quarantine().await?;
         let pending = &self.stream.pending;
         let rows = pending.rows.clone();
-        let add = write_file(self.table.store(), rows, &self.settings.clock).await?;
+        let add = write_file(table.store(), rows, &self.settings.clock).await?;
         let stand = Stand { standings: self.stream.standings.clone(), rebuilds: self.rebuilds };
-        commit_until_known(&mut self.table, add.as_ref(), &committed, &stand).await?;
+        commit_until_known(&mut table, add.as_ref(), &committed, &stand).await?;
+        self.table = table;
         self.committed();
         Ok(())
     }

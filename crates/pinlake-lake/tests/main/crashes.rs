@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinlake_core::{Record, TopicPartition};
+use pinlake_core::{ErrorKind, Record, TopicPartition};
 use pinlake_lake::lake::Lake;
 
 use crate::faulty_store::{Fault, FaultyStore};
-use crate::setup::{World, check_things, things};
+use crate::setup::{World, check_things, rows, things};
 
 /// Times a flush is asked again after a fault that strikes once.
 const TRIES_MAX: usize = 5;
@@ -136,4 +136,57 @@ fn a_get_that_fails_loses_and_doubles_nothing() {
 #[test]
 fn a_listing_that_fails_loses_and_doubles_nothing() {
     strike_everywhere(Fault::List, 10);
+}
+
+/// A commit that happened, whose answer is lost, is in the newest snapshot while its rows still count as pending. What is asked before
+/// that is settled must not see them twice.
+#[test]
+fn rows_of_a_commit_in_doubt_are_seen_once() {
+    for step in 1.. {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let hit = runtime.block_on(async {
+            let (world, to) = world().await;
+            let store = Arc::new(FaultyStore::new(world.objects.clone(), Fault::Outage, step));
+            let lake = world.start_on(store.clone()).await.ok()?;
+            append_round(&world, &to, 0).await;
+            let answered = lake.flush().await;
+            let hit = store.hit()?;
+            if answered.is_ok() || !hit.starts_with("tables/things/_delta_log/") {
+                return Some(hit);
+            }
+            store.recover();
+            store.close("quarantine");
+            lake.flush().await.expect_err("the quarantine can't be read");
+            let seen = rows(&lake, "SELECT count(*), count(DISTINCT _offset + 1000 * k) FROM things").await;
+            assert_eq!(seen[0][0], seen[0][1], "{hit}: rows that are there twice");
+            store.recover();
+            check_things(&world, &lake, &hit).await;
+            Some("done".to_owned())
+        });
+        if hit.as_deref() == Some("done") {
+            return;
+        }
+        assert!(step < 100, "no commit of the table was in doubt");
+    }
+}
+
+/// The archive goes on trying for as long as its store fails. Nobody else may wait for that without end.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stays_away_keeps_no_query_and_no_end_waiting() {
+    let (world, to) = world().await;
+    let store = Arc::new(FaultyStore::sound(world.objects.clone()));
+    let lake = world.start_on(store.clone()).await.unwrap();
+    append_round(&world, &to, 0).await;
+    lake.flush().await.unwrap();
+    store.close("topics");
+    append_round(&world, &to, 1).await;
+    tokio::time::sleep(DEATH_NOTICED).await;
+    let asked = lake.query("SELECT count(*) FROM raw.things", 1).await.unwrap_err();
+    assert_eq!(asked.kind(), ErrorKind::Retry, "{asked}");
+    rows(&lake, "SELECT count(*) FROM things").await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), lake.stop()).await.expect("it ends").unwrap_err();
+    assert!(ended.to_string().contains("the archive's store does not answer"), "{ended}");
+    drop(lake);
+    store.kill();
+    check_things(&world, &world.start().await, "after an end without the archive's store").await;
 }

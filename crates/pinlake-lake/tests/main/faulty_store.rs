@@ -47,6 +47,8 @@ pub(crate) struct FaultyStore {
     dead: AtomicBool,
     /// Gets and listings that an outage still strikes.
     outage: AtomicU64,
+    /// A folder in which nothing works.
+    closed: Mutex<Option<String>>,
 }
 
 /// Gets and listings that an outage strikes: enough for a commit that looks for what became of it, and for the look after that.
@@ -67,7 +69,13 @@ impl FaultyStore {
             hit: Mutex::default(),
             dead: AtomicBool::new(false),
             outage: AtomicU64::new(0),
+            closed: Mutex::default(),
         }
+    }
+
+    /// From now on nothing works in `folder`.
+    pub(crate) fn close(&self, folder: &str) {
+        *self.closed.lock().unwrap() = Some(folder.to_owned());
     }
 
     /// The process is gone: whatever of it still runs reaches nothing.
@@ -75,9 +83,10 @@ impl FaultyStore {
         self.dead.store(true, Ordering::SeqCst);
     }
 
-    /// The end of an outage.
+    /// The end of an outage, of a folder too.
     pub(crate) fn recover(&self) {
         self.outage.store(0, Ordering::SeqCst);
+        *self.closed.lock().unwrap() = None;
     }
 
     /// What the fault struck.
@@ -89,8 +98,15 @@ impl FaultyStore {
         if self.dead.load(Ordering::SeqCst) { Err(silent()) } else { Ok(()) }
     }
 
+    /// Fails in a folder that is closed.
+    fn opens(&self, location: &Path) -> Result<()> {
+        let closed = self.closed.lock().unwrap();
+        if closed.as_ref().is_some_and(|folder| location.as_ref().starts_with(folder)) { Err(silent()) } else { Ok(()) }
+    }
+
     /// Fails while an outage lasts.
-    fn answers(&self) -> Result<()> {
+    fn answers(&self, location: &Path) -> Result<()> {
+        self.opens(location)?;
         let left = self.outage.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         left.map_or(Ok(()), |_| Err(silent()))
     }
@@ -107,14 +123,14 @@ impl FaultyStore {
 
     fn get_strikes(&self, location: &Path) -> Result<()> {
         self.alive()?;
-        self.answers()?;
+        self.answers(location)?;
         self.strikes(|fault| fault == Fault::Get, location).map_or(Ok(()), |_| Err(silent()))
     }
 
     fn list_strikes(&self, prefix: Option<&Path>) -> Result<()> {
         self.alive()?;
-        self.answers()?;
         let prefix = prefix.cloned().unwrap_or_default();
+        self.answers(&prefix)?;
         self.strikes(|fault| fault == Fault::List, &prefix).map_or(Ok(()), |_| Err(silent()))
     }
 }
@@ -141,6 +157,7 @@ impl fmt::Display for FaultyStore {
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         self.alive()?;
+        self.opens(location)?;
         let conditional = opts.mode == PutMode::Create;
         let put = || self.objects.put_opts(location, payload, opts);
         let Some(fault) = self.strikes(|fault| can_strike_put(fault, conditional), location) else { return put().await };

@@ -3,10 +3,11 @@
     readers.py LAKE ANSWERS
 
 LAKE is the folder that holds the tables. ANSWERS is a JSON file: a table's path in LAKE -> {"columns": [...], "rows": [...]}
-as Pinlake's SQL answered, times as microseconds, bytes as hexadecimal text. Prints a JSON object: the path -> the reader ("sql"
-is what ANSWERS says) -> {"columns", "rows", "digest"}. Where a reader differs, standard error shows the first rows that do.
+as Pinlake's SQL answered, times as microseconds. Prints a JSON object: the path -> the reader ("sql" is what ANSWERS says) ->
+{"columns", "rows", "digest"}. Where a reader differs, standard error shows the first rows that do.
 """
 
+import base64
 import hashlib
 import json
 import pathlib
@@ -45,9 +46,17 @@ def with_duckdb(url):
     return table.columns, table.project(", ".join(selected)).fetchall()
 
 
+def shown(value):
+    """Bytes as Pinlake's API shows them: text as it is, others in base64."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode("ascii")}
+
+
 def lines_of(rows):
     """The rows as sorted JSON lines: the same values give the same lines, whoever read them."""
-    return sorted(json.dumps(list(row), ensure_ascii=False, default=lambda value: value.hex()) for row in rows)
+    return sorted(json.dumps(list(row), ensure_ascii=False, default=shown) for row in rows)
 
 
 def seen(columns, lines):
