@@ -118,29 +118,25 @@ async fn a_table_is_what_its_rebuild_would_be_until_the_cleaning_changes() {
 /// Records come in and are asked for while the table is replaced, again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_table_follows_on_behind_rebuilds_under_load() {
+    const ROUNDS: u64 = 20;
+    const RECORDS: u64 = 100;
     let world = Arc::new(World::new(things()));
     let of = world.topic("a.things", 1).await.partition(0);
     let lake = world.start().await;
-    let ends = tokio_util::sync::CancellationToken::new();
-    let appending = tokio::spawn({
-        let (world, of, ends) = (world.clone(), of.clone(), ends.clone());
-        async move {
-            let mut key = 0;
-            while !ends.is_cancelled() {
+    for round in 0..ROUNDS {
+        let (world, of) = (world.clone(), of.clone());
+        let appending = tokio::spawn(async move {
+            for key in round * RECORDS..(round + 1) * RECORDS {
                 world.append_values(&of, &[&format!(r#"{{"k":{key},"v":"good"}}"#)]).await;
-                key += 1;
                 tokio::task::yield_now().await;
             }
-            key
-        }
-    });
-    for _ in 0..40 {
+        });
         lake.rebuild("things").await.unwrap();
         lake.flush().await.unwrap();
+        appending.await.unwrap();
     }
-    ends.cancel();
-    let appended = appending.await.unwrap();
-    assert_eq!(rows(&lake, "SELECT count(*), count(DISTINCT k) FROM things").await, [[appended, appended]]);
+    lake.flush().await.unwrap();
+    assert_eq!(rows(&lake, "SELECT count(*), count(DISTINCT k) FROM things").await, [[ROUNDS * RECORDS, ROUNDS * RECORDS]]);
 }
 
 /// The stream keeps what came first, a rebuild what stands first in the archive.
