@@ -43,8 +43,14 @@ impl Pipeline {
 
     /// The choices that `question` leaves open.
     pub fn choices_of<'a>(&'a self, question: &'a Question) -> impl Iterator<Item = &'a Choice> {
-        self.choices.iter().filter(|choice| question.sql.contains(&format!("${}", choice.name)))
+        let named: Vec<&str> =
+            question.sql.split('$').skip(1).map(|rest| rest.split(|c| !in_name(c)).next().unwrap_or_default()).collect();
+        self.choices.iter().filter(move |choice| named.contains(&choice.name.as_str()))
     }
+}
+
+fn in_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 impl std::fmt::Display for Choice {

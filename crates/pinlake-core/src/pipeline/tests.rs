@@ -45,7 +45,7 @@ fn a_good_pipeline_is_read_in_its_own_order() {
 #[test]
 fn what_a_question_leaves_open_is_the_first_value_unless_another_is_set() {
     let mut files = files(GOOD);
-    files.insert("questions/c.sql".to_owned(), "SELECT $ties".to_owned());
+    files.insert("questions/c.sql".to_owned(), "SELECT $ties, $users_of".to_owned());
     let pipeline = parse(&files).unwrap();
     let chosen = |wanted: &[&str]| pipeline.choose(wanted.iter().copied()).map(|chosen| chosen.into_values().collect::<Vec<_>>());
     assert_eq!(chosen(&[]).unwrap(), ["all", "distinct"]);

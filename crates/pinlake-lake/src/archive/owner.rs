@@ -132,7 +132,6 @@ impl Owner {
     }
 
     async fn tick(&mut self) -> Result<()> {
-        self.look_for_topics().await?;
         if Instant::now() < self.retry_at {
             return Ok(());
         }
@@ -143,7 +142,9 @@ impl Owner {
         for of in old {
             self.write(&of).await?;
         }
-        self.enter().await
+        self.enter().await?;
+        // Last: an object of one partition that can't be read keeps no other from its objects.
+        self.look_for_topics().await
     }
 
     async fn take(&mut self, read: Read) -> Result<()> {
