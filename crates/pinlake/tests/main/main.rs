@@ -9,6 +9,7 @@ mod commands;
 mod crash;
 mod demo;
 mod hostile;
+mod hostile_sql;
 mod lakes;
 mod metrics;
 mod names;
