@@ -10,6 +10,7 @@
 mod body;
 mod door_metrics;
 mod doors;
+pub mod groups;
 pub mod http_server;
 mod json;
 pub mod kinesis;
@@ -25,6 +26,7 @@ mod rest_proxy;
 mod settings;
 
 pub use doors::{AutoCreate, Doors};
+pub use groups::Groups;
 pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
 pub use settings::{DoorSettings, KinesisSettings, ProducerSettings};
