@@ -9,6 +9,8 @@
 
 pub mod calls;
 mod error;
+#[allow(dead_code, reason = "x")] mod group;
+#[allow(dead_code)] mod record;
 mod settings;
 
 use std::sync::Arc;

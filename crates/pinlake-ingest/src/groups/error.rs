@@ -33,6 +33,8 @@ pub enum GroupError {
     TooManyOffsets,
     /// The call makes no sense: the text says why.
     InvalidRequest(&'static str),
+    /// More groups than are kept.
+    TooManyGroups,
     /// A later incarnation of the transactional producer is there.
     InvalidProducerEpoch,
     /// The log took no append, and takes none any more.
@@ -70,6 +72,7 @@ impl GroupError {
             Self::RebalanceInProgress => 27,
             Self::TooManyOffsets => 28,
             Self::InvalidRequest(_) => 42,
+            Self::TooManyGroups => 44,
             Self::InvalidProducerEpoch => 47,
             Self::Storage => 56,
             Self::NonEmptyGroup => 68,
@@ -101,6 +104,7 @@ impl fmt::Display for GroupError {
             Self::RebalanceInProgress => "the group is rebalancing: join again",
             Self::TooManyOffsets => "too many offsets are kept already: delete groups that nobody needs",
             Self::InvalidRequest(why) => why,
+            Self::TooManyGroups => "there are too many groups already: delete those that nobody needs",
             Self::InvalidProducerEpoch => "a later producer of the same transactional id is there: close this one",
             Self::Storage => "the groups' topic takes no more appends: see the server's log",
             Self::NonEmptyGroup => "the group has members: stop them first",
