@@ -4,6 +4,8 @@
 //! The base offset and the leader epoch lie outside the CRC, so a log may set them without touching the records.
 
 mod builder;
+mod compression;
+mod marker;
 mod varint;
 
 #[cfg(test)]
@@ -12,6 +14,8 @@ mod tests;
 use bytes::{Bytes, BytesMut};
 
 pub use builder::BatchBuilder;
+pub use compression::{Codec, UNPACKED_BYTES_MAX};
+pub use marker::Marker;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -25,6 +29,8 @@ pub const LENGTH_PREFIX_LEN: usize = 12;
 /// Where the CRC's coverage starts.
 const CRC_FROM: usize = 21;
 const COMPRESSION_MASK: i16 = 0b0111;
+const APPEND_TIME_BIT: i16 = 0b1000;
+const TRANSACTIONAL_BIT: i16 = 0b1_0000;
 const CONTROL_BIT: i16 = 0b10_0000;
 const NO_PRODUCER: i64 = -1;
 
@@ -78,7 +84,13 @@ impl Batch {
         if stated != found {
             return Err(Error::corrupt(format!("record batch CRC is {found:#010x}, its header says {stated:#010x}")));
         }
-        if batch.i32_at(57) < 1 || batch.i32_at(23) < 0 || batch.base_offset().0 < 0 {
+        // Compaction and transactions leave fewer records than offsets, never more.
+        let (count, last_delta) = (i64::from(batch.i32_at(57)), i64::from(batch.i32_at(23)));
+        let fits = (0..=last_delta + 1).contains(&count) && last_delta >= 0;
+        if !fits
+            || last_delta == i64::from(i32::MAX)
+            || batch.base_offset().0.checked_add(last_delta + 1).is_none_or(|end| end < 1)
+        {
             return Err(Error::corrupt("record batch counts are out of range"));
         }
         Ok(batch)
@@ -138,16 +150,52 @@ impl Batch {
         self.attributes() & CONTROL_BIT != 0
     }
 
+    /// Whether it belongs to a transaction, as a record batch or as the marker that ends it.
+    pub fn is_transactional(&self) -> bool {
+        self.attributes() & TRANSACTIONAL_BIT != 0
+    }
+
+    /// Whether its records have the time of their append, not the producer's.
+    pub fn has_append_time(&self) -> bool {
+        self.attributes() & APPEND_TIME_BIT != 0
+    }
+
+    /// The leader epoch of the broker that appended it; 0 for those of this server.
+    pub fn leader_epoch(&self) -> i32 {
+        self.i32_at(12)
+    }
+
+    /// A batch without records that takes the same offsets: what readers of committed records get for one that they must not see.
+    #[must_use]
+    pub fn emptied(&self) -> Batch {
+        let mut bytes = BytesMut::from(&self.bytes[..HEADER_LEN]);
+        bytes[8..12].copy_from_slice(&((HEADER_LEN - LENGTH_PREFIX_LEN) as i32).to_be_bytes());
+        bytes[21..23].copy_from_slice(&0_i16.to_be_bytes());
+        bytes[43..57].fill(0xff);
+        bytes[57..61].copy_from_slice(&0_i32.to_be_bytes());
+        Batch::sealed(bytes)
+    }
+
+    /// The same batch with `at` as the time of all its records, as a topic that takes the time of the append has it.
+    #[must_use]
+    pub fn appended_at(self, at: Timestamp) -> Batch {
+        let mut bytes = self.into_mut();
+        let attributes = i16::from_be_bytes([bytes[21], bytes[22]]) | APPEND_TIME_BIT;
+        bytes[21..23].copy_from_slice(&attributes.to_be_bytes());
+        bytes[35..43].copy_from_slice(&at.0.to_be_bytes());
+        Batch::sealed(bytes)
+    }
+
     /// The same batch at `base` in its partition. Copies only if the bytes are shared.
     #[must_use]
     pub fn at(self, base: Offset) -> Batch {
-        let mut bytes = self.bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        let mut bytes = self.into_mut();
         bytes[0..8].copy_from_slice(&base.0.to_be_bytes());
         bytes[12..16].copy_from_slice(&0_i32.to_be_bytes());
         Batch { bytes: bytes.freeze() }
     }
 
-    /// Its records in order.
+    /// Its records in order. Compressed ones must be unpacked first, see [`Batch::plain`].
     ///
     /// # Errors
     /// The iterator ends with one error: `Corrupt` if the records do not fill the batch exactly, `Invalid` if they are compressed.
@@ -158,7 +206,19 @@ impl Batch {
             left: self.record_count(),
             base_offset: self.base_offset(),
             base_timestamp: self.i64_at(27),
+            append_time: self.has_append_time().then(|| self.max_timestamp()),
         }
+    }
+
+    /// Bytes with everything but the CRC in place, as a batch.
+    fn sealed(mut bytes: BytesMut) -> Batch {
+        let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
+        bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+        Batch { bytes: bytes.freeze() }
+    }
+
+    fn into_mut(self) -> BytesMut {
+        self.bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
     }
 
     fn attributes(&self) -> i16 {
@@ -185,6 +245,7 @@ pub struct Records<'a> {
     left: u32,
     base_offset: Offset,
     base_timestamp: i64,
+    append_time: Option<Timestamp>,
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -221,7 +282,7 @@ impl<'a> Records<'a> {
         let value = varint::take_bytes(&mut body)?;
         Some(RecordView {
             offset: Offset(self.base_offset.0.checked_add(offset_delta)?),
-            timestamp: Timestamp(self.base_timestamp.checked_add(timestamp_delta)?),
+            timestamp: self.append_time.unwrap_or(Timestamp(self.base_timestamp.checked_add(timestamp_delta)?)),
             key,
             value,
             headers: body,

@@ -38,11 +38,27 @@ impl ErrorKind {
     }
 }
 
+/// What exactly an append or a read met, where a protocol has a word of its own for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The batch is over the topic's limit.
+    TooLarge,
+    /// The producer's sequence has a gap.
+    SequenceGap,
+    /// A newer epoch of the producer has taken its place.
+    ProducerFenced,
+    /// The offset lies before the first that is kept, or behind the end.
+    OffsetOutOfRange,
+    /// Archive or tables have not taken the records yet.
+    NotFollowedYet,
+}
+
 /// An error: its kind, a message in lower case without a full stop, and what caused it. Cheap to clone, because one
 /// failed sync answers many waiting appends.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,
+    reason: Option<Reason>,
     message: Arc<str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -50,7 +66,7 @@ pub struct Error {
 impl Error {
     /// An error of `kind`.
     pub fn new(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, reason: None, message: message.into(), source: None }
     }
 
     /// See [`ErrorKind::Retry`].
@@ -88,6 +104,18 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
+    }
+
+    /// The same error with what exactly was met.
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// What exactly was met, if a protocol may have a word for it.
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason
     }
 
     /// What the caller must do.

@@ -15,12 +15,14 @@ pub mod record;
 pub mod secret;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transactions;
 
 pub use batch::{Batch, BatchBuilder};
 pub use clock::{Clock, Timestamp};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Reason, Result};
 pub use followers::Followers;
 pub use log::{Log, ReadLimit, TopicDescription, TopicSpec};
 pub use memory_log::MemoryLog;
-pub use position::{Offset, OffsetRange, PartitionId, TopicName, TopicPartition};
+pub use position::{Offset, OffsetRange, PartitionId, TopicId, TopicName, TopicPartition};
 pub use record::{Record, RecordView};
+pub use transactions::{AbortedTransaction, Committed};

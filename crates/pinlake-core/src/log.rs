@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
-use crate::position::{Offset, OffsetRange, TopicName, TopicPartition};
+use crate::error::{Error, Reason, Result};
+use crate::position::{Offset, OffsetRange, TopicId, TopicName, TopicPartition};
+use crate::producers::ProducerState;
+use crate::transactions::Committed;
 
 /// The most partitions a topic may have.
 pub const PARTITIONS_MAX: u32 = 10_000;
@@ -39,12 +41,31 @@ pub struct TopicSpec {
     pub retention_bytes: Option<u64>,
     /// The largest record batch that may be appended, bytes.
     pub batch_bytes_max: u32,
+    /// Whose time its records get; the producer's.
+    pub timestamps: TimestampType,
+}
+
+/// Whose time the records of a topic have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimestampType {
+    /// The producer's: Kafka's `CreateTime`.
+    #[default]
+    Create,
+    /// The log's, when it appended them: Kafka's `LogAppendTime`.
+    Append,
 }
 
 impl Default for TopicSpec {
     /// One partition, seven days, no limit by size, batches up to 12 MiB (a record of 10 MiB and its envelope).
     fn default() -> Self {
-        Self { partitions: 1, retention_ms: Some(7 * 24 * 3600 * 1000), retention_bytes: None, batch_bytes_max: 12 << 20 }
+        Self {
+            partitions: 1,
+            retention_ms: Some(7 * 24 * 3600 * 1000),
+            retention_bytes: None,
+            batch_bytes_max: 12 << 20,
+            timestamps: TimestampType::Create,
+        }
     }
 }
 
@@ -72,6 +93,9 @@ impl TopicSpec {
 pub struct TopicDescription {
     /// The topic's name.
     pub name: TopicName,
+    /// What tells it from another topic of that name.
+    #[serde(skip)]
+    pub id: TopicId,
     /// Its settings.
     #[serde(flatten)]
     pub spec: TopicSpec,
@@ -114,6 +138,25 @@ pub trait Log: Send + Sync + 'static {
     /// it is either whole or deleted.
     async fn delete_topic(&self, topic: &TopicName) -> Result<()>;
 
+    /// Gives a topic other settings, durably. More partitions than it has are added, each starting at 0, or behind where one of a
+    /// deleted topic of that name ended.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for fewer partitions than it has, or a spec no log can keep.
+    async fn alter_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
+        let _ = spec;
+        Err(Error::invalid(format!("this log can't change topic '{topic}'")))
+    }
+
+    /// Lets go of a partition's records before `before`, durably; answers the first offset that is kept, which is never lower than `before`.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` ([`Reason::OffsetOutOfRange`]) for an offset behind the end; `Retry` ([`Reason::NotFollowedYet`]) while a
+    /// follower has not taken what would go.
+    async fn trim(&self, of: &TopicPartition, before: Offset) -> Result<Offset> {
+        Err(Error::invalid(format!("this log can't trim {of} to {before}")))
+    }
+
     /// Appends a batch; durable when it returns. The base offset of `batch` is ignored and replaced. A batch whose producer
     /// sequence is already there answers with its first offsets and appends nothing.
     ///
@@ -133,6 +176,23 @@ pub trait Log: Send + Sync + 'static {
     /// The offsets that can be read now: first kept up to durable end.
     async fn range(&self, of: &TopicPartition) -> Result<OffsetRange>;
 
+    /// As [`Log::read`], for readers of committed records: nothing at or behind [`Log::stable_end`], with the aborted transactions that
+    /// reach into the answer. Waits up to `wait` when `at` is the stable end. A log without transactions answers what `read` does.
+    async fn read_committed(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Committed> {
+        Ok(Committed { batches: self.read(from, at, max, wait).await?, aborted: Vec::new() })
+    }
+
+    /// The first offset of a partition that is not decided yet: that of the first record of its oldest open transaction, else its end.
+    async fn stable_end(&self, of: &TopicPartition) -> Result<Offset> {
+        Ok(self.range(of).await?.end)
+    }
+
+    /// The idempotent producers of a partition, by id, and the first offset of the transaction that each has open there.
+    async fn producers(&self, of: &TopicPartition) -> Result<Vec<(ProducerState, Option<Offset>)>> {
+        let _ = of;
+        Ok(Vec::new())
+    }
+
     /// The first offset whose batch has a timestamp at or after `time`; the end if there is none.
     async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset>;
 }
@@ -140,10 +200,31 @@ pub trait Log: Send + Sync + 'static {
 /// Refuses a read outside `range`; the end itself can be read (and waits).
 pub fn check_readable(from: &TopicPartition, at: Offset, range: OffsetRange) -> Result<()> {
     if at < range.start {
-        return Err(Error::not_found(format!("offset {at} of {from} is no longer kept: the first is {}", range.start)));
+        let text = format!("offset {at} of {from} is no longer kept: the first is {}", range.start);
+        return Err(Error::not_found(text).because(Reason::OffsetOutOfRange));
     }
     if at > range.end {
-        return Err(Error::invalid(format!("offset {at} of {from} is past the end, {}", range.end)));
+        let text = format!("offset {at} of {from} is past the end, {}", range.end);
+        return Err(Error::invalid(text).because(Reason::OffsetOutOfRange));
     }
     Ok(())
+}
+
+/// Refuses fewer partitions than a topic has: records would be gone.
+pub fn check_partitions(topic: &TopicName, now: &TopicSpec, wanted: &TopicSpec) -> Result<()> {
+    if wanted.partitions >= now.partitions {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "topic '{topic}' has {} partitions and can't have fewer: make another topic with {}",
+        now.partitions, wanted.partitions
+    )))
+}
+
+/// Refuses to trim a partition behind its end.
+pub fn check_trim(of: &TopicPartition, before: Offset, end: Offset) -> Result<()> {
+    if Offset::ZERO <= before && before <= end {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("offset {before} of {of} is not within 0 to its end, {end}")).because(Reason::OffsetOutOfRange))
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -76,6 +77,31 @@ impl TryFrom<String> for TopicName {
 impl From<TopicName> for String {
     fn from(name: TopicName) -> Self {
         name.0.to_string()
+    }
+}
+
+/// What tells a topic from another of the same name, one that was deleted say. Made at random when the topic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TopicId(pub Uuid);
+
+impl TopicId {
+    /// A new one.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl From<TopicId> for String {
+    fn from(id: TopicId) -> Self {
+        id.0.to_string()
+    }
+}
+
+impl TryFrom<String> for TopicId {
+    type Error = Error;
+    fn try_from(id: String) -> Result<Self, Error> {
+        id.parse().map(Self).map_err(|_| Error::invalid(format!("'{id}' is no topic id")))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, ProducerSequence};
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::position::{Offset, OffsetRange};
 
 /// How many batches of a producer may be repeated; also how many it may have in flight.
@@ -54,10 +54,11 @@ impl Producers {
         let Some(sequence) = batch.producer() else { return Ok(Verdict::Append) };
         let Some(producer) = self.known.get(&sequence.id) else { return Ok(Verdict::Append) };
         if sequence.epoch < producer.epoch {
-            return Err(Error::conflict(format!(
-                "producer {} epoch {} is fenced by epoch {}",
-                sequence.id, sequence.epoch, producer.epoch
-            )));
+            let text = format!("producer {} epoch {} is fenced by epoch {}", sequence.id, sequence.epoch, producer.epoch);
+            return Err(Error::conflict(text).because(Reason::ProducerFenced));
+        }
+        if batch.is_control() {
+            return Ok(Verdict::Append);
         }
         if sequence.epoch > producer.epoch {
             return first_of_epoch(sequence);
@@ -73,7 +74,8 @@ impl Producers {
         if sequence.first == expected {
             return Ok(Verdict::Append);
         }
-        Err(Error::invalid(format!("producer {} sent sequence {}, expected {expected}", sequence.id, sequence.first)))
+        let text = format!("producer {} sent sequence {}, expected {expected}", sequence.id, sequence.first);
+        Err(Error::invalid(text).because(Reason::SequenceGap))
     }
 
     /// Takes note of an appended batch.
@@ -87,6 +89,9 @@ impl Producers {
         if producer.epoch != sequence.epoch {
             producer.epoch = sequence.epoch;
             producer.recent.clear();
+        }
+        if batch.is_control() {
+            return;
         }
         if producer.recent.len() == BATCHES_REMEMBERED {
             producer.recent.pop_front();
@@ -133,7 +138,8 @@ fn first_of_epoch(sequence: ProducerSequence) -> Result<Verdict> {
     if sequence.first == 0 {
         return Ok(Verdict::Append);
     }
-    Err(Error::invalid(format!("producer {} starts epoch {} at sequence {}, not 0", sequence.id, sequence.epoch, sequence.first)))
+    let text = format!("producer {} starts epoch {} at sequence {}, not 0", sequence.id, sequence.epoch, sequence.first);
+    Err(Error::invalid(text).because(Reason::SequenceGap))
 }
 
 /// The sequence number `count` records after `first`: it wraps after 2^31 - 1.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use pinlake_core::{
-    Batch, Clock, Error, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName,
+    Batch, Clock, Error, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicId, TopicName,
     TopicPartition, TopicSpec,
 };
 use tokio::task::AbortHandle;
@@ -67,6 +67,7 @@ impl Changes {
 
 #[derive(Debug)]
 struct Topic {
+    id: TopicId,
     spec: TopicSpec,
     partitions: Vec<Arc<Partition>>,
 }
@@ -350,13 +351,17 @@ impl Log for DiskLog {
     }
 
     async fn topics(&self) -> Result<Vec<TopicDescription>> {
-        let describe =
-            |(name, topic): (&TopicName, &Arc<Topic>)| TopicDescription { name: name.clone(), spec: topic.spec.clone() };
+        let describe = |(name, topic): (&TopicName, &Arc<Topic>)| TopicDescription {
+            name: name.clone(),
+            id: topic.id,
+            spec: topic.spec.clone(),
+        };
         Ok(self.inner.read_topics().iter().map(describe).collect())
     }
 
     async fn topic(&self, topic: &TopicName) -> Result<TopicDescription> {
-        Ok(TopicDescription { name: topic.clone(), spec: self.inner.topic(topic)?.spec.clone() })
+        let found = self.inner.topic(topic)?;
+        Ok(TopicDescription { name: topic.clone(), id: found.id, spec: found.spec.clone() })
     }
 
     async fn delete_topic(&self, topic: &TopicName) -> Result<()> {

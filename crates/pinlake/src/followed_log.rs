@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use metrics::Counter;
+use pinlake_core::producers::ProducerState;
 use pinlake_core::{
-    Batch, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName, TopicPartition,
-    TopicSpec,
+    Batch, Committed, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName,
+    TopicPartition, TopicSpec,
 };
 use pinlake_lake::lake::Lake;
 
@@ -53,6 +54,18 @@ impl Log for FollowedLog {
         self.log.delete_topic(topic).await
     }
 
+    async fn alter_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
+        self.log.alter_topic(topic, spec).await
+    }
+
+    /// Has archive and tables take what would go first, as for a topic that is deleted.
+    async fn trim(&self, of: &TopicPartition, before: Offset) -> Result<Offset> {
+        if self.lake.pipeline().follows(&of.topic) {
+            self.lake.flush().await?;
+        }
+        self.log.trim(of, before).await
+    }
+
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
         // What can't be told here is told by the append.
         if let Ok(range) = self.log.range(to).await
@@ -65,6 +78,18 @@ impl Log for FollowedLog {
 
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
         self.log.read(from, at, max, wait).await
+    }
+
+    async fn read_committed(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Committed> {
+        self.log.read_committed(from, at, max, wait).await
+    }
+
+    async fn stable_end(&self, of: &TopicPartition) -> Result<Offset> {
+        self.log.stable_end(of).await
+    }
+
+    async fn producers(&self, of: &TopicPartition) -> Result<Vec<(ProducerState, Option<Offset>)>> {
+        self.log.producers(of).await
     }
 
     async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::varint::{len_i64, put, put_bytes, size, size_bytes};
-use super::{Batch, CRC_FROM, HEADER_LEN, LENGTH_PREFIX_LEN, NO_PRODUCER, ProducerSequence};
+use super::{Batch, CONTROL_BIT, CRC_FROM, HEADER_LEN, LENGTH_PREFIX_LEN, NO_PRODUCER, ProducerSequence, TRANSACTIONAL_BIT};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::record::Record;
@@ -19,6 +19,7 @@ pub struct BatchBuilder {
     base_timestamp: Timestamp,
     max_timestamp: Timestamp,
     producer: Option<ProducerSequence>,
+    attributes: i16,
 }
 
 impl BatchBuilder {
@@ -31,12 +32,22 @@ impl BatchBuilder {
     pub fn with_capacity(at: Timestamp, bytes: usize) -> Self {
         let mut out = Vec::with_capacity(HEADER_LEN + bytes);
         out.resize(HEADER_LEN, 0);
-        Self { out, count: 0, base_timestamp: at, max_timestamp: at, producer: None }
+        Self { out, count: 0, base_timestamp: at, max_timestamp: at, producer: None, attributes: 0 }
     }
 
     /// Marks the batch as an idempotent producer's.
     pub fn set_producer(&mut self, producer: ProducerSequence) {
         self.producer = Some(producer);
+    }
+
+    /// Marks the batch as part of its producer's transaction.
+    pub fn set_transactional(&mut self) {
+        self.attributes |= TRANSACTIONAL_BIT;
+    }
+
+    /// Marks the batch as one of control records, which no consumer is shown.
+    pub(super) fn set_control(&mut self) {
+        self.attributes |= CONTROL_BIT;
     }
 
     /// Appends a record, stamped as the batch.
@@ -84,6 +95,7 @@ impl BatchBuilder {
         let count = self.count.cast_signed();
         out[8..12].copy_from_slice(&length.to_be_bytes());
         out[16] = 2;
+        out[21..23].copy_from_slice(&self.attributes.to_be_bytes());
         out[23..27].copy_from_slice(&(count - 1).to_be_bytes());
         out[27..35].copy_from_slice(&self.base_timestamp.0.to_be_bytes());
         out[35..43].copy_from_slice(&self.max_timestamp.0.to_be_bytes());

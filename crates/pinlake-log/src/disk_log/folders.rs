@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use pinlake_core::{Error, ErrorKind, Result, TopicName, TopicPartition, TopicSpec};
+use pinlake_core::{Error, ErrorKind, Result, TopicId, TopicName, TopicPartition, TopicSpec};
 
 use super::{Inner, PARTITIONS_AT_ONCE, Topic};
 use crate::ends::Ends;
@@ -66,7 +66,7 @@ impl Inner {
     /// Shows a topic to all.
     pub(super) fn take_in(&self, topic: &TopicName, spec: TopicSpec, partitions: Vec<Arc<Partition>>) {
         let topics = &mut self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        topics.insert(topic.clone(), Arc::new(Topic { spec, partitions }));
+        topics.insert(topic.clone(), Arc::new(Topic { id: TopicId::random(), spec, partitions }));
     }
 
     fn read_spec(&self, topic: &TopicName) -> Result<Option<TopicSpec>> {

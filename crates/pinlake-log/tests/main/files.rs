@@ -136,7 +136,8 @@ async fn topics_and_their_settings_are_there_after_a_restart() {
     let dir = folder();
     let log = open(dir.path(), settings()).await;
     let (a, b) = (TopicName::new("a").unwrap(), TopicName::new(&"b".repeat(249)).unwrap());
-    let spec = TopicSpec { partitions: 3, retention_ms: None, retention_bytes: Some(5), batch_bytes_max: 9000 };
+    let spec =
+        TopicSpec { partitions: 3, retention_ms: None, retention_bytes: Some(5), batch_bytes_max: 9000, ..TopicSpec::default() };
     log.create_topic(&a, spec.clone()).await.unwrap();
     log.create_topic(&b, TopicSpec::default()).await.unwrap();
     log.append(&b.partition(0), batch(&["x"], 1)).await.unwrap();

@@ -50,7 +50,7 @@ fn known(name: &TopicName) -> Result<()> {
 }
 
 fn topic() -> Topic {
-    let description = TopicDescription { name: topic_name(), spec: TopicSpec::default() };
+    let description = TopicDescription { name: topic_name(), id: pinlake_core::TopicId::random(), spec: TopicSpec::default() };
     Topic::of(description, &[OffsetRange { start: Offset(100), end: Offset(300) }], vec!["pin".to_owned()])
 }
 
