@@ -28,6 +28,7 @@ use super::error::GroupError;
 use super::record::StoredGroup;
 use super::settings::GroupSettings;
 use member::Member;
+pub(crate) use member::bytes_of;
 use rebalance::Phase;
 
 /// A caller that waits for an answer.
@@ -104,6 +105,9 @@ impl Group {
         let mut group = Self::new(id, settings);
         group.generation = stored.generation;
         group.protocol_type = stored.protocol_type;
+        if stored.members.is_empty() {
+            return group;
+        }
         group.protocol = stored.protocol;
         group.leader = stored.leader;
         for member in stored.members {
@@ -113,9 +117,7 @@ impl Group {
             }
             group.members.insert(id, member);
         }
-        if !group.members.is_empty() {
-            group.phase = Phase::Stable { sync_by: None };
-        }
+        group.phase = Phase::Stable { sync_by: None };
         group
     }
 
@@ -171,16 +173,19 @@ impl Group {
         }
     }
 
-    /// A group without members is no more.
-    pub(crate) fn delete(&mut self) -> Result<(), GroupError> {
+    /// Whether it may be deleted: it has no members.
+    pub(crate) fn check_delete(&self) -> Result<(), GroupError> {
         match self.phase {
-            Phase::Empty => {
-                self.phase = Phase::Dead;
-                Ok(())
-            }
+            Phase::Empty => Ok(()),
             Phase::Dead => Err(GroupError::GroupIdNotFound),
             _ => Err(GroupError::NonEmptyGroup),
         }
+    }
+
+    /// It was deleted. Nobody waits for it: it has no members.
+    pub(crate) fn die(&mut self) {
+        self.phase = Phase::Dead;
+        self.pending.clear();
     }
 
     /// A caller of [`Group::join`] or [`Group::sync`] has gone away and hears no answer.
@@ -243,6 +248,11 @@ impl Group {
     /// What kind of group it is; empty before its first member.
     pub(crate) fn protocol_type(&self) -> &str {
         &self.protocol_type
+    }
+
+    /// Whether a member of that id is in it or about to come.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.members.contains_key(id) || self.pending.contains_key(id)
     }
 
     /// How many members it has.
@@ -309,7 +319,7 @@ impl Group {
         if request.group_instance_id.as_deref().is_some_and(|instance| !is_name(instance)) {
             return Err(GroupError::InvalidRequest("an instance id takes 1 to 249 bytes of printable characters: use another"));
         }
-        if request.protocols.len() > PROTOCOLS_MAX || member::bytes_of(request) > self.settings.member_bytes_max {
+        if request.protocols.len() > PROTOCOLS_MAX || bytes_of(request) > self.settings.member_bytes_max {
             return Err(GroupError::InvalidRequest("the member brings too much metadata: subscribe to fewer topics"));
         }
         Ok(())
@@ -324,7 +334,7 @@ impl Group {
             return Err(GroupError::GroupMaxSize);
         }
         let before = self.members.get(own).map_or(0, Member::bytes);
-        if self.bytes() - before + member::bytes_of(request) > self.settings.group_bytes_max {
+        if self.bytes() - before + bytes_of(request) > self.settings.group_bytes_max {
             return Err(GroupError::GroupMaxSize);
         }
         let mut others = self.members.iter().filter(|(id, _)| *id != own).map(|(_, member)| member).peekable();

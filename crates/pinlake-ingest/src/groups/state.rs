@@ -109,6 +109,11 @@ impl State {
         self.transactions.get(&producer).map(|transaction| transaction.epoch)
     }
 
+    /// The producers whose open transactions staged offsets, and their epochs.
+    pub(crate) fn staged(&self) -> impl Iterator<Item = (i64, i16)> {
+        self.transactions.iter().map(|(producer, transaction)| (*producer, transaction.epoch))
+    }
+
     /// The topics of all offsets.
     pub(crate) fn topics(&self) -> BTreeSet<TopicName> {
         let committed = self.groups.values().map(|group| &group.offsets);

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pinlake_core::{BatchBuilder, Clock, Error, ErrorKind, Log, Offset, OffsetRange, Result, TopicName, TopicPartition, TopicSpec};
+use pinlake_core::{BatchBuilder, Clock, ErrorKind, Log, Offset, OffsetRange, Result, TopicName, TopicPartition, TopicSpec};
 use tokio::sync::oneshot;
 
 use super::OFFSETS_TOPIC;
@@ -44,6 +44,8 @@ struct Queue {
     appending: bool,
     waiting: VecDeque<Change>,
     bytes: usize,
+    /// Whether the last append failed.
+    failing: bool,
     /// What lies behind the last snapshot.
     behind: Behind,
 }
@@ -143,6 +145,7 @@ impl Store {
         let mut answers = Vec::with_capacity(changes.len());
         match &appended {
             Ok(offsets) => {
+                lock(&self.queue).failing = false;
                 let mut state = self.state();
                 let mut at = offsets.start.0;
                 for change in changes {
@@ -154,7 +157,9 @@ impl Store {
                 }
             }
             Err(error) => {
-                tracing::warn!("changes of consumer groups were not stored, their clients are told: {error}");
+                if !std::mem::replace(&mut lock(&self.queue).failing, true) {
+                    tracing::warn!("changes of consumer groups are not stored, their clients are told: {error}");
+                }
                 answers.extend(changes.into_iter().map(|change| change.answer));
             }
         }

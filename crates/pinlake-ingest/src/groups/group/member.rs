@@ -158,7 +158,7 @@ fn bounded(timeout: Duration) -> Duration {
 }
 
 /// Bytes that the member of a request takes.
-pub(super) fn bytes_of(request: &JoinRequest) -> usize {
+pub(crate) fn bytes_of(request: &JoinRequest) -> usize {
     bytes(&request.protocols, request.group_instance_id.as_deref(), &request.client_id, &request.client_host)
 }
 
