@@ -15,10 +15,18 @@ use crate::groups::error::GroupError;
 pub(super) enum Phase {
     Empty,
     /// Members join until `until`. With `latest` they are a group's first, and more are waited for until then at most.
-    Preparing { until: Instant, latest: Option<Instant> },
+    Preparing {
+        until: Instant,
+        latest: Option<Instant>,
+    },
     /// The leader assigns; `storing` once it has. Members that have not asked by `sync_by` are taken out.
-    Completing { storing: bool, sync_by: Instant },
-    Stable { sync_by: Option<Instant> },
+    Completing {
+        storing: bool,
+        sync_by: Instant,
+    },
+    Stable {
+        sync_by: Option<Instant>,
+    },
     Dead,
 }
 
