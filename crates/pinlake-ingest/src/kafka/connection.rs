@@ -64,11 +64,13 @@ where
     };
     let answering = Answering { broker, ends, writer, pending: FuturesOrdered::new(), lanes: HashMap::new() };
     let answered = answering.run(requests, is_gone, closing).await;
-    let reading_ended = if reading.is_finished() { reading.await.ok() } else { None };
+    // It holds the other half of the stream: the client sees the end when both are gone.
+    reading.abort();
+    let reading_ended = reading.await.ok();
     for end in [Some(answered), reading_ended].into_iter().flatten() {
         if let End::Refused(reason, text) = end {
             metrics::observe_refusal(reason);
-            tracing::debug!(peer = %ends.peer, "connection cut off: {text}");
+            tracing::info!(peer = %ends.peer, reason, "connection cut off: {text}");
         }
     }
 }
@@ -217,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
         match answer {
             Ok(None) => Ok(()),
             Ok(Some(bytes)) => self.writer.write_all(&bytes).await.map_err(|_| End::Closed),
-            Err(text) => Err(End::Refused("bad_request", text)),
+            Err(text) => Err(End::Refused("no_answer", text)),
         }
     }
 }

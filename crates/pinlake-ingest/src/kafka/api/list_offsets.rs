@@ -23,6 +23,8 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 /// The first offset on the broker's own disk, for brokers that move older ones elsewhere.
 const EARLIEST_LOCAL: i64 = -4;
+/// ListOffsets from this version on tells the leader's epoch.
+const LEADER_EPOCH_FROM: i16 = 4;
 const UNKNOWN: i64 = -1;
 
 /// The first or last offset of partitions, or the first record at or after a time.
@@ -34,11 +36,10 @@ pub(super) async fn list_offsets(call: &Call<'_>, request: ListOffsetsRequest) -
         for asked in &topic.partitions {
             let response = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
             partitions.push(match one(call, &topic.name, asked, committed).await {
-                Ok((offset, time)) => response.with_offset(offset).with_timestamp(time).with_leader_epoch(if offset < 0 {
-                    -1
-                } else {
-                    LEADER_EPOCH
-                }),
+                Ok((offset, time)) => {
+                    let epoch = if offset < 0 || call.request.version < LEADER_EPOCH_FROM { -1 } else { LEADER_EPOCH };
+                    response.with_offset(offset).with_timestamp(time).with_leader_epoch(epoch)
+                }
                 Err(code) => response.with_error_code(code).with_offset(UNKNOWN).with_timestamp(UNKNOWN).with_leader_epoch(-1),
             });
         }

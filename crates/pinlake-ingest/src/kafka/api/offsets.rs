@@ -126,7 +126,13 @@ pub(super) async fn offset_fetch(call: &Call<'_>, request: OffsetFetchRequest) -
     match fetched(call, &request.group_id, &asked, stable) {
         Ok(topics) => OffsetFetchResponse::default()
             .with_topics(topics.into_iter().map(|(name, partitions)| alone(name, partitions)).collect()),
-        Err(error) => OffsetFetchResponse::default().with_error_code(error.code()),
+        Err(error) if call.request.version >= 2 => OffsetFetchResponse::default().with_error_code(error.code()),
+        Err(error) => {
+            let failed = |(name, numbers): (WireTopicName, Vec<i32>)| {
+                alone(name, numbers.into_iter().map(|number| (number, Err(error.clone()))).collect())
+            };
+            OffsetFetchResponse::default().with_topics(asked.into_iter().flatten().map(failed).collect())
+        }
     }
 }
 
