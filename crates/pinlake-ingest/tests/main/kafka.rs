@@ -2,5 +2,6 @@
 
 mod client;
 mod hostile;
+mod logins;
 mod records;
 mod topics;

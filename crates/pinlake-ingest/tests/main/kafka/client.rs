@@ -10,7 +10,7 @@ use pinlake_core::{Batch, BatchBuilder, Clock, Log, MemoryLog, Timestamp, TopicN
 use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
 use pinlake_ingest::{DoorSettings, Producer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A broker; it ends with the test's runtime.
@@ -40,17 +40,22 @@ impl Served {
     }
 
     pub(super) async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), correlation: 0 }
+        Client::over(TcpStream::connect(self.address).await.unwrap())
     }
 }
 
 /// One connection.
-pub(super) struct Client {
-    pub(super) stream: TcpStream,
+pub(super) struct Client<S = TcpStream> {
+    pub(super) stream: S,
     correlation: i32,
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Over a stream that is connected.
+    pub(super) fn over(stream: S) -> Self {
+        Self { stream, correlation: 0 }
+    }
+
     /// Sends a request and decodes its answer.
     pub(super) async fn call<A: Decodable>(&mut self, key: ApiKey, version: i16, request: &impl Encodable) -> A {
         let correlation = self.send(key, version, request).await;
