@@ -30,8 +30,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use calls::{
-    CommitRequest, CommittedOffset, ForPartition, GroupDescription, GroupId, GroupLag, GroupListing, GroupState, HeartbeatRequest,
-    JoinRequest, Joined, LeavingMember, NAME_LEN_MAX, SyncRequest, Synced, TransactionProducer,
+    CommitRequest, CommittedOffset, ForPartition, GroupDescription, GroupId, GroupLag, GroupListing, GroupState,
+    HeartbeatRequest, JoinRequest, Joined, LeavingMember, NAME_LEN_MAX, SyncRequest, Synced, TransactionProducer,
 };
 use desk::{Caller, Desk, Desks, Waiting};
 pub use error::GroupError;

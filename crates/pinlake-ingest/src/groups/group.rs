@@ -21,8 +21,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::calls::{
-    CommitRequest, GroupDescription, GroupId, GroupState, HeartbeatRequest, JoinRequest, Joined, LeavingMember, SyncRequest, Synced,
-    is_name,
+    CommitRequest, GroupDescription, GroupId, GroupState, HeartbeatRequest, JoinRequest, Joined, LeavingMember, SyncRequest,
+    Synced, is_name,
 };
 use super::error::GroupError;
 use super::record::StoredGroup;
@@ -431,7 +431,9 @@ impl Group {
             return Ok(());
         }
         let id = match instance {
-            Some(instance) if leaving.member_id.is_empty() => self.instances.get(instance).ok_or(GroupError::UnknownMember)?.clone(),
+            Some(instance) if leaving.member_id.is_empty() => {
+                self.instances.get(instance).ok_or(GroupError::UnknownMember)?.clone()
+            }
             _ => leaving.member_id.clone(),
         };
         self.member_of(&id, instance, None)?;

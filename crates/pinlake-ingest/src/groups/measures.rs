@@ -36,9 +36,11 @@ impl GroupMeasures {
             let records = lag.records();
             *lags.entry((lag.group, lag.of.topic)).or_default() += records;
         }
-        show(&mut self.lags, lags, |(group, topic)| {
-            gauge!("pinlake_group_lag", "group" => group.to_string(), "topic" => topic.to_string())
-        });
+        show(
+            &mut self.lags,
+            lags,
+            |(group, topic)| gauge!("pinlake_group_lag", "group" => group.to_string(), "topic" => topic.to_string()),
+        );
     }
 }
 

@@ -133,11 +133,8 @@ impl State {
     /// The records that make a group what it is.
     pub(crate) fn records_of(&self, group: &GroupId) -> Vec<Entry> {
         let Some(kept) = self.groups.get(group) else { return Vec::new() };
-        let members = kept.members.iter().map(|(at, members)| Entry::Group {
-            group: group.clone(),
-            at_ms: at.0,
-            members: members.clone(),
-        });
+        let members =
+            kept.members.iter().map(|(at, members)| Entry::Group { group: group.clone(), at_ms: at.0, members: members.clone() });
         let offsets = chunks(&kept.offsets).map(|offsets| Entry::Offsets { group: group.clone(), offsets });
         members.chain(offsets).collect()
     }

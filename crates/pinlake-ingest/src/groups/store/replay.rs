@@ -38,7 +38,10 @@ pub(super) async fn read(log: &dyn Log, from: &TopicPartition) -> Result<Replay>
         at = next;
     }
     if replay.foreign > 0 {
-        tracing::warn!(records = replay.foreign, "records of {from} were passed over: this version of Pinlake did not write them");
+        tracing::warn!(
+            records = replay.foreign,
+            "records of {from} were passed over: this version of Pinlake did not write them"
+        );
     }
     Ok(replay)
 }
