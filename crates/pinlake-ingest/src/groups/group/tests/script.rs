@@ -136,8 +136,11 @@ impl Script {
     pub(super) fn stored(&mut self, outcome: Result<(), GroupError>) {
         match self.stores.pop_front().expect("something is to be stored").1 {
             Purpose::Assignments(generation) => self.group.stored(generation, outcome, self.now),
-            Purpose::Replacement(caller, joined) => self.joined(caller, outcome.map(|()| joined)),
-            Purpose::Emptied => {}
+            Purpose::Replacement(caller, joined) if self.waiting.contains(&caller) => {
+                self.joined(caller, outcome.map(|()| joined));
+            }
+            // The group does not know that the caller of a replacement has gone.
+            Purpose::Replacement(..) | Purpose::Emptied => {}
         }
     }
 
@@ -163,7 +166,7 @@ impl Script {
                         format!("{}={}", member.member_id, text(&member.assignment))
                     };
                     let members: Vec<String> = stored.members.iter().map(member).collect();
-                    self.say(&format!("store generation {}: {}", stored.generation, members.join(" ")).trim_end().to_owned());
+                    self.say(&format!("store generation {}: {}", stored.generation, members.join(" ")).trim_end());
                     self.stores.push_back((stored, purpose));
                 }
             }
