@@ -13,6 +13,7 @@ mod doors;
 pub mod groups;
 pub mod http_server;
 mod json;
+pub mod kafka;
 pub mod kinesis;
 mod lane;
 mod limits;

@@ -51,7 +51,9 @@ fn the_stable_end_is_the_first_record_of_the_oldest_open_transaction() {
 #[test]
 fn aborted_transactions_are_found_by_what_they_reach_into() {
     let mut transactions = Transactions::default();
-    history().iter().for_each(|batch| drop(transactions.record(batch)));
+    history().iter().for_each(|batch| {
+        transactions.record(batch);
+    });
     let aborted = AbortedTransaction { producer: 1, first: Offset(0), last: Offset(6) };
     let found = |start, end| transactions.aborted_in(OffsetRange { start: Offset(start), end: Offset(end) });
     assert_eq!(found(0, 1), [aborted]);
@@ -68,7 +70,9 @@ fn aborted_transactions_are_found_by_what_they_reach_into() {
 fn readers_of_committed_records_see_no_aborted_one_from_wherever_they_start() {
     let mut transactions = Transactions::default();
     let all = history();
-    all.iter().for_each(|batch| drop(transactions.record(batch)));
+    all.iter().for_each(|batch| {
+        transactions.record(batch);
+    });
     for from in 0..all.len() {
         let batches = all[from..].to_vec();
         let start = batches[0].base_offset();
