@@ -166,7 +166,7 @@ impl Script {
                         format!("{}={}", member.member_id, text(&member.assignment))
                     };
                     let members: Vec<String> = stored.members.iter().map(member).collect();
-                    self.say(&format!("store generation {}: {}", stored.generation, members.join(" ")).trim_end());
+                    self.say(format!("store generation {}: {}", stored.generation, members.join(" ")).trim_end());
                     self.stores.push_back((stored, purpose));
                 }
             }
