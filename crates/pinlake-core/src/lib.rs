@@ -17,7 +17,7 @@ pub mod secret;
 pub mod testing;
 pub mod transactions;
 
-pub use batch::{Batch, BatchBuilder};
+pub use batch::{Batch, BatchBuilder, Marker, ProducerSequence};
 pub use clock::{Clock, Timestamp};
 pub use error::{Error, ErrorKind, Reason, Result};
 pub use followers::Followers;

@@ -5,6 +5,7 @@
 mod cases;
 mod concurrency;
 mod faults;
+mod kafka;
 mod limits;
 mod metrics;
 mod properties;

@@ -1,0 +1,6 @@
+//! The wire protocol over a real socket, request by request; the client is Kafka's messages and nothing else.
+
+mod client;
+mod hostile;
+mod records;
+mod topics;

@@ -1,0 +1,92 @@
+//! What no client sends: the connection ends, nobody else is the worse, and no room is set aside for what is only claimed.
+
+use std::time::Duration;
+
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse};
+use kafka_protocol::protocol::{Decodable, StrBytes};
+use pinlake_ingest::kafka::KafkaSettings;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::client::{Client, Served};
+
+async fn ask(client: &mut Client) -> usize {
+    let answer: MetadataResponse = client.call(ApiKey::Metadata, 9, &MetadataRequest::default().with_topics(None)).await;
+    answer.brokers.len()
+}
+
+#[tokio::test]
+async fn an_unknown_version_of_api_versions_is_answered_in_version_0() {
+    let served = Served::start().await;
+    let mut client = served.connect().await;
+    // Key 18, version 99, correlation 5, and a header that nobody knows.
+    client.stream.write_all(&[0, 0, 0, 10, 0, 18, 0, 99, 0, 0, 0, 5, 0xff, 0xff]).await.unwrap();
+    let mut frame = client.frame().await.unwrap();
+    assert_eq!(frame.split_to(4)[..], [0, 0, 0, 5], "the header is version 0's: a correlation id and no tags");
+    let answer = ApiVersionsResponse::decode(&mut frame, 0).unwrap();
+    assert!(frame.is_empty());
+    assert_eq!(answer.error_code, 35);
+    let produce = answer.api_keys.iter().find(|api| api.api_key == 0).unwrap();
+    assert_eq!((produce.min_version, produce.max_version), (0, 11));
+    assert_eq!(ask(&mut client).await, 1, "the connection goes on");
+    let request = ApiVersionsRequest::default()
+        .with_client_software_name(StrBytes::from_static_str("test"))
+        .with_client_software_version(StrBytes::from_static_str("1"));
+    for version in 0..=4 {
+        let answer: ApiVersionsResponse = client
+            .call(ApiKey::ApiVersions, version, &if version < 3 { ApiVersionsRequest::default() } else { request.clone() })
+            .await;
+        assert_eq!((answer.error_code, answer.api_keys.len()), (0, 37));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_ends_its_connection_and_no_other() {
+    let served = Served::start().await;
+    let mut other = served.connect().await;
+    let frame = |body: &[u8]| [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat();
+    let head = |key: u8, version: u8| [0, key, 0, version, 0, 0, 0, 1, 0xff, 0xff];
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("HTTP", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
+        ("TLS", vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]),
+        ("a negative length", vec![0xff, 0xff, 0xff, 0xff]),
+        ("a length over the limit", (200_u32 << 20).to_be_bytes().to_vec()),
+        ("no header", frame(&[0, 3])),
+        ("an unknown API", frame(&[&head(200, 0)[..], &[0; 8]].concat())),
+        ("Produce of a version that was never served", frame(&[&head(0, 2)[..], &[0; 8]].concat())),
+        ("a version to come", frame(&[&head(3, 99)[..], &[0; 8]].concat())),
+        ("2^31 - 1 topics", frame(&[&head(3, 4)[..], &[0x7f, 0xff, 0xff, 0xff, 1]].concat())),
+        ("2^32 topics, compact", frame(&[&head(3, 9)[..], &[0, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1, 1, 0]].concat())),
+        ("a text that goes on past the end", frame(&[&head(10, 0)[..], &[0x7f, 0xff, b'g']].concat())),
+        ("bytes behind the request", frame(&[&head(18, 0)[..], &[1, 2, 3]].concat())),
+        ("a text that is no UTF-8", frame(&[&head(10, 0)[..], &[0, 2, 0xc3, 0x28]].concat())),
+    ];
+    for (what, bytes) in cases {
+        let mut client = served.connect().await;
+        client.stream.write_all(&bytes).await.unwrap();
+        let end = timeout(Duration::from_secs(20), client.frame()).await;
+        assert!(end.unwrap_or_else(|_| panic!("{what}: the connection stays open")).is_none(), "{what}");
+        assert_eq!(ask(&mut other).await, 1, "after {what}");
+    }
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed() {
+    let served = Served::start_with(KafkaSettings { connections_max: 1, ..KafkaSettings::default() }).await;
+    let mut first = served.connect().await;
+    assert_eq!(ask(&mut first).await, 1);
+    let mut second = served.connect().await;
+    assert!(timeout(Duration::from_secs(20), second.frame()).await.unwrap().is_none());
+    assert_eq!(ask(&mut first).await, 1);
+}
+
+/// A client that announces a request and sends nothing takes room for as long as it may, and then the others go on.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_ends_its_request_is_cut_off() {
+    let served = Served::start_with(KafkaSettings { inflight_bytes_max: 1 << 20, ..KafkaSettings::default() }).await;
+    let mut slow = served.connect().await;
+    slow.stream.write_all(&(1_u32 << 20).to_be_bytes()).await.unwrap();
+    slow.stream.write_all(&[0; 100]).await.unwrap();
+    assert!(slow.frame().await.is_none(), "after its time it is cut off");
+    assert_eq!(ask(&mut served.connect().await).await, 1);
+}
