@@ -164,6 +164,26 @@ fn is_change(record: &Record) -> bool {
     !matches!(entry, Entry::SnapshotBegin | Entry::Snapshot(_) | Entry::SnapshotEnd { .. })
 }
 
+#[test]
+fn only_a_whole_snapshot_counts() {
+    let part = |at| Entry::Snapshot(Box::new(commit(at)));
+    let cases: [(&str, Vec<Entry>, i64); 5] = [
+        ("a whole one", vec![commit(1), Entry::SnapshotBegin, part(2), Entry::SnapshotEnd { parts: 1 }], 2),
+        ("one that does not end", vec![commit(1), Entry::SnapshotBegin, part(2)], 1),
+        ("one whose part is missing", vec![commit(1), Entry::SnapshotBegin, part(2), Entry::SnapshotEnd { parts: 2 }], 1),
+        ("one that was given up", vec![commit(1), Entry::SnapshotBegin, part(2), commit(3), Entry::SnapshotEnd { parts: 1 }], 3),
+        ("one without its beginning", vec![commit(1), part(2), Entry::SnapshotEnd { parts: 1 }], 1),
+    ];
+    for (what, entries, expected) in cases {
+        let mut replay = Replay::default();
+        for (at, entry) in (0..).zip(entries) {
+            replay.take(at, &entry.encode().unwrap());
+        }
+        let committed = replay.state.committed(&group("g"), &partition("t", 0)).map(|committed| committed.offset);
+        assert_eq!(committed, Some(Offset(expected)), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn a_topic_trimmed_by_snapshots_stays_small_and_gives_the_same() {
     let log = TestLog::new(true);

@@ -131,6 +131,20 @@ async fn members_leave_in_a_batch_and_the_group_can_be_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_joins_while_a_group_is_being_deleted_meets_nobody() {
+    let world = World::new(GroupSettings::default()).await;
+    let joined = gather(&world.groups, 1).await;
+    world.groups.leave(&id("g"), &leaving(&joined[0].member_id));
+    // Neither the leaving nor the deletion is in the log yet when the other one comes.
+    let start = Instant::now();
+    let group = id("g");
+    let (deleted, joined) = tokio::join!(biased; world.groups.delete(&group), world.groups.join(join("")));
+    deleted.unwrap();
+    assert_eq!(joined.unwrap().members.len(), 1);
+    assert!(start.elapsed() < Duration::from_secs(1), "it waited {:?} for a member that had left", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn groups_and_their_bytes_are_bounded() {
     let settings = GroupSettings { groups_max: 2, members_bytes_max: 110, ..GroupSettings::default() };
     let world = World::new(settings).await;
