@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Runs librdkafka's own integration tests against a broker, each in a process of its own with a time limit.
+#
+#   run.sh BOOTSTRAP              the tests of tests.allow; exit status 1 if one of them does not pass
+#   run.sh BOOTSTRAP --all        every test that speaks to a broker: shows which pass, and always ends with 0
+#   run.sh BOOTSTRAP NAME...      these tests; a name may end in ':full'
+#   run.sh --build                only builds
+#
+# A line for each test: 'ok NAME SECONDS', 'FAIL NAME SECONDS why' or 'skip NAME why'. The last one counts them. What a test
+# said is kept in target/conformance/librdkafka/logs/NAME.log.
+#
+# The library and its tests come from the crate rdkafka-sys, as cargo fetches it, and are built once under target/. That
+# takes some ten minutes on one core and needs a C and C++ compiler, make, python3, and the headers of zlib, OpenSSL, zstd and
+# RapidJSON.
+#
+# The broker must make unknown topics by itself, with four partitions.
+#
+# Tests run in the suite's quick mode, which leaves some subtests out. A name with ':full' runs all of them.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+work=$here/../../../target/conformance/librdkafka
+crate=rdkafka-sys crate_version=4.10.0
+# No test of the allow-list comes near this.
+limit_s=${LIBRDKAFKA_LIMIT_S:-180}
+
+fetch() {
+    mkdir -p "$work/fetch/src"
+    : >"$work/fetch/src/lib.rs"
+    cat >"$work/fetch/Cargo.toml" <<END
+[package]
+name = "fetch"
+version = "0.0.0"
+edition = "2021"
+[workspace]
+[dependencies]
+$crate = { version = "=$crate_version", default-features = false }
+END
+    cargo fetch --quiet --manifest-path "$work/fetch/Cargo.toml"
+    local found=("${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$crate-$crate_version"*/librdkafka)
+    [ -f "${found[0]}/configure" ] || { echo "run.sh: cargo left no source of $crate" >&2; exit 2; }
+    rm -rf "$work/source"
+    cp -r "${found[0]}" "$work/source"
+    chmod -R u+w "$work/source"
+    chmod +x "$work/source/configure" "$work/source/lds-gen.py"
+}
+
+build() {
+    [ "$(cat "$work/built" 2>/dev/null)" != "$crate_version" ] || return 0
+    echo "run.sh: building librdkafka and its tests in $work" >&2
+    fetch
+    (
+        cd "$work/source"
+        ./configure --disable-curl --disable-gssapi
+        nice make -j "${LIBRDKAFKA_JOBS:-2}" libs
+        nice make -j "${LIBRDKAFKA_JOBS:-2}" -C tests build
+    ) >"$work/build.log" 2>&1 || { tail -20 "$work/build.log" >&2; exit 2; }
+    echo "$crate_version" >"$work/built"
+}
+
+# Tests that speak to a broker, as the suite lists them: not those against its mock cluster ('local'), not manual ones.
+every_test() {
+    awk '/_TEST\(0000/,/_TEST\(8000/' "$work/source/tests/test.c" | tr '\n' ' ' | sed 's/_TEST(/\n&/g' |
+        grep -vE 'TEST_F_LOCAL|TEST_F_MANUAL|_mock,' | sed -nE 's/^_TEST\(([0-9a-z_]+),.*/\1/p'
+}
+
+# Runs one test and prints its line. Status 0: passed, 1: failed, 2: left out.
+run_one() {
+    local name=${1%:full} mode=(-Q) log=$work/logs/$1.log began=$EPOCHREALTIME verdict took
+    [ "$1" = "$name" ] || mode=()
+    # The braces keep bash's word on an aborted process out of our lines.
+    { TESTS=$name timeout -k 5 "$limit_s" ./test-runner -p1 -L "${mode[@]}" 2>&1; } 2>/dev/null | plain >"$log" || true
+    rm -f stats_*.json
+    # `name` may be a part of other names, whose tests then run too: only its own line counts.
+    verdict=$(sed -nE "s/.*=+ Test $name (PASSED|FAILED|SKIPPED).*/\1/p" "$log" | tail -1)
+    took=$(awk "BEGIN{printf \"%.1f\", $EPOCHREALTIME - $began}")
+    # No client is made and no broker asked in less than a millisecond: each of its subtests was left out.
+    if [ "$verdict" = PASSED ] && grep -qE " $name: duration 0\.[0-9]+ms" "$log"; then
+        echo "skip $1 quick mode leaves all of it out"
+        return 2
+    fi
+    case $verdict in
+        PASSED) echo "ok $1 $took"; return 0 ;;
+        SKIPPED) echo "skip $1 $(sed -nE 's/.*(SKIPPING TEST: |SKIPPED )(.*)/\2/p' "$log" | head -1)"; return 2 ;;
+    esac
+    echo "FAIL $1 $took $(why "$name" "$log" | tr '\n' ' ' | cut -c1-250)"
+    return 1
+}
+
+# A log without colours.
+plain() {
+    sed 's/\x1b\[[0-9;]*m//g'
+}
+
+# Why a test failed: what it says under its first failure, or the log's end.
+why() {
+    sed -nE "/^### Test \"$1\" failed at/{s/.* failed at ([^ ]*) .*/\1/p;n;p;q}" "$2" | grep . || { echo "no verdict in $limit_s s:"; tail -1 "$2"; }
+}
+
+run() {
+    local passed=0 failed=0 skipped=0 status
+    mkdir -p "$work/logs"
+    cd "$work/source/tests"
+    ulimit -c 0
+    for test in "$@"; do
+        status=0
+        run_one "$test" || status=$?
+        case $status in 0) passed=$((passed + 1)) ;; 2) skipped=$((skipped + 1)) ;; *) failed=$((failed + 1)) ;; esac
+    done
+    echo "$passed passed, $failed failed, $skipped skipped"
+    # A listed test that is left out is one that no longer says anything.
+    [ $((failed + skipped)) -eq 0 ]
+}
+
+# bash reads a script as it goes: in a function, a changed file does no harm to a run.
+main() {
+    [ $# -ge 1 ] || { sed -n '2,/^set/p' "$0" | sed '$d; s/^# \{0,1\}//' >&2; exit 2; }
+    build
+    [ "$1" != --build ] || exit 0
+    conf=$(mktemp)
+    trap 'rm -f "$conf"' EXIT
+    echo "bootstrap.servers=$1" >"$conf"
+    export RDKAFKA_TEST_CONF=$conf LD_LIBRARY_PATH=../src:../src-cpp TEST_KAFKA_VERSION=3.8.0
+    shift
+    local tests
+    case ${1:-} in
+        --all) mapfile -t tests < <(every_test); run "${tests[@]}" || true ;;
+        "") mapfile -t tests < <(sed 's/ *#.*//; /^$/d' "$here/tests.allow"); run "${tests[@]}" ;;
+        *) run "$@" ;;
+    esac
+    exit
+}
+
+main "$@"
