@@ -2,7 +2,7 @@
 //! staged. It is the same after each restart because it is made in one way only, by [`State::apply`]. It must not write anything.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

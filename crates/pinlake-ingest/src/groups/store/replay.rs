@@ -52,7 +52,7 @@ impl Replay {
             return;
         }
         for record in batch.records() {
-            let entry = record.and_then(|record| Ok((record.offset.0, record.value.unwrap_or_default())));
+            let entry = record.map(|record| (record.offset.0, record.value.unwrap_or_default()));
             match entry {
                 Ok((at, _)) if at < from => {}
                 Ok((at, value)) => self.take(at, value),
@@ -68,7 +68,11 @@ impl Replay {
             return;
         };
         match entry {
-            Entry::SnapshotBegin => self.snapshot = Some((State::default(), Behind::default())),
+            Entry::SnapshotBegin => {
+                let mut size = Behind::default();
+                size.add(value.len());
+                self.snapshot = Some((State::default(), size));
+            }
             Entry::Snapshot(part) => {
                 if let Some((state, size)) = &mut self.snapshot {
                     state.apply(*part, at);
@@ -76,8 +80,9 @@ impl Replay {
                 }
             }
             Entry::SnapshotEnd { parts } => {
-                if let Some((state, size)) = self.snapshot.take().filter(|(_, size)| size.records == parts) {
+                if let Some((state, mut size)) = self.snapshot.take().filter(|(_, size)| size.records == parts + 1) {
                     self.state = state;
+                    size.add(value.len());
                     let Behind { records, bytes, .. } = size;
                     self.behind = Behind { snapshot_records: records, snapshot_bytes: bytes, ..Behind::default() };
                 }
