@@ -24,7 +24,7 @@ use tower::Service;
 
 pub use timed_body::BodyTimedOut;
 
-use stall::StallGuard;
+pub(crate) use stall::StallGuard;
 use timed_body::TimedBody;
 
 /// Limits of one listener.
@@ -100,7 +100,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, sh
 
 /// What `accept` takes in, however often it fails before: no error is the listener's own. Most are what Linux knows of a connection that
 /// is gone already, among them errors of the network and of a firewall.
-async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
+pub(crate) async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
     loop {
         match accept().await {
             Ok(accepted) => return accepted,

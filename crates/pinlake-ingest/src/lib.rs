@@ -10,8 +10,10 @@
 mod body;
 mod door_metrics;
 mod doors;
+pub mod groups;
 pub mod http_server;
 mod json;
+pub mod kafka;
 pub mod kinesis;
 mod lane;
 mod limits;
@@ -25,6 +27,7 @@ mod rest_proxy;
 mod settings;
 
 pub use doors::{AutoCreate, Doors};
+pub use groups::Groups;
 pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
 pub use settings::{DoorSettings, KinesisSettings, ProducerSettings};

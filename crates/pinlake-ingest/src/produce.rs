@@ -47,6 +47,11 @@ pub struct OpenTopic {
 }
 
 impl OpenTopic {
+    /// The topic as it was when it was opened.
+    pub(crate) fn description(&self) -> &TopicDescription {
+        &self.description
+    }
+
     /// The topic's name.
     pub fn name(&self) -> &TopicName {
         &self.description.name

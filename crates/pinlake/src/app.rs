@@ -4,18 +4,22 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pinlake_core::pipeline::Pipeline;
 use pinlake_core::{Clock, Followers, Log, TopicName, TopicSpec};
+use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::http_server::{self, HttpLimits};
+use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
 use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
 use pinlake_log::{DiskLog, LogSettings};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -26,6 +30,8 @@ use crate::followed_log::FollowedLog;
 use crate::measures::Measures;
 use crate::pipeline_files;
 
+const HTTP_LISTEN: &str = "http.listen";
+const KAFKA_LISTEN: &str = "kafka.listen";
 /// Connections that wait to be taken.
 const CONNECTIONS_WAITING_MAX: u32 = 1024;
 
@@ -34,12 +40,34 @@ pub(crate) type Report<'a> = &'a (dyn Fn(&str, pinlake_core::Result<()>) + Sync)
 
 /// A running server.
 pub(crate) struct App {
-    pub(crate) address: std::net::SocketAddr,
+    pub(crate) address: SocketAddr,
+    /// Where Kafka clients connect to; none if the wire protocol is not served.
+    pub(crate) kafka_addresses: Vec<SocketAddr>,
     log: Arc<DiskLog>,
     lake: Arc<Lake>,
-    stop: watch::Sender<bool>,
-    server: JoinHandle<usize>,
+    http: Door,
+    kafka: Door,
     measures: JoinHandle<()>,
+}
+
+/// A listener and all its connections.
+struct Door {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<usize>,
+}
+
+impl Door {
+    /// Opens what `serve` makes of the signal to end.
+    fn open<F: Future<Output = usize> + Send + 'static>(serve: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self { stop, task: tokio::spawn(serve(stopped)) }
+    }
+
+    /// Waits until it has ended, which it does unasked only by a defect.
+    async fn ended(&self) {
+        // It holds the receiver for as long as it serves.
+        self.stop.closed().await;
+    }
 }
 
 impl App {
@@ -47,7 +75,8 @@ impl App {
     pub(crate) async fn start(config: &Config, metrics: PrometheusHandle, report: Report<'_>) -> Result<App> {
         let pipeline = Arc::new(pipeline_files::load(config.pipeline_folder())?);
         // Before anything is made, so that a start which can't have it leaves nothing behind.
-        let socket = address::take(config.http.listen)?;
+        let socket = address::take(HTTP_LISTEN, config.http.listen)?;
+        let kafka_sockets = address::take_all(KAFKA_LISTEN, &config.kafka.listen)?;
         let clock = Clock::System;
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
@@ -64,35 +93,50 @@ impl App {
         // Those that can't go on still show what they have, and the others follow.
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
         let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone(), followers.clone()));
-        let doors = Doors::new(followed.clone(), clock, door_settings(config), auto_create(config, pipeline));
+        let doors = Doors::new(followed.clone(), clock.clone(), door_settings(config), auto_create(config, pipeline));
         let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
+        let groups =
+            Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await.context("reading the consumer groups")?;
+        let broker = Arc::new(Broker::new(doors.producer().clone(), groups, kafka_settings(config)).await?);
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
-        let listener = socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(config.http.listen, &error))?;
+        let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
+            socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(option, address, &error))
+        };
+        let listener = listen(HTTP_LISTEN, config.http.listen, socket)?;
         let address = listener.local_addr()?;
-        let (stop, stopped) = watch::channel(false);
         let limits = HttpLimits { connections_max: config.http.connections_max, ..HttpLimits::default() };
-        let server = tokio::spawn(http_server::serve(listener, router, limits, wait_for(stopped)));
+        let http = Door::open(|stopped| http_server::serve(listener, router, limits, wait_for(stopped)));
         report("doors and API", Ok(()));
+        let kafka_sockets = kafka_sockets.into_iter().map(|(address, socket)| listen(KAFKA_LISTEN, address, socket));
+        let kafka_listeners: Vec<TcpListener> = kafka_sockets.collect::<Result<_>>()?;
+        let kafka_addresses = kafka_listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
+        let kafka = Door::open(|stopped| kafka::serve(kafka_listeners, broker, wait_for(stopped)));
+        report("Kafka", Ok(()));
         let measures = tokio::spawn(Measures::new(log.clone(), followers).run());
-        Ok(App { address, log, lake, stop, server, measures })
+        Ok(App { address, kafka_addresses, log, lake, http, kafka, measures })
     }
 
-    /// Waits until the HTTP server has ended, which it does unasked only by a defect.
+    /// Waits until a listener has ended, which it does unasked only by a defect.
     pub(crate) async fn server_ended(&self) {
-        // It holds the receiver for as long as it serves.
-        self.stop.closed().await;
+        tokio::select! {
+            () = self.http.ended() => {}
+            () = self.kafka.ended() => {}
+        }
     }
 
     /// Stops in order: queries, doors, tables, archive, log. What fails keeps nothing else from its end.
     pub(crate) async fn stop(self) -> Result<()> {
-        self.stop.send_replace(true);
+        self.http.stop.send_replace(true);
+        self.kafka.stop.send_replace(true);
         self.lake.end_queries();
-        let served = self.server.await;
+        let served = self.http.task.await;
+        let kafka = self.kafka.task.await;
         self.measures.abort();
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
         served.context("the HTTP server stopped by a defect")?;
+        kafka.context("the Kafka listener stopped by a defect")?;
         lake.context("committing what the tables hold")?;
         closed.context("closing the log")
     }
@@ -102,6 +146,16 @@ async fn open_log(config: &Config, clock: Clock, followers: Followers) -> Result
     let settings = LogSettings { durability: config.log.durability, ..LogSettings::default() };
     let log = DiskLog::open(&config.log_folder(), settings, clock, followers).await;
     Ok(Arc::new(log.with_context(|| format!("opening the log in '{}'", config.data_dir.display()))?))
+}
+
+fn kafka_settings(config: &Config) -> KafkaSettings {
+    KafkaSettings {
+        topic_defaults: topic_defaults(config),
+        advertised: config.kafka.advertised.clone(),
+        connections_max: config.kafka.connections_max,
+        inflight_bytes_max: config.kafka.inflight_bytes_max(),
+        ..KafkaSettings::default()
+    }
 }
 
 fn door_settings(config: &Config) -> DoorSettings {

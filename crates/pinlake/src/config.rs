@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) store: String,
     pub(crate) pipeline: String,
     pub(crate) http: Http,
+    pub(crate) kafka: KafkaConfig,
     pub(crate) log: LogConfig,
     pub(crate) doors: DoorsConfig,
     pub(crate) query: QueryConfig,
@@ -40,6 +41,17 @@ pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) hosts: Vec<String>,
     pub(crate) connections_max: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KafkaConfig {
+    #[serde(deserialize_with = "addresses")]
+    pub(crate) listen: Vec<SocketAddr>,
+    #[serde(deserialize_with = "advertised")]
+    pub(crate) advertised: Option<(String, u16)>,
+    pub(crate) connections_max: usize,
+    inflight_max: Bytes,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -76,10 +88,41 @@ pub(crate) struct QueryConfig {
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    let written = Value::deserialize(deserializer)?;
+    address_of(&Value::deserialize(deserializer)?, 8082).map_err(de::Error::custom)
+}
+
+/// One address, or a list of them.
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>, D::Error> {
+    let written = match Value::deserialize(deserializer)? {
+        Value::Array(several) => several,
+        one => vec![one],
+    };
+    written.iter().map(|one| address_of(one, 9092).map_err(de::Error::custom)).collect()
+}
+
+fn address_of(written: &Value, port: u16) -> Result<SocketAddr, String> {
     let text = written.as_str().map_or_else(|| written.to_string(), str::to_owned);
-    let wrong = || format!("'{text}' is no IP address with a port, such as 127.0.0.1:8082; a name won't do");
-    text.parse().map_err(|_| de::Error::custom(wrong()))
+    text.parse().map_err(|_| format!("'{text}' is no IP address with a port, such as 127.0.0.1:{port}; a name won't do"))
+}
+
+/// Host and port; nothing for an empty text.
+fn advertised<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(String, u16)>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let pair = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok().filter(|port| *port > 0)?)));
+    let host = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    match pair.map(|(name, port)| (host(name), port)).filter(|(name, _)| !name.is_empty()) {
+        Some(pair) => Ok(Some(pair)),
+        None => Err(de::Error::custom(format!("'{text}' is not HOST:PORT, such as broker.example:9092"))),
+    }
+}
+
+impl KafkaConfig {
+    pub(crate) fn inflight_bytes_max(&self) -> usize {
+        usize::try_from(self.inflight_max.0).unwrap_or(usize::MAX)
+    }
 }
 
 impl LogConfig {
@@ -130,6 +173,8 @@ impl Config {
         let bounds = [
             ("data_dir", !self.data_dir.as_os_str().is_empty(), "a folder".to_owned()),
             ("http.connections_max", (1..=CONNECTIONS_MAX).contains(&self.http.connections_max), "1 to 1000000".to_owned()),
+            ("kafka.connections_max", (1..=CONNECTIONS_MAX).contains(&self.kafka.connections_max), "1 to 1000000".to_owned()),
+            ("kafka.inflight_max", (1 << 20..=1 << 31).contains(&self.kafka.inflight_max.0), "1MiB to 2GiB".to_owned()),
             ("log.partitions", (1..=PARTITIONS_MAX).contains(&self.log.partitions), format!("1 to {PARTITIONS_MAX}")),
             ("log.retention", self.log.retention.0 >= Duration::from_secs(1), "1s at least".to_owned()),
             ("doors.body_max", (1 << 10..=BYTES_MAX as u64).contains(&body), "1KiB to 1GiB".to_owned()),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-pub(super) struct StallGuard<S> {
+pub(crate) struct StallGuard<S> {
     stream: S,
     timeout: Duration,
     /// Runs while a write waits.
@@ -18,7 +18,7 @@ pub(super) struct StallGuard<S> {
 }
 
 impl<S: Unpin> StallGuard<S> {
-    pub(super) fn new(stream: S, timeout: Duration) -> Self {
+    pub(crate) fn new(stream: S, timeout: Duration) -> Self {
         Self { stream, timeout, waiting: None }
     }
 

@@ -31,6 +31,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     if args.exit {
         // A demo that ends must not be in the way of a server that runs.
         config.http.listen.set_port(0);
+        config.kafka.listen.iter_mut().for_each(|listen| listen.set_port(0));
     }
     terminal::line(format!("Pinlake keeps this demo in {}", data_dir.display()));
     let app = App::start(&config, metrics, &terminal::part).await?;

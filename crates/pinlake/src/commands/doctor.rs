@@ -28,17 +28,22 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
         }
     };
     report("pipeline", pipeline_files::load(config.pipeline_folder()).map(|pipeline| pipeline.name));
-    report("address", address(&config));
+    report("address", address("http.listen", config.http.listen));
+    for listen in &config.kafka.listen {
+        report("Kafka address", address("kafka.listen", *listen));
+    }
     report("data folder", data_folder(&config));
     report("disk", disk(&config.data_dir));
-    report("open files", open_files(config.http.connections_max));
+    report("open files", open_files(config.http.connections_max + config.kafka.connections_max));
     report("store", store(&config.store_location()).await);
     if wrong == 0 { Ok(()) } else { bail!("{} to mend", terminal::count(wrong, "thing")) }
 }
 
-fn address(config: &Config) -> Result<String> {
-    let listen = config.http.listen;
-    crate::address::take(listen)?;
+fn address(option: &str, listen: std::net::SocketAddr) -> Result<String> {
+    if crate::address::take_all(option, &[listen, listen]).is_ok_and(|taken| taken.is_empty()) {
+        return Ok(format!("{listen} is left out, this machine has no IPv6"));
+    }
+    crate::address::take(option, listen)?;
     let reach = if listen.ip().is_loopback() {
         ", loopback only"
     } else {

@@ -12,13 +12,17 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let config = configure(&args)?;
     telemetry::start_logs("info")?;
     let metrics = telemetry::start_metrics()?;
-    if !config.http.listen.ip().is_loopback() {
-        let listen = config.http.listen;
+    let listened = std::iter::once(&config.http.listen).chain(&config.kafka.listen);
+    for listen in listened.filter(|listen| !listen.ip().is_loopback()) {
         tracing::warn!(
             "{listen} is open to the network, and whoever reaches it may read and write everything: nobody is asked who they are"
         );
     }
     let app = App::start(&config, metrics, &terminal::part).await?;
+    if !app.kafka_addresses.is_empty() {
+        let addresses: Vec<String> = app.kafka_addresses.iter().map(ToString::to_string).collect();
+        terminal::line(format!("Kafka clients connect to {}", addresses.join(" or ")));
+    }
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
     until_the_end(&app).await?;
     terminal::line("ending: requests under way, tables, archive, log");

@@ -27,6 +27,7 @@ pub(crate) fn spawn(data: &Path, listen: &str, args: &[&str]) -> Child {
         .arg(data)
         .args(args)
         .env("PINLAKE_HTTP_LISTEN", listen)
+        .env("PINLAKE_KAFKA_LISTEN", "127.0.0.1:0")
         .env("RUST_LOG", "warn,buoyant_kernel=off,delta_kernel=off,deltalake_core=off")
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())

@@ -15,7 +15,12 @@ const ACKED_FIRST: usize = 500;
 /// A start that fails; answers its reason.
 async fn refused(data: &Path, listen: &str) -> String {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pinlake"));
-    command.args(["serve", "--data-dir"]).arg(data).env("PINLAKE_HTTP_LISTEN", listen).kill_on_drop(true);
+    command
+        .args(["serve", "--data-dir"])
+        .arg(data)
+        .env("PINLAKE_HTTP_LISTEN", listen)
+        .env("PINLAKE_KAFKA_LISTEN", "127.0.0.1:0")
+        .kill_on_drop(true);
     let ran: Output = command.output().await.unwrap();
     let reason = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(ran.status.code(), Some(1), "{reason}");

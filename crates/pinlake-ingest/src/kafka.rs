@@ -1,0 +1,23 @@
+//! Kafka's wire protocol: one broker that is the whole cluster, for every Kafka client and tool.
+//!
+//! ```text
+//! server -> connection -> frame (shape) -> api/* -> Log, Groups
+//! ```
+//!
+//! Record batches pass through as they are, in both directions. What each API does is in `api/`, one file a family; which versions are
+//! served is in `versions`. It must not keep records or offsets of its own.
+
+mod api;
+mod broker;
+mod connection;
+mod error;
+mod frame;
+mod metrics;
+mod server;
+mod settings;
+mod shape;
+mod versions;
+
+pub use broker::Broker;
+pub use server::serve;
+pub use settings::KafkaSettings;

@@ -1,0 +1,158 @@
+//! Produce: batches are checked and appended as they are. A batch is what a producer compressed and numbered: nothing in it is changed but
+//! its offset.
+
+use bytes::Bytes;
+use futures::future::join_all;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+use kafka_protocol::protocol::StrBytes;
+use pinlake_core::{Batch, Error, OffsetRange, Reason, TopicPartition};
+use tokio::sync::oneshot;
+
+use super::partition_of;
+use crate::kafka::broker::{Broker, is_internal};
+use crate::kafka::error;
+use crate::kafka::frame::Request;
+
+/// Nothing was appended.
+const NO_OFFSET: i64 = -1;
+/// Acknowledge nothing.
+const ACKS_NONE: i16 = 0;
+/// When the leader has it, or all replicas: here the same.
+const ACKS: [i16; 3] = [ACKS_NONE, 1, -1];
+
+/// A partition's place in the order of one connection's requests.
+pub(in crate::kafka) struct Turn {
+    /// Until the request before is done with the partition.
+    pub(in crate::kafka) before: Option<oneshot::Receiver<()>>,
+    /// Dropped when this one is.
+    pub(in crate::kafka) _done: oneshot::Sender<()>,
+}
+
+/// Why a batch is not appended: a code and what to do.
+type Refused = (i16, Option<StrBytes>);
+
+/// The partitions that a request appends to, in its order; those whose name can't be have a stand-in.
+pub(in crate::kafka) fn partitions(request: &ProduceRequest) -> impl Iterator<Item = TopicPartition> {
+    let pairs = request.topic_data.iter().flat_map(|topic| topic.partition_data.iter().map(move |data| (topic, data)));
+    let nowhere = || partition_of("-", 0).expect("a legal name");
+    pairs.map(move |(topic, data)| partition_of(&topic.name, data.index).unwrap_or_else(nowhere))
+}
+
+/// Appends everything and answers, unless the client wants no answer. `turns` has one entry a partition, in the request's order.
+pub(in crate::kafka) async fn answer(
+    broker: &Broker,
+    request: &Request,
+    decoded: ProduceRequest,
+    turns: Vec<Turn>,
+) -> Result<Option<Bytes>, String> {
+    let acks = decoded.acks;
+    let transactional = decoded.transactional_id.is_some();
+    let mut turns = turns.into_iter();
+    let mut topics = Vec::with_capacity(decoded.topic_data.len());
+    let mut appends = Vec::new();
+    for TopicProduceData { name, partition_data, .. } in decoded.topic_data {
+        topics.push((name.clone(), partition_data.len()));
+        for data in partition_data {
+            let turn = turns.next().ok_or("every partition has its turn")?;
+            appends.push(append(broker, name.to_string(), data, acks, transactional, turn));
+        }
+    }
+    let mut appended = join_all(appends).await.into_iter();
+    if acks == ACKS_NONE {
+        return Ok(None);
+    }
+    let responses = topics.into_iter().map(|(name, partitions)| {
+        TopicProduceResponse::default().with_name(name).with_partition_responses(appended.by_ref().take(partitions).collect())
+    });
+    let response = ProduceResponse::default().with_responses(responses.collect());
+    request.answer(&response).map(Some)
+}
+
+async fn append(
+    broker: &Broker,
+    topic: String,
+    data: PartitionProduceData,
+    acks: i16,
+    transactional: bool,
+    turn: Turn,
+) -> PartitionProduceResponse {
+    let index = data.index;
+    let response = PartitionProduceResponse::default().with_index(index).with_log_append_time_ms(-1);
+    if let Some(before) = turn.before {
+        // An error means that it is done.
+        let _ = before.await;
+    }
+    let appended = match check(&topic, data, acks, transactional).await {
+        Ok((to, batch)) => append_batch(broker, &to, batch).await,
+        Err(refused) => Err(refused),
+    };
+    match appended {
+        Ok((offsets, start)) => response.with_base_offset(offsets.start.0).with_log_start_offset(start),
+        Err((code, text)) => {
+            response.with_error_code(code).with_base_offset(NO_OFFSET).with_log_start_offset(-1).with_error_message(text)
+        }
+    }
+}
+
+async fn append_batch(broker: &Broker, to: &TopicPartition, batch: Batch) -> Result<(OffsetRange, i64), Refused> {
+    let offsets = broker.log().append(to, batch).await.map_err(|error| (error::code(&error), error::text(&error)))?;
+    let start = broker.log().range(to).await.map_or(0, |range| range.start.0);
+    Ok((offsets, start))
+}
+
+/// Checks what a producer sends for one partition: one whole batch, whose records are what it says.
+async fn check(
+    topic: &str,
+    data: PartitionProduceData,
+    acks: i16,
+    transactional: bool,
+) -> Result<(TopicPartition, Batch), Refused> {
+    if !ACKS.contains(&acks) {
+        return Err((ResponseError::InvalidRequiredAcks.code(), None));
+    }
+    let to = partition_of(topic, data.index).ok_or((ResponseError::UnknownTopicOrPartition.code(), None))?;
+    if is_internal(&to.topic) {
+        let text = StrBytes::from_static_str("the topic is the server's own: choose another name");
+        return Err((ResponseError::InvalidTopicException.code(), Some(text)));
+    }
+    let bytes = data.records.unwrap_or_default();
+    let batch = Batch::parse(bytes).map_err(|error| (ResponseError::CorruptMessage.code(), error::text(&error)))?;
+    if batch.is_transactional() && !transactional {
+        let text = StrBytes::from_static_str("a transactional batch needs the request's transactional id");
+        return Err((ResponseError::InvalidTxnState.code(), Some(text)));
+    }
+    let checked = if batch.codec().ok().flatten().is_some() {
+        // Unpacking is work: it must not hold up other connections.
+        let batch = batch.clone();
+        tokio::task::spawn_blocking(move || check_records(&batch)).await.unwrap_or_else(|_| Err(Error::internal("cut short")))
+    } else {
+        check_records(&batch)
+    };
+    checked.map_err(|error| match error.reason() {
+        Some(Reason::TooLarge) => (ResponseError::MessageTooLarge.code(), error::text(&error)),
+        _ => (ResponseError::InvalidRecord.code(), error::text(&error)),
+    })?;
+    Ok((to, batch))
+}
+
+/// Every offset of a producer's batch is a record, in order, and every record decodes: nobody could read it otherwise.
+fn check_records(batch: &Batch) -> pinlake_core::Result<()> {
+    if batch.is_control() {
+        return Err(Error::invalid("control batches are the server's own"));
+    }
+    if batch.record_count() != batch.offset_span() {
+        return Err(Error::invalid("the batch's last offset delta does not fit its number of records"));
+    }
+    let plain = batch.plain()?;
+    let mut expected = plain.base_offset();
+    for record in plain.records() {
+        let record = record?;
+        if record.offset != expected {
+            return Err(Error::invalid("the batch's records are not numbered one by one"));
+        }
+        expected = expected.plus(1);
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! What all connections of the wire protocol share: the log behind the doors' producer, the groups, and who this broker says it is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pinlake_core::{Log, TopicId, TopicName};
+use tokio::sync::Semaphore;
+
+use super::settings::KafkaSettings;
+use crate::groups::{Groups, OFFSETS_TOPIC};
+use crate::produce::Producer;
+
+/// The one broker's number.
+pub(crate) const NODE_ID: i32 = 1;
+/// The topic that keeps transactions and producer ids.
+pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+/// The epoch of the one leader that every partition ever has.
+pub(super) const LEADER_EPOCH: i32 = 0;
+
+/// One broker, which is the whole cluster.
+pub struct Broker {
+    pub(super) producer: Arc<Producer>,
+    pub(super) groups: Groups,
+    pub(super) settings: KafkaSettings,
+    pub(super) cluster_id: String,
+    /// Bytes of requests that may still be read.
+    pub(super) room: Arc<Semaphore>,
+    /// Held while a topic's settings are read, changed and written back.
+    pub(super) altering: tokio::sync::Mutex<()>,
+}
+
+impl Broker {
+    /// A broker on the log that the doors' `producer` writes to.
+    ///
+    /// # Errors
+    /// The log's own.
+    pub async fn new(producer: Arc<Producer>, groups: Groups, settings: KafkaSettings) -> pinlake_core::Result<Self> {
+        let offsets = TopicName::new(OFFSETS_TOPIC).expect("a legal name");
+        let cluster_id = encode_id(producer.log().topic(&offsets).await?.id);
+        let room = Arc::new(Semaphore::new(settings.inflight_bytes_max));
+        Ok(Self { producer, groups, settings, cluster_id, room, altering: tokio::sync::Mutex::default() })
+    }
+
+    pub(super) fn log(&self) -> &Arc<dyn Log> {
+        self.producer.log()
+    }
+
+    /// Where a client that has connected to `local` finds this broker.
+    pub(super) fn address(&self, local: SocketAddr) -> (String, u16) {
+        self.settings.advertised.clone().unwrap_or_else(|| (local.ip().to_canonical().to_string(), local.port()))
+    }
+}
+
+/// An id as Kafka writes it: 22 characters of base64.
+pub(crate) fn encode_id(id: TopicId) -> String {
+    URL_SAFE_NO_PAD.encode(id.0.as_bytes())
+}
+
+/// Whether a topic is the server's own, which clients must not write to or change.
+pub(crate) fn is_internal(topic: &TopicName) -> bool {
+    [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic.as_str())
+}

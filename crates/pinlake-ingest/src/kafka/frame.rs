@@ -1,0 +1,114 @@
+//! Frames: a length of four bytes and so many bytes, in both directions; and the header that each request begins with. It must not know
+//! what a request means.
+//!
+//! Source: the Kafka protocol guide, "Protocol Primitive Types" and "Request Header".
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::shape;
+use super::versions::{self, Api};
+
+/// What an answer's room is set aside for at first.
+const ANSWER_BYTES: usize = 512;
+
+/// A request as it came in: which API, and its body still encoded.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) api: &'static Api,
+    pub(super) version: i16,
+    pub(super) correlation: i32,
+    pub(super) client_id: String,
+    pub(super) body: Bytes,
+}
+
+/// Reads the length of the next frame; `None` when the client has closed the connection between two frames.
+pub(super) async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<i32>> {
+    let mut length = [0; 4];
+    if stream.read(&mut length[..1]).await? == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut length[1..]).await?;
+    Ok(Some(i32::from_be_bytes(length)))
+}
+
+/// Reads a frame's bytes. Room is taken by what comes, not by what is claimed.
+pub(super) async fn read_body(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Bytes> {
+    // Untouched memory costs nothing, and the caller has counted the bytes against its bound.
+    let mut body = BytesMut::with_capacity(length);
+    let mut limited = stream.take(length as u64);
+    while body.len() < length {
+        if limited.read_buf(&mut body).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(body.freeze())
+}
+
+/// Reads a request's header and checks its body's shape.
+///
+/// # Errors
+/// What is wrong with it: nobody can tell where to answer, so the connection ends.
+pub(super) fn parse(mut frame: Bytes) -> Result<Request, String> {
+    if frame.len() < 8 {
+        return Err(format!("a request of {} bytes has no header", frame.len()));
+    }
+    let key = i16::from_be_bytes([frame[0], frame[1]]);
+    let version = i16::from_be_bytes([frame[2], frame[3]]);
+    let correlation = i32::from_be_bytes([frame[4], frame[5], frame[6], frame[7]]);
+    let api = versions::find(key).ok_or_else(|| format!("API {key} is not served"))?;
+    if !api.serves(version) {
+        // Clients ask with their newest version first, and are told which there are.
+        if api.key == ApiKey::ApiVersions {
+            return Ok(Request { api, version, correlation, client_id: String::new(), body: Bytes::new() });
+        }
+        return Err(format!("{:?} of version {version} is not served", api.key));
+    }
+    let header = RequestHeader::decode(&mut frame, api.key.request_header_version(version));
+    let header = header.map_err(|error| format!("the header of a request does not decode: {error}"))?;
+    let client_id = header.client_id.map(|id| id.as_str().to_owned()).unwrap_or_default();
+    if !shape::holds(key, version, frame.chunk()) {
+        return Err(format!(
+            "a {:?} request of version {version} by client '{}' does not decode",
+            api.key,
+            client_id.escape_debug()
+        ));
+    }
+    Ok(Request { api, version, correlation, client_id, body: frame })
+}
+
+impl Request {
+    /// The body, decoded.
+    pub(super) fn decode<R: Decodable>(&self) -> Result<R, String> {
+        let mut body = self.body.clone();
+        R::decode(&mut body, self.version).map_err(|error| format!("a {:?} request does not decode: {error}", self.api.key))
+    }
+
+    /// The frame that answers it.
+    pub(super) fn answer(&self, response: &impl Encodable) -> Result<Bytes, String> {
+        encode(self.api.key, self.version, self.version, self.correlation, response)
+    }
+
+    /// The frame that answers it in another version of the same API.
+    pub(super) fn answer_in(&self, version: i16, response: &impl Encodable) -> Result<Bytes, String> {
+        // The response's header goes by the request's version, but for ApiVersions, where it never changes.
+        encode(self.api.key, self.version, version, self.correlation, response)
+    }
+}
+
+fn encode(api: ApiKey, header_of: i16, version: i16, correlation: i32, response: &impl Encodable) -> Result<Bytes, String> {
+    let failed = |error| format!("an answer to {api:?} does not encode: {error}");
+    let size = response.compute_size(version).unwrap_or(ANSWER_BYTES);
+    let mut out = BytesMut::with_capacity(size + 16);
+    out.extend_from_slice(&[0; 4]);
+    let header = ResponseHeader::default().with_correlation_id(correlation);
+    header.encode(&mut out, api.response_header_version(header_of.max(0))).map_err(failed)?;
+    response.encode(&mut out, version).map_err(failed)?;
+    let length = i32::try_from(out.len() - 4).map_err(|_| format!("an answer to {api:?} is over 2 GiB"))?;
+    out[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(out.freeze())
+}

@@ -1,0 +1,57 @@
+//! What can be set about the wire protocol: plain data with documented defaults.
+
+use std::time::Duration;
+
+use pinlake_core::TopicSpec;
+
+/// Limits and habits of the wire protocol's listener.
+#[derive(Debug, Clone)]
+pub struct KafkaSettings {
+    /// What topics are created with where a client says nothing else. Default: as [`TopicSpec::default`].
+    pub topic_defaults: TopicSpec,
+    /// Host and port that clients are told to connect to. Default none: the address that a client has connected to itself, which is right
+    /// wherever no proxy or container stands between.
+    pub advertised: Option<(String, u16)>,
+    /// Connections at once; one more is closed. Default 1,024.
+    pub connections_max: usize,
+    /// The largest produce request, bytes; a client that sends more is cut off. Default 100 MiB.
+    pub produce_bytes_max: usize,
+    /// The largest of all other requests, bytes. Default 8 MiB.
+    pub request_bytes_max: usize,
+    /// Bytes of all requests that are being read or answered; over it connections wait. Default 256 MiB.
+    pub inflight_bytes_max: usize,
+    /// Produce requests of one connection that are appended at the same time; more wait. Default 64.
+    pub pipelined_max: usize,
+    /// What one fetch answers at most, bytes, whatever the client asks for; one batch at least. Default 50 MiB.
+    pub fetch_bytes_max: usize,
+    /// How long one fetch waits at most. Default 30 s.
+    pub fetch_wait_max: Duration,
+    /// How long a connection may be idle. Default 10 min.
+    pub idle_timeout: Duration,
+    /// The longest pause within a request. Default 30 s.
+    pub read_timeout: Duration,
+    /// How long a client may take nothing of an answer. Default 30 s.
+    pub write_stall_timeout: Duration,
+    /// How long requests under way may go on after the shutdown began. Default 10 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            topic_defaults: TopicSpec::default(),
+            advertised: None,
+            connections_max: 1024,
+            produce_bytes_max: 100 << 20,
+            request_bytes_max: 8 << 20,
+            inflight_bytes_max: 256 << 20,
+            pipelined_max: 64,
+            fetch_bytes_max: 50 << 20,
+            fetch_wait_max: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(600),
+            read_timeout: Duration::from_secs(30),
+            write_stall_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
