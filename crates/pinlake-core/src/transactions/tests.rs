@@ -1,3 +1,5 @@
+//! What is open, what was aborted, and what readers see of it.
+
 use super::*;
 use crate::batch::{BatchBuilder, ProducerSequence};
 use crate::clock::Timestamp;

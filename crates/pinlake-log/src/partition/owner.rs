@@ -184,6 +184,7 @@ impl Owner {
                         batch.appended_at(*stamped)
                     }
                 };
+                // One of many in a request's bytes is copied: what is kept in memory must not keep the rest of them too.
                 let batch = batch.at(*next);
                 let offsets = batch.offsets();
                 if let Some(producer) = batch.producer() {

@@ -227,8 +227,8 @@ async fn segments_that_a_trim_left_go_with_the_next_retention() {
     for value in ["0", "1", "2"] {
         log.append(&to, batch(&[value], 1)).await.unwrap();
     }
-    // Behind the note's six steps.
-    faults.fail_step(7, false);
+    // Behind the note's five steps.
+    faults.fail_step(6, false);
     assert_eq!(log.trim(&to, Offset(2)).await.unwrap(), Offset(2));
     is_trimmed_to(&log, &to, 2, 3, "not all was removed").await;
     assert!(segments(dir.path()) > 1);

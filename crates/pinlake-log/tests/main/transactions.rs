@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use pinlake_core::batch::Marker;
 use pinlake_core::testing::log_contract::batch;
 use pinlake_core::testing::log_contract::transactions::{marker, read_all_committed, transactional};
@@ -200,7 +200,7 @@ async fn a_marker_that_is_not_synced_decides_nothing() {
     let dir = folder();
     let (log, faults) = open_faulty(dir.path(), settings()).await;
     let log = std::sync::Arc::new(log);
-    let to = partition(&*log).await;
+    let to = partition(&log).await;
     log.append(&to, transactional(7, 0, 0, &["0"])).await.unwrap();
     faults.hold_syncs();
     let (ending, of) = (log.clone(), to.clone());
@@ -247,7 +247,7 @@ fn claiming(records: i32) -> Batch {
     bytes[57..61].copy_from_slice(&records.to_be_bytes());
     let crc = crc32c::crc32c(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
-    Batch::parse(Bytes::from(bytes.freeze())).unwrap()
+    Batch::parse(bytes.freeze()).unwrap()
 }
 
 #[tokio::test]
