@@ -63,6 +63,15 @@ impl Groups {
         Ok(Self { desks, _upkeep: upkeep })
     }
 
+    /// What tells this log's groups from all others: the id of their topic.
+    ///
+    /// # Errors
+    /// The log's own.
+    pub async fn topic_id(&self) -> Result<TopicId> {
+        let name = TopicName::new(OFFSETS_TOPIC).expect("a legal name");
+        Ok(self.desks.log().topic(&name).await?.id)
+    }
+
     /// Joins a group; answers when the generation has begun. A caller that goes away waits no longer: its member must join again.
     pub async fn join(&self, mut request: JoinRequest) -> Result<Joined, GroupError> {
         request.client_id = label(&request.client_id);
