@@ -14,6 +14,7 @@ use pinlake_core::{Clock, Followers, Log, TopicName, TopicSpec};
 use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
+use pinlake_ingest::transactions::{TransactionSettings, Transactions};
 use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
@@ -97,7 +98,11 @@ impl App {
         let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
         let groups =
             Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await.context("reading the consumer groups")?;
-        let broker = Arc::new(Broker::new(doors.producer().clone(), groups, kafka_settings(config)).await?);
+        let transactions = Transactions::open(shared.clone(), groups.clone(), clock.clone(), TransactionSettings::default())
+            .await
+            .context("reading the transactions")?;
+        let broker = Broker::new(doors.producer().clone(), groups, transactions, kafka_settings(config)).await?;
+        let broker = Arc::new(broker);
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {

@@ -4,3 +4,4 @@ mod client;
 mod hostile;
 mod records;
 mod topics;
+mod transactions;
