@@ -161,8 +161,8 @@ pub trait Log: Send + Sync + 'static {
     /// sequence is already there answers with its first offsets and appends nothing.
     ///
     /// # Errors
-    /// `NotFound` (no such partition), `Invalid` (too large, a gap in the producer's sequence), `Retry` (disk full,
-    /// overload), `Internal` (the partition stopped after a failed sync).
+    /// `NotFound` (no such partition), `Invalid` (see [`check_batch`]; a gap in the producer's sequence), `Conflict` (the producer is fenced),
+    /// `Retry` (disk full, overload), `Internal` (the partition stopped after a failed sync).
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange>;
 
     /// The batches from the one that holds `at`, in order: the first may begin before `at`. Waits up to `wait` for the
@@ -182,7 +182,7 @@ pub trait Log: Send + Sync + 'static {
         Ok(Committed { batches: self.read(from, at, max, wait).await?, aborted: Vec::new() })
     }
 
-    /// The first offset of a partition that is not decided yet: that of the first record of its oldest open transaction, else its end.
+    /// The first kept offset of a partition that is not decided yet: that of the first record of its oldest open transaction, else its end.
     async fn stable_end(&self, of: &TopicPartition) -> Result<Offset> {
         Ok(self.range(of).await?.end)
     }
@@ -208,6 +208,30 @@ pub fn check_readable(from: &TopicPartition, at: Offset, range: OffsetRange) -> 
         return Err(Error::invalid(text).because(Reason::OffsetOutOfRange));
     }
     Ok(())
+}
+
+/// Refuses a batch that no partition of a topic so set may take: one over the limit, one that takes offsets without having records for them,
+/// one whose producer claims the log's time, or is none that can be.
+pub fn check_batch(spec: &TopicSpec, batch: &Batch) -> Result<()> {
+    let (len, limit) = (batch.bytes().len(), spec.batch_bytes_max as usize);
+    if len > limit {
+        let text = format!("record batch of {len} bytes is over the topic's limit of {limit}");
+        return Err(Error::invalid(text).because(Reason::TooLarge));
+    }
+    let (records, offsets) = (batch.record_count(), batch.offset_span());
+    if records != offsets {
+        return Err(Error::invalid(format!("record batch of {records} records takes {offsets} offsets: both must be the same")));
+    }
+    if batch.has_append_time() && spec.timestamps == TimestampType::Create {
+        return Err(Error::invalid("the topic's records have their producers' times: send them without the log's"));
+    }
+    match batch.producer() {
+        None if batch.is_transactional() => Err(Error::invalid("a transaction's record batch needs a producer id")),
+        Some(producer) if producer.first < 0 && !batch.is_control() => {
+            Err(Error::invalid(format!("a producer's sequence number is never below 0, as {} is", producer.first)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses fewer partitions than a topic has: records would be gone.

@@ -9,11 +9,13 @@ use tokio::sync::watch;
 
 use crate::batch::Batch;
 use crate::clock::{Clock, Timestamp};
-use crate::error::{Error, Reason, Result};
-use crate::log::{Log, ReadLimit, TimestampType, TopicDescription, TopicSpec, check_partitions, check_readable, check_trim};
+use crate::error::{Error, Result};
+use crate::log::{
+    Log, ReadLimit, TimestampType, TopicDescription, TopicSpec, check_batch, check_partitions, check_readable, check_trim,
+};
 use crate::position::{Offset, OffsetRange, TopicId, TopicName, TopicPartition};
 use crate::producers::{ProducerState, Producers, Verdict};
-use crate::transactions::{Committed, Transactions};
+use crate::transactions::{AbortedTransactions, Committed, Transactions};
 
 /// A [`Log`] without a disk.
 #[derive(Debug, Default)]
@@ -55,6 +57,9 @@ struct Kept {
     batches: Vec<Batch>,
     producers: Producers,
     transactions: Transactions,
+    aborted: AbortedTransactions,
+    /// The newest time that the log gave a batch.
+    stamped: Timestamp,
     /// The topic is gone: an append that comes late must not take an offset that the next topic of that name gives.
     deleted: bool,
 }
@@ -157,7 +162,9 @@ impl Log for MemoryLog {
         kept.start = kept.start.max(before);
         let start = kept.start;
         kept.batches.retain(|batch| batch.offsets().end > start);
-        kept.transactions.trim(start);
+        kept.aborted.trim(start);
+        let end = partition.end();
+        partition.end.send_replace(Ends { end, stable: kept.transactions.stable_end(OffsetRange { start, end }) });
         Ok(start)
     }
 
@@ -174,30 +181,33 @@ impl Log for MemoryLog {
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
         let spec = self.topic(&to.topic).await?.spec;
-        let limit = spec.batch_bytes_max as usize;
         let partition = self.partition(to)?;
-        if batch.bytes().len() > limit {
-            let text = format!("record batch of {} bytes is over the topic's limit of {limit}", batch.bytes().len());
-            return Err(Error::invalid(text).because(Reason::TooLarge));
-        }
+        check_batch(&spec, &batch)?;
         let mut kept = lock(&partition.kept);
+        let kept = &mut *kept;
         if kept.deleted {
             return Err(no_topic(&to.topic));
         }
-        if let Verdict::Duplicate(offsets) = kept.producers.check(&batch)? {
+        if let Verdict::Duplicate(offsets) = kept.producers.check(&batch, &kept.transactions)? {
             return Ok(offsets);
         }
         let base = partition.end();
         let batch = match spec.timestamps {
             TimestampType::Create => batch,
-            TimestampType::Append => batch.appended_at(self.clock.now()),
+            TimestampType::Append => {
+                kept.stamped = kept.stamped.max(self.clock.now());
+                batch.appended_at(kept.stamped)
+            }
         };
         let batch = batch.at(base);
         let offsets = batch.offsets();
-        kept.producers.record(&batch, base);
-        kept.transactions.record(&batch);
+        kept.producers.record(&batch, base, &kept.transactions);
+        if let Some(aborted) = kept.transactions.record(&batch) {
+            kept.aborted.push(aborted);
+        }
         kept.batches.push(batch);
-        partition.end.send_replace(Ends { end: offsets.end, stable: kept.transactions.stable_end(offsets.end) });
+        let stable = kept.transactions.stable_end(OffsetRange { start: kept.start, end: offsets.end });
+        partition.end.send_replace(Ends { end: offsets.end, stable });
         Ok(offsets)
     }
 
@@ -228,7 +238,7 @@ impl Log for MemoryLog {
         let kept = lock(&partition.kept);
         let batches = batches_from(&kept, at, stable, max);
         let end = batches.last().map_or(at, |batch| batch.offsets().end);
-        let aborted = kept.transactions.aborted_in(OffsetRange { start: at, end });
+        let aborted = kept.aborted.within(OffsetRange { start: at, end });
         Ok(Committed { batches, aborted })
     }
 
@@ -257,6 +267,6 @@ impl Log for MemoryLog {
         let partition = self.partition(of)?;
         let kept = lock(&partition.kept);
         let found = kept.batches.iter().find(|batch| batch.max_timestamp() >= time);
-        Ok(found.map_or(partition.end(), Batch::base_offset))
+        Ok(found.map_or(partition.end(), |batch| batch.base_offset().max(kept.start)))
     }
 }

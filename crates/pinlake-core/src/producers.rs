@@ -1,5 +1,8 @@
 //! Which batches of idempotent producers a partition already holds: the last five of each producer, as in Kafka.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -7,11 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{Batch, ProducerSequence};
 use crate::error::{Error, Reason, Result};
 use crate::position::{Offset, OffsetRange};
+use crate::transactions::Transactions;
 
 /// How many batches of a producer may be repeated; also how many it may have in flight.
 pub const BATCHES_REMEMBERED: usize = 5;
-/// How many producers a partition remembers; the one that has been silent longest is forgotten first.
+/// How many producers a partition remembers; the one that has been silent longest is forgotten first, but none that has a transaction open.
 pub const PRODUCERS_MAX: usize = 10_000;
+/// How many transactions may be open in a partition, so that there is always a producer that may be forgotten.
+pub const TRANSACTIONS_MAX: usize = PRODUCERS_MAX / 2;
 
 /// What an append of a batch has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,12 +52,24 @@ struct Producer {
 }
 
 impl Producers {
-    /// Checks a batch against what its producer appended before.
+    /// Checks a batch against what its producer appended before, and against the transactions that are open.
     ///
     /// # Errors
-    /// `Invalid` for a gap in the sequence, `Conflict` for an epoch that was fenced.
-    pub fn check(&self, batch: &Batch) -> Result<Verdict> {
+    /// `Invalid` for a gap in the sequence, `Conflict` for an epoch that was fenced, `Retry` for a transaction more than [`TRANSACTIONS_MAX`].
+    pub fn check(&self, batch: &Batch, transactions: &Transactions) -> Result<Verdict> {
         let Some(sequence) = batch.producer() else { return Ok(Verdict::Append) };
+        let verdict = self.check_sequence(batch, sequence)?;
+        let open = transactions.open();
+        let begins = verdict == Verdict::Append && batch.is_transactional() && !batch.is_control();
+        if begins && open.len() >= TRANSACTIONS_MAX && !open.contains_key(&sequence.id) {
+            return Err(Error::retry(format!(
+                "{TRANSACTIONS_MAX} transactions are open in the partition, which is the most: try again when some have ended"
+            )));
+        }
+        Ok(verdict)
+    }
+
+    fn check_sequence(&self, batch: &Batch, sequence: ProducerSequence) -> Result<Verdict> {
         let Some(producer) = self.known.get(&sequence.id) else { return Ok(Verdict::Append) };
         if sequence.epoch < producer.epoch {
             let text = format!("producer {} epoch {} is fenced by epoch {}", sequence.id, sequence.epoch, producer.epoch);
@@ -78,11 +96,11 @@ impl Producers {
         Err(Error::invalid(text).because(Reason::SequenceGap))
     }
 
-    /// Takes note of an appended batch.
-    pub fn record(&mut self, batch: &Batch, base: Offset) {
+    /// Takes note of an appended batch; if that makes a producer too many, one without a transaction among `transactions` is forgotten.
+    pub fn record(&mut self, batch: &Batch, base: Offset, transactions: &Transactions) {
         let Some(sequence) = batch.producer() else { return };
         if self.known.len() >= PRODUCERS_MAX && !self.known.contains_key(&sequence.id) {
-            self.forget_oldest();
+            self.forget_oldest(transactions);
         }
         let producer =
             self.known.entry(sequence.id).or_insert_with(|| Producer { epoch: sequence.epoch, recent: VecDeque::new() });
@@ -119,9 +137,10 @@ impl Producers {
         };
     }
 
-    fn forget_oldest(&mut self) {
+    fn forget_oldest(&mut self, transactions: &Transactions) {
         let last_end = |producer: &Producer| producer.recent.back().map(|(_, offsets)| offsets.end);
-        let oldest = self.known.iter().min_by_key(|(_, producer)| last_end(producer)).map(|(id, _)| *id);
+        let idle = self.known.iter().filter(|(id, _)| !transactions.open().contains_key(id));
+        let oldest = idle.min_by_key(|(_, producer)| last_end(producer)).map(|(id, _)| *id);
         if let Some(id) = oldest {
             self.known.remove(&id);
         }

@@ -22,18 +22,24 @@ pub struct AbortedTransaction {
     pub last: Offset,
 }
 
-/// The transactions of one partition.
+impl AbortedTransaction {
+    /// Whether some of it may lie in `range`.
+    pub fn reaches_into(&self, range: OffsetRange) -> bool {
+        self.first < range.end && self.last >= range.start
+    }
+}
+
+/// The transactions that are open in one partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transactions {
-    /// The first offset of each producer's open transaction.
+    /// The first offset of each, by producer.
     open: BTreeMap<i64, Offset>,
-    aborted: Vec<AbortedTransaction>,
 }
 
 impl Transactions {
-    /// What is known from before: open transactions, and aborted ones in the order of their markers.
-    pub fn restore(open: impl IntoIterator<Item = (i64, Offset)>, aborted: Vec<AbortedTransaction>) -> Self {
-        Self { open: open.into_iter().collect(), aborted }
+    /// Those known from before, by producer.
+    pub fn restore(open: impl IntoIterator<Item = (i64, Offset)>) -> Self {
+        Self { open: open.into_iter().collect() }
     }
 
     /// Takes note of an appended batch; answers the transaction that it aborts, if it does.
@@ -41,40 +47,50 @@ impl Transactions {
         let producer = batch.producer()?.id;
         let Some(end) = batch.ends_transaction() else {
             if batch.is_transactional() && !batch.is_control() {
-                self.open.entry(producer).or_insert(batch.base_offset());
+                self.begin(producer, batch.base_offset());
             }
             return None;
         };
         let first = self.open.remove(&producer)?;
-        if end == Marker::Commit {
-            return None;
-        }
-        let aborted = AbortedTransaction { producer, first, last: batch.base_offset() };
-        self.aborted.push(aborted);
-        Some(aborted)
+        (end == Marker::Abort).then(|| AbortedTransaction { producer, first, last: batch.base_offset() })
     }
 
-    /// The first offset that is not decided yet, in a partition that ends at `end`: Kafka's last stable offset.
-    pub fn stable_end(&self, end: Offset) -> Offset {
-        self.open.values().copied().fold(end, Offset::min)
+    /// Takes note of a transaction's batch at `at`, the transaction's first unless it is open already.
+    pub fn begin(&mut self, producer: i64, at: Offset) {
+        self.open.entry(producer).or_insert(at);
+    }
+
+    /// The first offset that is not decided yet, of a partition that holds `range`: Kafka's last stable offset.
+    pub fn stable_end(&self, range: OffsetRange) -> Offset {
+        self.open.values().copied().fold(range.end, Offset::min).max(range.start)
     }
 
     /// The first offset of each open transaction, by producer.
     pub fn open(&self) -> &BTreeMap<i64, Offset> {
         &self.open
     }
+}
 
-    /// The aborted transactions that reach into `range`.
-    pub fn aborted_in(&self, range: OffsetRange) -> Vec<AbortedTransaction> {
-        // Markers come in the order of their offsets.
-        let from = self.aborted.partition_point(|aborted| aborted.last < range.start);
-        self.aborted[from..].iter().filter(|aborted| aborted.first < range.end).copied().collect()
+/// The aborted transactions of one partition, or of a part of it, in the order of their markers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AbortedTransactions(Vec<AbortedTransaction>);
+
+impl AbortedTransactions {
+    /// Adds one whose marker lies behind all others.
+    pub fn push(&mut self, aborted: AbortedTransaction) {
+        self.0.push(aborted);
+    }
+
+    /// Those that reach into `range`.
+    pub fn within(&self, range: OffsetRange) -> Vec<AbortedTransaction> {
+        let from = self.0.partition_point(|aborted| aborted.last < range.start);
+        self.0[from..].iter().filter(|aborted| aborted.reaches_into(range)).copied().collect()
     }
 
     /// Forgets what ended before `start`, the first offset that is kept.
     pub fn trim(&mut self, start: Offset) {
-        let gone = self.aborted.partition_point(|aborted| aborted.last < start);
-        self.aborted.drain(..gone);
+        let gone = self.0.partition_point(|aborted| aborted.last < start);
+        self.0.drain(..gone);
     }
 }
 

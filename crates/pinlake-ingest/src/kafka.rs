@@ -13,11 +13,15 @@ mod connection;
 mod error;
 mod frame;
 mod metrics;
+mod sasl;
 mod server;
+mod session;
 mod settings;
 mod shape;
+mod tls;
 mod versions;
 
 pub use broker::Broker;
 pub use server::serve;
 pub use settings::KafkaSettings;
+pub use tls::Tls;

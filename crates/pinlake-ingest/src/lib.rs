@@ -7,6 +7,7 @@
 //! Every door speaks its own protocol and shares everything behind `produce`. This crate knows the log by its trait alone: it
 //! must not know how records are stored, cleaned or queried.
 
+pub mod auth;
 mod body;
 mod door_metrics;
 mod doors;

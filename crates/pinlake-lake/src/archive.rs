@@ -2,8 +2,10 @@
 //!
 //! An object's name says where it starts, and it is only ever created, never overwritten, so a repeat after a crash meets its
 //! own object. A name does not say where an object ends: the manifest does, a small Delta table whose commits also carry the
-//! position of every partition. An object found at the manifest's position was written by a process that died before it could
-//! enter it: it is read, compared with the log and adopted.
+//! position of every partition. An object found where the log goes on behind the manifest was written by a process that died before
+//! it could enter it: it is read, compared with the log and adopted.
+//!
+//! Only committed records are archived. Where offsets hold none, the manifest says so: within an object, or in an entry of its own.
 
 mod buffer;
 mod manifest;
@@ -72,7 +74,7 @@ enum Message {
     Stop { reply: oneshot::Sender<Result<()>> },
 }
 
-/// The objects of the archive in `store` as its manifest has them, if it has one; the archive must not be running.
+/// What the archive in `store` has as its manifest says, if it has one; the archive must not be running.
 pub async fn described_objects(store: &Store, clock: &Clock) -> Result<Option<Vec<DescribedObject>>> {
     let folder = store.folder(MANIFEST_DIR);
     if !Table::exists(&folder).await? {
@@ -98,12 +100,12 @@ impl Archive {
         self.ask(|reply| Message::Flush { ends, reply }).await
     }
 
-    /// Every object, by partition and offset.
+    /// Every entry of the manifest, by partition and offset.
     pub async fn entries(&self) -> Result<Vec<ManifestEntry>> {
         manifest::entries(&self.manifest, self.ask(|reply| Message::Manifest { reply }).await?).await
     }
 
-    /// The objects of the topics that are `wanted`, with what is known of each record, by partition and offset.
+    /// The entries of the topics that are `wanted`, with what is known of each record, by partition and offset.
     pub async fn objects(&self, wanted: impl Fn(&TopicName) -> bool) -> Result<Vec<DescribedObject>> {
         manifest::objects(&self.manifest, self.ask(|reply| Message::Manifest { reply }).await?, wanted).await
     }

@@ -18,7 +18,7 @@ use pinlake_core::pipeline::{Chosen, Pipeline, Route};
 use pinlake_core::{Clock, Error, Result, TopicName, TopicPartition};
 
 use crate::answers::{self, Answer};
-use crate::archive;
+use crate::archive::{self, DescribedObject};
 use crate::clean::problem_error;
 use crate::error;
 use crate::keys::KeyIndex;
@@ -105,7 +105,8 @@ pub async fn run(
 /// topic are.
 async fn with_manifest(raw: &Store, listed: Vec<RawObject>, clock: &Clock) -> Result<Vec<RawObject>> {
     let Some(objects) = archive::described_objects(raw, clock).await? else { return Ok(listed) };
-    let mut known: BTreeMap<Path, RawObject> = objects.into_iter().map(RawObject::from).map(|of| (of.path.clone(), of)).collect();
+    let mut known: BTreeMap<Path, RawObject> =
+        objects.into_iter().filter_map(DescribedObject::raw).map(|of| (of.path.clone(), of)).collect();
     Ok(listed.into_iter().map(|object| known.remove(&object.path).unwrap_or(object)).collect())
 }
 

@@ -23,12 +23,12 @@ pub use compare::Comparison;
 pub use ledger::{Account, TableAccount};
 pub use rebuild::Rebuilt;
 
-use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, FOLLOWER, MANIFEST_DIR, ManifestEntry};
+use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, DescribedObject, FOLLOWER, MANIFEST_DIR, ManifestEntry};
 use crate::batch::QUARANTINE_DIR;
 use crate::follow::{Ends, FollowSettings, Follower, Status};
 use crate::live::TableView;
-use crate::raw::RawObject;
-use crate::readers::range_of;
+use crate::readers::stable_end_of;
+use crate::runs;
 use crate::sql::query::{self, NamedTable, Query, QueryLimits, QueryResult, TableName};
 use crate::store::Store;
 
@@ -40,6 +40,15 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 const QUERIES_AT_ONCE: usize = 4;
 /// Queries that may wait or run; more are refused.
 const QUERIES_MAX: usize = 64;
+
+/// What the archive has of an offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Archived {
+    /// A record, in this object.
+    Record(ManifestEntry),
+    /// No record: it passed the offset over.
+    WithoutRecord,
+}
 
 /// A running lake.
 pub struct Lake {
@@ -259,7 +268,8 @@ impl Lake {
         let route = |topic: &TopicName| self.pipeline.route(index, topic);
         let late = |_| Error::retry("the archive's store does not answer: try again later");
         let objects = self.archive.objects(|topic| route(topic).is_some());
-        let objects = tokio::time::timeout(self.limits.time, objects).await.map_err(late)??.into_iter().map(RawObject::from);
+        let objects = tokio::time::timeout(self.limits.time, objects).await.map_err(late)??.into_iter();
+        let objects = objects.filter_map(DescribedObject::raw);
         let objects = objects.filter_map(|object| route(&object.of.topic).map(|route| (object, route))).collect();
         Ok(Arc::new(raw_view::table(&self.store.served_by(Handle::current()), objects, &self.pipeline.tables[index].schema)?))
     }
@@ -285,7 +295,7 @@ impl Lake {
         Error::invalid(format!("table '{name}' does not exist: there are {}; SHOW TABLES lists all", known.join(", ")))
     }
 
-    /// The ends of all partitions that the table at `index`, or any table, follows.
+    /// How far all partitions are decided that the table at `index`, or any table, follows: nobody waits for an open transaction.
     async fn ends(&self, index: Option<usize>) -> Result<Ends> {
         let mut ends = Ends::new();
         for topic in self.log.topics().await? {
@@ -295,8 +305,8 @@ impl Lake {
             };
             for partition in (0..topic.spec.partitions).filter(|_| followed) {
                 let of = topic.name.partition(partition);
-                if let Some(range) = range_of(&*self.log, &of).await? {
-                    ends.insert(of, range.end);
+                if let Some(end) = stable_end_of(&*self.log, &of).await? {
+                    ends.insert(of, end);
                 }
             }
         }
@@ -315,13 +325,19 @@ impl Lake {
 
     /// How many objects the archive has.
     pub async fn archived_objects(&self) -> Result<u64> {
-        Ok(self.archive.entries().await?.len() as u64)
+        Ok(self.archive.entries().await?.iter().filter(|entry| entry.object.is_some()).count() as u64)
     }
 
-    /// The archive's object that holds a record.
-    pub async fn archived_in(&self, of: &TopicPartition, offset: Offset) -> Result<Option<ManifestEntry>> {
-        let entries = self.archive.entries().await?;
-        Ok(entries.into_iter().find(|entry| entry.of == *of && entry.first <= offset && offset < entry.next))
+    /// What the archive has of an offset; `None` while it waits to be archived.
+    pub async fn archived_in(&self, of: &TopicPartition, offset: Offset) -> Result<Option<Archived>> {
+        let objects = self.archive.objects(|topic| *topic == of.topic).await?;
+        let Some(found) = objects.into_iter().find(|object| object.entry.of == *of && object.entry.contains(offset)) else {
+            return Ok(None);
+        };
+        let records = usize::try_from(found.entry.records).unwrap_or(usize::MAX);
+        let mut places = runs::places(found.entry.first, &found.runs).take(records);
+        let is_record = places.any(|place| place.0 == offset);
+        Ok(Some(if is_record { Archived::Record(found.entry) } else { Archived::WithoutRecord }))
     }
 
     /// Commits everything that is acknowledged and ends, tables before the archive. Records that a table or the archive is too

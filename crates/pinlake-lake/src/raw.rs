@@ -17,6 +17,7 @@ use pinlake_core::{Error, Offset, Result, Timestamp, TopicName, TopicPartition};
 
 use crate::archive::unescape;
 use crate::error;
+use crate::runs::{self, Run};
 use crate::store::Store;
 
 /// Bytes of records in a chunk: enough to keep a vectorised engine busy, little enough to have several in flight.
@@ -47,8 +48,8 @@ pub struct RawObject {
     pub of: TopicPartition,
     /// The offset of its first record, as its name says; zero where the name does not.
     pub start: Offset,
-    /// How many records share which time, in order; empty where nobody knows.
-    pub times: Arc<[(u32, Timestamp)]>,
+    /// What stands at its offsets, in order; empty where nobody knows: then each line is the next offset.
+    pub runs: Arc<[Run]>,
     /// The key of each record, in order; empty where nobody knows.
     pub keys: Arc<[Option<Vec<u8>>]>,
 }
@@ -58,8 +59,8 @@ pub struct RawObject {
 pub struct RawPiece {
     /// The lines, or with `gzip` the compressed whole object.
     pub bytes: Bytes,
-    /// The offset of the first line.
-    pub start: Offset,
+    /// How many lines of the object come before it.
+    pub skip: u64,
     /// The object they come from.
     pub object: Arc<RawObject>,
     /// Whether `bytes` are compressed.
@@ -135,7 +136,7 @@ fn parse(path: &Path, size: u64) -> Option<RawObject> {
         size,
         of: topic.partition(partition),
         start: Offset(start.unwrap_or(0)),
-        times: Arc::new([]),
+        runs: Arc::new([]),
         keys: Arc::new([]),
     })
 }
@@ -248,18 +249,18 @@ impl Chunker {
     fn add(&mut self, part: ReadPart) -> Result<()> {
         let gzip = is_gzip(&part.object);
         let lines = if gzip { part.bytes } else { self.whole_lines(&part.bytes, part.last) };
-        if self.carry.len() > LINE_BYTES_MAX && part.object.times.is_empty() {
+        if self.carry.len() > LINE_BYTES_MAX && part.object.runs.is_empty() {
             let path = &part.object.path;
             return Err(Error::invalid(format!(
                 "'{path}' has a line of over {LINE_BYTES_MAX} bytes: write one JSON object a line"
             )));
         }
         if !lines.is_empty() {
-            let start = part.object.start.plus(self.lines);
+            let skip = self.lines;
             self.bytes += lines.len();
             // Counting lines is only needed where the object goes on.
             self.lines += if part.last || gzip { 0 } else { count_lines(&lines) };
-            self.pieces.push(RawPiece { bytes: lines, start, object: part.object, gzip });
+            self.pieces.push(RawPiece { bytes: lines, skip, object: part.object, gzip });
         }
         if part.last {
             self.lines = 0;
@@ -312,8 +313,7 @@ impl RawPiece {
     /// `Corrupt` when a compressed object does not decompress.
     fn content(&self) -> Result<Bytes> {
         if !self.gzip {
-            let is_first = self.start == self.object.start;
-            return Ok(if is_first && self.bytes.starts_with(BYTE_ORDER_MARK) {
+            return Ok(if self.skip == 0 && self.bytes.starts_with(BYTE_ORDER_MARK) {
                 self.bytes.slice(3..)
             } else {
                 self.bytes.clone()
@@ -362,14 +362,13 @@ impl RawChunk {
     pub fn records<'a>(&'a self, contents: &'a [Bytes]) -> impl Iterator<Item = RawRecord<'a>> {
         self.pieces.iter().zip(contents).flat_map(|(piece, content)| {
             let object = &piece.object;
-            let skip = usize::try_from(piece.start.since(object.start)).expect("an object is smaller than memory");
-            // Unknown times and keys end their lists early.
-            let times = object.times.iter().flat_map(|(count, time)| std::iter::repeat_n(*time, *count as usize));
-            let mut times = times.skip(skip);
-            lines(content).enumerate().map(move |(line, bytes)| RawRecord {
+            let skip = usize::try_from(piece.skip).expect("an object is smaller than memory");
+            let places = runs::places(object.start, &object.runs).skip(skip);
+            // Unknown keys end their list early.
+            lines(content).zip(places).enumerate().map(move |(line, (bytes, (offset, time)))| RawRecord {
                 value: unescape(bytes),
-                offset: piece.start.plus(line as u64),
-                time: times.next(),
+                offset,
+                time,
                 key: object.keys.get(skip + line).and_then(Option::as_deref),
             })
         })

@@ -1,4 +1,4 @@
-//! Reads every partition that somebody follows: one reader a partition, which hands on what the log holds, in order, and
+//! Reads every partition that somebody follows: one reader a partition, which hands on what is committed in the log, in order, and
 //! waits when its follower is behind.
 
 #[cfg(test)]
@@ -30,8 +30,15 @@ pub(crate) struct Read {
     reader: u64,
     /// The position the reader asked for: records before it are not the follower's.
     pub(crate) from: Offset,
-    /// The batches.
+    /// The batches, one at least. What is not to be seen is in them without its records.
     pub(crate) batches: Vec<Batch>,
+}
+
+impl Read {
+    /// The offsets that it accounts for.
+    pub(crate) fn offsets(&self) -> OffsetRange {
+        OffsetRange { start: self.from, end: self.batches.last().map_or(self.from, |batch| batch.offsets().end) }
+    }
 }
 
 /// The readers of one follower.
@@ -87,6 +94,20 @@ pub(crate) async fn range_of(log: &dyn Log, of: &TopicPartition) -> Result<Optio
     }
 }
 
+/// The first offset of a partition that is not decided yet, where archive and tables stop; `None` as for [`range_of`].
+pub(crate) async fn stable_end_of(log: &dyn Log, of: &TopicPartition) -> Result<Option<Offset>> {
+    match log.stable_end(of).await {
+        Ok(end) => Ok(Some(end)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is decided of a partition from `at` on, with the batches that are not to be seen emptied; nothing if nothing more is decided by now.
+pub(crate) async fn decided(log: &dyn Log, of: &TopicPartition, at: Offset, bytes: usize) -> Result<Vec<Batch>> {
+    Ok(log.read_committed(of, at, ReadLimit { bytes }, Duration::ZERO).await?.visible())
+}
+
 /// Whether `follower`, which stands at `position`, can go on in what the log keeps.
 pub(crate) fn check_position(follower: &str, of: &TopicPartition, position: Offset, kept: OffsetRange) -> Result<()> {
     if position >= kept.start && position <= kept.end {
@@ -103,11 +124,14 @@ async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: R
     loop {
         // A place first: what is read then is not kept waiting in memory.
         let Ok(place) = sender.reserve().await else { return };
-        match log.read(&of, position, ReadLimit { bytes: READ_BYTES }, Duration::ZERO).await {
+        match decided(&*log, &of, position, READ_BYTES).await {
             Ok(batches) if batches.is_empty() => {
                 drop(place);
                 // Whatever comes, or fails, the next real read says what it is.
-                while matches!(log.read(&of, position, ReadLimit { bytes: 1 }, WAIT).await, Ok(batches) if batches.is_empty()) {}
+                while matches!(
+                    log.read_committed(&of, position, ReadLimit { bytes: 1 }, WAIT).await,
+                    Ok(read) if read.batches.is_empty()
+                ) {}
             }
             Ok(batches) => {
                 let from = position;

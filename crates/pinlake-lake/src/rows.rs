@@ -14,6 +14,7 @@ use crate::clean::Cleaning;
 use crate::decode::{Decoder, Rejected};
 use crate::error;
 use crate::keys::{Admission, KeyIndex, Keys, digests_of, keys_of};
+use crate::records::unreadable;
 
 /// A table's definition, compiled.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ pub struct Admitted {
     pub counts: Counts,
 }
 
-/// What became of records: the ledger's columns.
+/// What became of offsets: the ledger's columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Rows in the table.
@@ -59,12 +60,20 @@ pub struct Counts {
     pub conflicts: u64,
     /// Records of a shared topic that belong to another table.
     pub elsewhere: u64,
+    /// Offsets that are no record to take: transaction markers, records of aborted transactions, and what compaction removed.
+    #[serde(default)]
+    pub without_record: u64,
 }
 
 impl Counts {
     /// All records that were counted.
     pub fn total(&self) -> u64 {
         self.rows + self.quarantined + self.duplicates + self.conflicts + self.elsewhere
+    }
+
+    /// All offsets that were counted.
+    pub fn offsets(&self) -> u64 {
+        self.total() + self.without_record
     }
 
     /// Adds another count.
@@ -74,6 +83,7 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
         self.elsewhere += other.elsewhere;
+        self.without_record += other.without_record;
     }
 }
 
@@ -110,6 +120,11 @@ impl Recipe {
         let decoded = self.decoder.decode(records)?;
         let cleaned = self.cleaning.apply(&decoded.rows)?;
         let (mut rows, mut sources, mut rejected) = (cleaned.rows, decoded.sources, decoded.rejected);
+        for Rejected { record, reason } in &mut rejected {
+            if let Some(why) = unreadable(records[*record as usize]) {
+                *reason = why;
+            }
+        }
         if !cleaned.rejected.is_empty() {
             let mut keep = vec![true; rows.num_rows()];
             for (row, reason) in cleaned.rejected {

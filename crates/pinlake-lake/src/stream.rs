@@ -1,6 +1,9 @@
 //! What a table has taken from the log and not yet committed: positions, counts, clean rows and quarantined records.
 //! Plain state without I/O; the follower around it reads and commits.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,11 +15,12 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use pinlake_core::pipeline::{Route, Routed};
 use serde::{Deserialize, Serialize};
 
-use pinlake_core::{Batch, Offset, Result, Timestamp, TopicPartition};
+use pinlake_core::{Batch, Offset, OffsetRange, RecordView, Result, Timestamp, TopicPartition};
 
 use crate::decode::Rejected;
 use crate::error;
 use crate::quarantine::QuarantineRows;
+use crate::records::Unpacked;
 use crate::rows::{Admitted, Counts, Prepared, Recipe};
 
 /// Where a table stands in one partition.
@@ -36,7 +40,12 @@ pub(crate) const UNCLAIMED: &str = "no table of the pipeline takes records with 
 /// The value of a tombstone, for whoever needs bytes.
 const TOMBSTONE: &[u8] = b"null";
 
-/// Records of one partition, decoded and cleaned but not admitted yet.
+/// Records that are prepared together: enough to keep a vectorised engine busy. A batch may unpack to many times as much.
+const PART_RECORDS_MAX: usize = 100_000;
+/// Their bytes; one record may be larger.
+const PART_BYTES_MAX: usize = 4 << 20;
+
+/// Offsets of one partition: their records decoded and cleaned, but not admitted yet.
 #[derive(Debug)]
 pub(crate) struct PreparedRead {
     pub(crate) of: TopicPartition,
@@ -45,48 +54,103 @@ pub(crate) struct PreparedRead {
     /// Offset and time of each record that was prepared.
     places: Vec<(Offset, Timestamp)>,
     elsewhere: u64,
+    without_record: u64,
     /// What goes to quarantine: reason, bytes and place.
     set_aside: Vec<(String, Vec<u8>, Offset, Timestamp)>,
 }
 
-/// Decodes and cleans the records of `batches` from `from` on. Pure work, for a blocking thread.
-pub(crate) fn prepare(
-    recipe: &Recipe,
-    of: &TopicPartition,
-    route: &Route,
-    from: Offset,
-    batches: &[Batch],
-) -> Result<PreparedRead> {
-    let mut records: Vec<&[u8]> = Vec::new();
-    let (mut places, mut unclaimed, mut elsewhere) = (Vec::new(), Vec::new(), 0);
-    for batch in batches.iter().filter(|batch| !batch.is_control()) {
-        for record in batch.records() {
-            let record = record?;
-            if record.offset < from {
-                continue;
+/// What is to be prepared.
+pub(crate) struct Work {
+    pub(crate) recipe: Arc<Recipe>,
+    pub(crate) of: TopicPartition,
+    pub(crate) route: Route,
+    /// The offsets to account for: records outside are passed over, and offsets within that hold none are counted.
+    pub(crate) offsets: OffsetRange,
+    /// Batches that hold what there is of these offsets.
+    pub(crate) batches: Vec<Batch>,
+}
+
+impl Work {
+    /// Decodes and cleans, and hands on part by part until all offsets are accounted for or `hand_on` says that nobody wants more. Pure work,
+    /// for a blocking thread.
+    pub(crate) fn prepare(&self, mut hand_on: impl FnMut(PreparedRead) -> bool) -> Result<()> {
+        let OffsetRange { start: mut from, end } = self.offsets;
+        let mut batches = self.batches.iter();
+        while from < end {
+            let unpacked = unpack_some(&mut batches);
+            let (first, to) = (from, unpacked.last().map_or(end, |last| last.end().min(end)));
+            let records = unpacked.iter().flat_map(Unpacked::records);
+            let mut records = records.filter(|record| first <= record.offset && record.offset < to).peekable();
+            while from < to {
+                let part = Part::fill(&mut records, &self.route);
+                let next = records.peek().map_or(to, |record| record.offset);
+                if !hand_on(part.prepare(self, OffsetRange { start: from, end: next })?) {
+                    return Ok(());
+                }
+                from = next;
             }
+        }
+        Ok(())
+    }
+}
+
+/// The next batches: one at least, and no further one once they take as much as a part may. None when there are no more.
+fn unpack_some<'a>(batches: &mut impl Iterator<Item = &'a Batch>) -> Vec<Unpacked<'a>> {
+    let (mut unpacked, mut bytes) = (Vec::new(), 0);
+    while bytes < PART_BYTES_MAX {
+        let Some(batch) = batches.next() else { break };
+        let batch = Unpacked::of(batch);
+        bytes += batch.bytes();
+        unpacked.push(batch);
+    }
+    unpacked
+}
+
+/// Some records of one partition, by where they go.
+#[derive(Default)]
+struct Part<'a> {
+    records: Vec<&'a [u8]>,
+    places: Vec<(Offset, Timestamp)>,
+    elsewhere: u64,
+    unclaimed: Vec<(String, Vec<u8>, Offset, Timestamp)>,
+}
+
+impl<'a> Part<'a> {
+    fn fill(from: &mut impl Iterator<Item = RecordView<'a>>, route: &Route) -> Self {
+        let (mut part, mut count, mut bytes) = (Part::default(), 0, 0);
+        while count < PART_RECORDS_MAX && bytes < PART_BYTES_MAX {
+            let Some(record) = from.next() else { break };
             let value = record.value.unwrap_or(TOMBSTONE);
+            count += 1;
+            bytes += value.len();
             match route.of(record.key) {
                 Routed::Here => {
-                    records.push(value);
-                    places.push((record.offset, record.timestamp));
+                    part.records.push(value);
+                    part.places.push((record.offset, record.timestamp));
                 }
-                Routed::Elsewhere => elsewhere += 1,
+                Routed::Elsewhere => part.elsewhere += 1,
                 Routed::Unclaimed => {
-                    unclaimed.push((UNCLAIMED.to_owned(), value.to_vec(), record.offset, record.timestamp));
+                    part.unclaimed.push((UNCLAIMED.to_owned(), value.to_vec(), record.offset, record.timestamp));
                 }
             }
         }
+        part
     }
-    let prepared = recipe.prepare(&records)?;
-    let of_rejected = |Rejected { record, reason }: &Rejected| {
-        let (offset, time) = places[*record as usize];
-        (reason.clone(), records[*record as usize].to_vec(), offset, time)
-    };
-    let mut set_aside: Vec<_> = prepared.rejected.iter().map(of_rejected).chain(unclaimed).collect();
-    set_aside.sort_by_key(|(_, _, offset, _)| *offset);
-    let next = batches.last().map_or(from, |batch| batch.offsets().end);
-    Ok(PreparedRead { of: of.clone(), next, prepared, places, elsewhere, set_aside })
+
+    /// Decodes and cleans them; they are all there is at `offsets`.
+    fn prepare(self, work: &Work, offsets: OffsetRange) -> Result<PreparedRead> {
+        let Part { records, places, elsewhere, unclaimed } = self;
+        let count = (records.len() + unclaimed.len()) as u64 + elsewhere;
+        let prepared = work.recipe.prepare(&records)?;
+        let of_rejected = |Rejected { record, reason }: &Rejected| {
+            let (offset, time) = places[*record as usize];
+            (reason.clone(), records[*record as usize].to_vec(), offset, time)
+        };
+        let mut set_aside: Vec<_> = prepared.rejected.iter().map(of_rejected).chain(unclaimed).collect();
+        set_aside.sort_by_key(|(_, _, offset, _)| *offset);
+        let without_record = offsets.len() - count;
+        Ok(PreparedRead { of: work.of.clone(), next: offsets.end, prepared, places, elsewhere, without_record, set_aside })
+    }
 }
 
 /// Everything that waits for the next commit.
@@ -102,8 +166,8 @@ pub(crate) struct Pending {
     pub(crate) quarantined: QuarantineRows,
     /// The time of the oldest record that was taken.
     pub(crate) oldest: Option<Timestamp>,
-    /// Records taken.
-    pub(crate) records: u64,
+    /// Offsets taken.
+    pub(crate) offsets: u64,
 }
 
 /// A table's state between two commits.
@@ -130,6 +194,7 @@ impl Stream {
         let mut counts = admitted.counts;
         counts.quarantined = read.set_aside.len() as u64;
         counts.elsewhere = read.elsewhere;
+        counts.without_record = read.without_record;
         let known_to = self.quarantined_to.get(&read.of).copied().unwrap_or_default();
         for (reason, raw, offset, time) in &read.set_aside {
             if *offset >= known_to {
@@ -138,7 +203,7 @@ impl Stream {
         }
         let first = read.places.first().map(|place| place.1).or(read.set_aside.first().map(|set_aside| set_aside.3));
         self.pending.oldest = self.pending.oldest.or(first);
-        self.pending.records += counts.total();
+        self.pending.offsets += counts.offsets();
         if admitted.rows.num_rows() > 0 {
             let places: Vec<_> = admitted.sources.iter().map(|source| read.places[*source as usize]).collect();
             let rows = with_places(&self.schema, &admitted.rows, &read.of, &places)?;

@@ -3,6 +3,8 @@
 
 #[path = "main/batches.rs"]
 mod batches;
+#[path = "main/batches_made.rs"]
+mod batches_made;
 #[path = "main/crashes.rs"]
 mod crashes;
 #[path = "main/faulty_store.rs"]
@@ -15,3 +17,5 @@ mod setup;
 mod sql;
 #[path = "main/streaming.rs"]
 mod streaming;
+#[path = "main/transactions.rs"]
+mod transactions;

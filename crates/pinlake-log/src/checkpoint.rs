@@ -1,23 +1,24 @@
-//! How far a partition is known to be good, with its producers as they were there: what bounds recovery. A checkpoint never claims bytes
-//! that were not synced before it was written, so losing one costs time and nothing else.
+//! How far a partition is known to be good, with what it remembers as of there: what bounds recovery. A checkpoint never claims bytes
+//! that were not synced before it was written, so losing one costs time, and the memory of producers whose batches are no longer kept.
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use pinlake_core::Offset;
-use pinlake_core::producers::ProducerState;
 use serde::{Deserialize, Serialize};
 
 use crate::checked;
 use crate::disk::Disk;
+use crate::remembered::State;
 use crate::segment::Segment;
+use crate::txn_index::{Entry, Summary};
 
 const FILE: &str = "checkpoint";
 const VERSION: u32 = 1;
 
 /// A partition's last known good point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Checkpoint {
     version: u32,
     /// The active segment's base offset.
@@ -34,13 +35,20 @@ pub(crate) struct Checkpoint {
     pub(crate) last: u32,
     /// CRCs of the two index files as of here.
     pub(crate) index_crcs: (u32, u32),
-    /// The producers as of here.
-    pub(crate) producers: Vec<ProducerState>,
+    /// What the partition remembers as of here.
+    #[serde(flatten)]
+    pub(crate) state: State,
+    /// The transactions that were aborted in the active segment.
+    #[serde(default)]
+    pub(crate) aborted: Vec<Entry>,
+    /// What the other segments' transaction indexes are, of those that have one.
+    #[serde(default)]
+    pub(crate) txn_indexes: Vec<Summary>,
 }
 
 impl Checkpoint {
-    /// A checkpoint at the start of the segment at `base`.
-    pub(crate) fn at_start_of(base: Offset, producers: Vec<ProducerState>) -> Self {
+    /// A checkpoint at the start of the segment at `base`, which nothing comes before.
+    pub(crate) fn at_start_of(base: Offset) -> Self {
         Self {
             version: VERSION,
             segment: base,
@@ -50,12 +58,22 @@ impl Checkpoint {
             max_timestamp: None,
             last: 0,
             index_crcs: (0, 0),
-            producers,
+            state: State::default(),
+            aborted: Vec::new(),
+            txn_indexes: Vec::new(),
         }
     }
 
-    /// A checkpoint at the end of the active segment, whose index so far is written beside it.
-    pub(crate) fn at_end_of(active: &Segment, producers: Vec<ProducerState>, durable: bool) -> io::Result<Self> {
+    /// A checkpoint at the start of the last segment, which is empty. There must be one.
+    pub(crate) fn at_last_of(segments: &[Arc<Segment>], state: State) -> Self {
+        let (active, sealed) = segments.split_last().expect("there is a segment");
+        let txn_indexes = sealed.iter().filter_map(|segment| segment.txn_summary()).collect();
+        Self { state, txn_indexes, ..Self::at_start_of(active.base) }
+    }
+
+    /// A checkpoint at the end of the last segment, whose index so far is written beside it. There must be one.
+    pub(crate) fn at_end_of(segments: &[Arc<Segment>], state: State, durable: bool) -> io::Result<Self> {
+        let active = segments.last().expect("there is a segment");
         let extent = active.extent();
         let index = active.index().unwrap_or_default();
         Ok(Self {
@@ -65,7 +83,8 @@ impl Checkpoint {
             max_timestamp: extent.max_timestamp.map(|largest| largest.0),
             last: index.last(),
             index_crcs: active.write_index(&index, durable)?,
-            ..Self::at_start_of(active.base, producers)
+            aborted: active.aborted_here(),
+            ..Self::at_last_of(segments, state)
         })
     }
 
@@ -79,8 +98,8 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Writes it in place of the one before.
-    pub(crate) fn store(&self, disk: &Disk, dir: &Path, durable: bool) -> io::Result<()> {
-        disk.replace(&dir.join(FILE), &checked::encode(self), durable)
+    /// Writes it in place of the one before, durably: what it says of producers may stand in no batch any more.
+    pub(crate) fn store(&self, disk: &Disk, dir: &Path) -> io::Result<()> {
+        disk.replace(&dir.join(FILE), &checked::encode(self), true)
     }
 }

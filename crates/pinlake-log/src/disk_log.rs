@@ -13,15 +13,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
+use pinlake_core::log::{check_partitions, check_trim};
 use pinlake_core::{
-    Batch, Clock, Error, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicId, TopicName,
-    TopicPartition, TopicSpec,
+    Batch, Clock, Committed, Error, Followers, Log, Offset, OffsetRange, ReadLimit, Reason, Result, Timestamp, TopicDescription,
+    TopicId, TopicName, TopicPartition, TopicSpec,
 };
 use tokio::task::AbortHandle;
 
 use crate::disk::Disk;
 use crate::ends::Ends;
-use crate::partition::{Context, Partition};
+use crate::partition::{Context, OpenProducer, Partition, Spec, settings_of};
 use crate::recovery::Recovered;
 use crate::settings::{Durability, LogSettings};
 
@@ -68,8 +69,14 @@ impl Changes {
 #[derive(Debug)]
 struct Topic {
     id: TopicId,
-    spec: TopicSpec,
+    spec: Spec,
     partitions: Vec<Arc<Partition>>,
+}
+
+impl Topic {
+    fn describe(&self, name: &TopicName) -> TopicDescription {
+        TopicDescription { name: name.clone(), id: self.id, spec: settings_of(&self.spec) }
+    }
 }
 
 impl DiskLog {
@@ -98,7 +105,7 @@ impl DiskLog {
     /// # Errors
     /// `Corrupt` if the note of it is damaged, `Internal` when the disk fails.
     pub fn begins(&self, of: &TopicPartition) -> Result<Offset> {
-        Ok(Ends::load(&self.inner.context.disk, &self.inner.dir, &of.topic)?.of(of.partition.0))
+        Ok(self.inner.begins(&of.topic)?.of(of.partition.0))
     }
 
     /// The same on a disk that may fail. For tests.
@@ -206,18 +213,68 @@ impl Inner {
         if self.topic(topic).is_ok() {
             return Err(Error::conflict(format!("topic '{topic}' exists already")));
         }
+        let id = TopicId::random();
         let make = {
             let (inner, topic, spec) = (self.clone(), topic.clone(), spec.clone());
-            move || inner.make_folder(&topic, &spec)
+            move || inner.make_folder(&topic, id, &spec)
         };
         let begins = self.context.syncer.run(make).await??;
+        let spec: Spec = Arc::new(RwLock::new(spec));
+        let partitions = self.start_empty(topic, &spec, 0, &begins);
+        self.take_in(topic, Topic { id, spec, partitions });
+        Ok(())
+    }
+
+    async fn alter(self: &Arc<Self>, topic: &TopicName, spec: TopicSpec) -> Result<()> {
+        let changes = self.changes.lock().await;
+        changes.check_open()?;
+        let there = self.topic(topic)?;
+        let before = settings_of(&there.spec);
+        check_partitions(topic, &before, &spec)?;
+        let (id, more) = (there.id, spec.partitions > before.partitions);
+        let write = {
+            let (inner, topic, spec) = (self.clone(), topic.clone(), spec.clone());
+            move || {
+                let begins = if more { inner.begins(&topic)? } else { Ends::default() };
+                inner.write_settings(&topic, id, &spec).map(|()| begins)
+            }
+        };
+        let begins = self.context.syncer.run(write).await??;
+        // Those that run look at the settings each time.
+        *there.spec.write().unwrap_or_else(PoisonError::into_inner) = spec;
+        if more {
+            let mut partitions = there.partitions.clone();
+            partitions.extend(self.start_empty(topic, &there.spec, before.partitions, &begins));
+            self.take_in(topic, Topic { id, spec: there.spec.clone(), partitions });
+        }
+        Ok(())
+    }
+
+    /// The partitions of a topic from number `from` on, none of which has held anything.
+    fn start_empty(&self, topic: &TopicName, spec: &Spec, from: u32, begins: &Ends) -> Vec<Arc<Partition>> {
         let start = |number| {
             let (dir, empty) = (self.partition_dir(topic, number), Recovered::empty_at(begins.of(number)));
             Arc::new(Partition::start(&self.context, topic.partition(number), spec.clone(), dir, empty))
         };
-        let partitions = (0..spec.partitions).map(start).collect();
-        self.take_in(topic, spec, partitions);
-        Ok(())
+        (from..settings_of(spec).partitions).map(start).collect()
+    }
+
+    async fn trim(&self, of: &TopicPartition, before: Offset) -> Result<Offset> {
+        let partition = self.partition(of)?;
+        let (range, floor) = (partition.range()?, self.floor_of(of));
+        check_trim(of, before, range.end)?;
+        match floor {
+            Some(floor) if before > range.start && floor < before => Err(Error::retry(format!(
+                "archive and tables have not taken all of {of} yet, they stand at {floor}: let go of what lies before {before} a little later"
+            ))
+            .because(Reason::NotFollowedYet)),
+            _ => partition.trim(before).await,
+        }
+    }
+
+    /// What nothing may be dropped from on: a follower still needs it.
+    fn floor_of(&self, of: &TopicPartition) -> Option<Offset> {
+        if self.context.settings.retention_ignores_followers { None } else { self.followers.floor(of) }
     }
 
     async fn delete(self: &Arc<Self>, topic: &TopicName) -> Result<()> {
@@ -258,16 +315,14 @@ impl Inner {
 
     /// Refuses to drop records that a follower has not taken yet.
     fn check_followed(&self, topic: &Topic) -> Result<()> {
-        if self.context.settings.retention_ignores_followers {
-            return Ok(());
-        }
         for partition in &topic.partitions {
-            let (Ok(range), Some(floor)) = (partition.range(), self.followers.floor(&partition.id)) else { continue };
+            let (Ok(range), Some(floor)) = (partition.range(), self.floor_of(&partition.id)) else { continue };
             if !range.is_empty() && floor < range.end {
-                return Err(Error::retry(format!(
+                let text = format!(
                     "archive and tables have not taken all of {} yet, they stand at {floor} of {}: delete the topic a little later",
                     partition.id, range.end
-                )));
+                );
+                return Err(Error::retry(text).because(Reason::NotFollowedYet));
             }
         }
         Ok(())
@@ -297,9 +352,7 @@ impl Inner {
 
     async fn retain(&self) -> Result<usize> {
         let retain = |partition: Arc<Partition>| async move {
-            let floor =
-                (!self.context.settings.retention_ignores_followers).then(|| self.followers.floor(&partition.id)).flatten();
-            match partition.retain(floor).await {
+            match partition.retain(self.floor_of(&partition.id)).await {
                 // Stopped partitions are named by `health`, and closed or deleted ones have nothing to drop.
                 Err(_) if partition.stopped().is_some() || partition.is_gone() => Ok(0),
                 other => other,
@@ -323,7 +376,7 @@ impl Inner {
         let topic = topics.get(&of.topic).ok_or_else(|| no_topic(&of.topic))?;
         let partition = topic.partitions.get(of.partition.0 as usize).cloned();
         partition.ok_or_else(|| {
-            Error::not_found(format!("topic '{}' has {} partitions, none is {}", of.topic, topic.spec.partitions, of.partition))
+            Error::not_found(format!("topic '{}' has {} partitions, none is {}", of.topic, topic.partitions.len(), of.partition))
         })
     }
 
@@ -351,17 +404,22 @@ impl Log for DiskLog {
     }
 
     async fn topics(&self) -> Result<Vec<TopicDescription>> {
-        let describe = |(name, topic): (&TopicName, &Arc<Topic>)| TopicDescription {
-            name: name.clone(),
-            id: topic.id,
-            spec: topic.spec.clone(),
-        };
-        Ok(self.inner.read_topics().iter().map(describe).collect())
+        Ok(self.inner.read_topics().iter().map(|(name, topic)| topic.describe(name)).collect())
     }
 
     async fn topic(&self, topic: &TopicName) -> Result<TopicDescription> {
-        let found = self.inner.topic(topic)?;
-        Ok(TopicDescription { name: topic.clone(), id: found.id, spec: found.spec.clone() })
+        Ok(self.inner.topic(topic)?.describe(topic))
+    }
+
+    async fn alter_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
+        spec.validate()?;
+        let (inner, topic) = (self.inner.clone(), topic.clone());
+        let altered = tokio::spawn(async move { inner.alter(&topic, spec).await });
+        altered.await.map_err(|error| Error::internal("changing the topic was cut short").with_source(error))?
+    }
+
+    async fn trim(&self, of: &TopicPartition, before: Offset) -> Result<Offset> {
+        self.inner.trim(of, before).await
     }
 
     async fn delete_topic(&self, topic: &TopicName) -> Result<()> {
@@ -376,6 +434,18 @@ impl Log for DiskLog {
 
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
         self.inner.partition(from)?.read(at, max, wait).await
+    }
+
+    async fn read_committed(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Committed> {
+        self.inner.partition(from)?.read_committed(at, max, wait).await
+    }
+
+    async fn stable_end(&self, of: &TopicPartition) -> Result<Offset> {
+        self.inner.partition(of)?.stable_end()
+    }
+
+    async fn producers(&self, of: &TopicPartition) -> Result<Vec<OpenProducer>> {
+        self.inner.partition(of)?.producers().await
     }
 
     async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {

@@ -13,12 +13,15 @@ mod index;
 mod meters;
 mod partition;
 mod recovery;
+mod remembered;
 mod retention;
 mod scan;
 mod segment;
 mod settings;
+mod start;
 mod syncer;
 mod tail;
+mod txn_index;
 
 pub use disk_log::{DiskLog, StoppedPartition};
 pub use settings::{Durability, LogSettings};

@@ -11,14 +11,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use pinlake_core::log::check_readable;
-use pinlake_core::{Batch, Clock, Error, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicPartition, TopicSpec};
+use pinlake_core::log::{check_batch, check_readable};
+use pinlake_core::producers::ProducerState;
+use pinlake_core::{
+    AbortedTransaction, Batch, Clock, Committed, Error, Offset, OffsetRange, ReadLimit, Reason, Result, Timestamp,
+    TopicPartition, TopicSpec,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::disk::{Disk, FileSystem, Lock};
 use crate::meters::{Meters, PartitionMeters};
 use crate::recovery::Recovered;
-use crate::segment::Segment;
+use crate::segment::{self, Segment};
 use crate::settings::LogSettings;
 use crate::syncer::Syncer;
 use crate::tail::{Tail, TailBudget};
@@ -59,6 +63,17 @@ impl Context {
 /// The segments of a partition, oldest first; the last is the active one. Empty until something is appended.
 pub(crate) type Segments = Arc<RwLock<Vec<Arc<Segment>>>>;
 
+/// A topic's settings, as they are now.
+pub(crate) type Spec = Arc<RwLock<TopicSpec>>;
+
+/// The settings now.
+pub(crate) fn settings_of(spec: &Spec) -> TopicSpec {
+    spec.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// A producer, and the first offset of the transaction that it has open.
+pub(crate) type OpenProducer = (ProducerState, Option<Offset>);
+
 /// What the owner is asked to do.
 #[derive(Debug)]
 enum Message {
@@ -70,6 +85,13 @@ enum Message {
         floor: Option<Offset>,
         answer: oneshot::Sender<Result<usize>>,
     },
+    /// Let go of what lies before `before`. Answers the first offset that is kept.
+    Trim {
+        before: Offset,
+        answer: oneshot::Sender<Result<Offset>>,
+    },
+    /// Tell who produces.
+    Producers(oneshot::Sender<Result<Vec<OpenProducer>>>),
     /// Sync, note the end as good, and end.
     Close(oneshot::Sender<Result<()>>),
     /// End: the topic goes.
@@ -99,6 +121,8 @@ impl Caller {
 #[derive(Debug, Clone, Copy, Default)]
 struct Readable {
     range: OffsetRange,
+    /// Where what is decided ends: the end, or the first record of the oldest open transaction.
+    stable: Offset,
     deleted: bool,
 }
 
@@ -106,7 +130,7 @@ struct Readable {
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) id: TopicPartition,
-    spec: TopicSpec,
+    spec: Spec,
     inbox: mpsc::Sender<Message>,
     view: Arc<View>,
     context: Arc<Context>,
@@ -129,7 +153,7 @@ struct View {
 }
 
 impl View {
-    fn new(id: &TopicPartition, segments: Vec<Arc<Segment>>, range: OffsetRange) -> Self {
+    fn new(id: &TopicPartition, segments: Vec<Arc<Segment>>, range: OffsetRange, stable: Offset) -> Self {
         let view = Self {
             readable: watch::Sender::new(Readable::default()),
             segments: Arc::new(RwLock::new(segments)),
@@ -139,16 +163,16 @@ impl View {
             unsynced: AtomicBool::new(false),
             meters: PartitionMeters::new(id),
         };
-        view.show(range);
+        view.show(range, stable);
         view
     }
 
-    /// Shows a new readable range.
-    fn show(&self, range: OffsetRange) {
+    /// Shows a new readable range, and up to where it is decided.
+    fn show(&self, range: OffsetRange, stable: Offset) {
         let bytes =
             self.segments.read().unwrap_or_else(PoisonError::into_inner).iter().map(|segment| segment.extent().bytes).sum();
         self.meters.observe(range.end.0, bytes);
-        self.readable.send_modify(|readable| readable.range = range);
+        self.readable.send_modify(|readable| (readable.range, readable.stable) = (range, stable));
     }
 
     /// The segment that may hold `at`.
@@ -161,29 +185,27 @@ impl View {
 
 impl Partition {
     /// Starts the owner of a partition that recovery has made whole.
-    pub(crate) fn start(context: &Arc<Context>, id: TopicPartition, spec: TopicSpec, dir: PathBuf, recovered: Recovered) -> Self {
+    pub(crate) fn start(context: &Arc<Context>, id: TopicPartition, spec: Spec, dir: PathBuf, recovered: Recovered) -> Self {
         let (inbox, messages) = mpsc::channel(context.settings.append_queue);
-        let Recovered { segments, range, producers } = recovered;
-        let view = Arc::new(View::new(&id, segments, range));
-        let owner = Owner::new(context.clone(), id.clone(), spec.clone(), dir, view.clone(), producers, messages);
+        let Recovered { segments, range, remembered } = recovered;
+        let view = Arc::new(View::new(&id, segments, range, remembered.transactions.stable_end(range)));
+        let owner = Owner::new(context.clone(), id.clone(), spec.clone(), dir, view.clone(), remembered, messages);
         tokio::spawn(owner.run());
         Self { id, spec, inbox, view, context: context.clone(), refused: None }
     }
 
     /// A partition that recovery could not make whole: it has no owner, and every call answers `error`. Its records end at `end`, as far
     /// as can be told.
-    pub(crate) fn refused(context: &Arc<Context>, error: Error, id: TopicPartition, spec: TopicSpec, end: Offset) -> Self {
+    pub(crate) fn refused(context: &Arc<Context>, error: Error, id: TopicPartition, spec: Spec, end: Offset) -> Self {
         let (inbox, _) = mpsc::channel(1);
-        let view = Arc::new(View::new(&id, Vec::new(), OffsetRange { start: end, end }));
+        let view = Arc::new(View::new(&id, Vec::new(), OffsetRange { start: end, end }, end));
         Self { id, spec, inbox, view, context: context.clone(), refused: Some(error) }
     }
 
     /// See [`pinlake_core::Log::append`].
     pub(crate) async fn append(&self, batch: Batch) -> Result<OffsetRange> {
-        let (len, limit) = (batch.bytes().len(), self.spec.batch_bytes_max as usize);
-        if len > limit {
-            return Err(Error::invalid(format!("record batch of {len} bytes is over the topic's limit of {limit}")));
-        }
+        check_batch(&self.spec.read().unwrap_or_else(PoisonError::into_inner), &batch)?;
+        let len = batch.bytes().len();
         if let Some(stopped) = self.stopped() {
             return Err(stopped.clone());
         }
@@ -200,17 +222,40 @@ impl Partition {
 
     /// See [`pinlake_core::Log::read`].
     pub(crate) async fn read(&self, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
+        self.read_before(|readable| readable.range.end, at, max, wait).await
+    }
+
+    /// See [`pinlake_core::Log::read_committed`].
+    pub(crate) async fn read_committed(&self, at: Offset, max: ReadLimit, wait: Duration) -> Result<Committed> {
+        let batches = self.read_before(|readable| readable.stable, at, max, wait).await?;
+        let Some(last) = batches.last() else { return Ok(Committed::default()) };
+        let range = OffsetRange { start: at, end: last.offsets().end };
+        let aborted = self.aborted_in(range).await?;
+        Ok(Committed { batches, aborted })
+    }
+
+    /// The aborted transactions that reach into a range that is decided.
+    async fn aborted_in(&self, range: OffsetRange) -> Result<Vec<AbortedTransaction>> {
+        let segments = self.view.segments.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if !segments.iter().any(|segment| segment.may_abort_before(range.end)) {
+            return Ok(Vec::new());
+        }
+        self.at_the_disk(move |_| segment::aborted_in(&segments, range)).await
+    }
+
+    /// The batches from the one that holds `at` on, up to the end that readers may see now; waits for one.
+    async fn read_before(&self, end: fn(&Readable) -> Offset, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
         self.check_whole()?;
         let readable = *self.view.readable.borrow();
         if readable.deleted {
             return Err(self.no_partition());
         }
         check_readable(&self.id, at, readable.range)?;
-        if at == readable.range.end && !self.wait_past(at, wait).await? {
+        if at >= end(&readable) && !self.wait_past(end, at, wait).await? {
             return Ok(Vec::new());
         }
-        // What lies behind this is in memory or in the file already, but not acknowledged.
-        let end = self.view.readable.borrow().range.end;
+        // What lies behind this is in memory or in the file already, but not acknowledged, or not decided.
+        let end = end(&self.view.readable.borrow());
         let mut batches = match self.view.tail.read(at, max.bytes) {
             Some(batches) => batches,
             None => self.read_segment(at, max).await?,
@@ -237,13 +282,13 @@ impl Partition {
         .await
     }
 
-    /// Waits until there is a record past `at`: false if none came.
-    async fn wait_past(&self, at: Offset, wait: Duration) -> Result<bool> {
+    /// Waits until the end is past `at`: false if it did not come so far.
+    async fn wait_past(&self, end: fn(&Readable) -> Offset, at: Offset, wait: Duration) -> Result<bool> {
         if wait.is_zero() {
             return Ok(false);
         }
         let mut readable = self.view.readable.subscribe();
-        let past = readable.wait_for(|readable| readable.range.end > at || readable.deleted);
+        let past = readable.wait_for(|readable| end(readable) > at || readable.deleted);
         match tokio::time::timeout(wait, past).await {
             Ok(Ok(readable)) if readable.deleted => Err(self.no_partition()),
             Ok(Ok(_)) => Ok(true),
@@ -255,6 +300,28 @@ impl Partition {
     pub(crate) fn range(&self) -> Result<OffsetRange> {
         self.check_whole()?;
         Ok(self.view.readable.borrow().range)
+    }
+
+    /// See [`pinlake_core::Log::stable_end`].
+    pub(crate) fn stable_end(&self) -> Result<Offset> {
+        self.check_whole()?;
+        Ok(self.view.readable.borrow().stable)
+    }
+
+    /// See [`pinlake_core::Log::producers`].
+    pub(crate) async fn producers(&self) -> Result<Vec<OpenProducer>> {
+        self.check_whole()?;
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(Message::Producers(answer)).await.map_err(|_| self.gone())?;
+        answered.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// See [`pinlake_core::Log::trim`], but for the followers, who are not asked.
+    pub(crate) async fn trim(&self, before: Offset) -> Result<Offset> {
+        self.check_whole()?;
+        let (answer, answered) = oneshot::channel();
+        self.inbox.send(Message::Trim { before, answer }).await.map_err(|_| self.gone())?;
+        answered.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
     /// The offset after the last record, as far as can be told of a damaged partition.
@@ -269,7 +336,7 @@ impl Partition {
             let range = view.readable.borrow().range;
             let segments = view.segments.read().unwrap_or_else(PoisonError::into_inner).clone();
             for segment in segments {
-                match segment.first_at(time) {
+                match segment.first_at(time, range.start) {
                     Ok(Some(offset)) => return Ok(offset.clamp(range.start, range.end)),
                     Ok(None) => {}
                     // Retention took it between the look and the search.
@@ -376,5 +443,5 @@ fn closed() -> Error {
 }
 
 fn no_longer_kept(id: &TopicPartition, at: Offset) -> Error {
-    Error::not_found(format!("offset {at} of {id} is no longer kept"))
+    Error::not_found(format!("offset {at} of {id} is no longer kept")).because(Reason::OffsetOutOfRange)
 }

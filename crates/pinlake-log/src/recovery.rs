@@ -6,21 +6,23 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use pinlake_core::producers::Producers;
 use pinlake_core::{Batch, Error, ErrorKind, Offset, OffsetRange, Result, Timestamp};
 
 use crate::checkpoint::Checkpoint;
 use crate::disk::{Disk, File};
 use crate::index::{Index, max_timestamp_in_file};
+use crate::remembered::Remembered;
 use crate::scan::{self, Headers};
 use crate::segment::{Extent, Segment, index_of, path};
+use crate::start;
+use crate::txn_index::{Aborted, Summary};
 
 /// A partition as it was found, or made.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) range: OffsetRange,
-    pub(crate) producers: Producers,
+    pub(crate) remembered: Remembered,
 }
 
 /// What recovery made of a partition.
@@ -54,6 +56,7 @@ pub(crate) fn find(disk: &Disk, dir: &Path, interval: u32, now: Timestamp, begin
 /// The offset after the last record that a checkpoint or a header tells of.
 fn end_of_damaged(disk: &Disk, dir: &Path) -> Offset {
     let noted = Checkpoint::load(disk, dir).ok().flatten().map_or(Offset::ZERO, |noted| noted.next);
+    let noted = noted.max(start::load(disk, dir).unwrap_or_default());
     let last = clean_up(disk, dir).ok().and_then(|bases| bases.last().copied());
     let Some(mut end) = last else { return noted };
     if let Ok(file) = disk.open(&path(dir, end, "log"))
@@ -72,10 +75,12 @@ fn end_of_damaged(disk: &Disk, dir: &Path) -> Offset {
 fn recover(disk: &Disk, dir: &Path, interval: u32, now: Timestamp, begin: Result<Offset>) -> Result<Recovered> {
     let bases = clean_up(disk, dir).map_err(|error| failed("list", dir, error))?;
     let checkpoint = Checkpoint::load(disk, dir).map_err(|error| failed("read the checkpoint of", dir, error))?;
+    let trimmed = start::load(disk, dir)?;
     let (Some(first), Some(last)) = (bases.first(), bases.last()) else {
         let begin = begin?;
         return match checkpoint {
             Some(noted) if noted.next > begin => Err(missing(dir, noted.segment)),
+            _ if trimmed > begin => Err(missing(dir, trimmed)),
             _ => Ok(Recovered::empty_at(begin)),
         };
     };
@@ -85,18 +90,21 @@ fn recover(disk: &Disk, dir: &Path, interval: u32, now: Timestamp, begin: Result
         return Err(missing(dir, noted.segment));
     }
     let start = *first;
-    let checkpoint =
-        checkpoint.filter(|noted| bases.contains(&noted.segment)).unwrap_or(Checkpoint::at_start_of(start, Vec::new()));
-    let mut recovery = Recovery { disk, dir, interval, now, segments: Vec::new(), producers: Producers::default() };
-    for state in &checkpoint.producers {
-        recovery.producers.restore(state.id, Some(state.clone()));
-    }
+    let checkpoint = checkpoint.filter(|noted| bases.contains(&noted.segment)).unwrap_or(Checkpoint::at_start_of(start));
+    let remembered = Remembered::from(&checkpoint.state);
+    let mut recovery = Recovery { disk, dir, interval, now, segments: Vec::new(), remembered };
     let known = bases.partition_point(|base| *base < checkpoint.segment);
     for pair in bases[..=known].windows(2) {
-        recovery.take_sealed(pair[0], pair[1])?;
+        let txn_index = checkpoint.txn_indexes.iter().find(|summary| summary.segment == pair[0]);
+        recovery.take_sealed(pair[0], pair[1], txn_index)?;
     }
     let end = recovery.check_from(&checkpoint, &bases[known..])?;
-    Ok(Recovered { segments: recovery.segments, range: OffsetRange { start, end }, producers: recovery.producers })
+    if trimmed > end {
+        let text = format!("the records before {trimmed} were let go, and it ends at {end}; restore it from a copy");
+        return Err(recovery.corrupt(*last, &text));
+    }
+    let range = OffsetRange { start: start.max(trimmed), end };
+    Ok(Recovered { segments: recovery.segments, range, remembered: recovery.remembered })
 }
 
 struct Recovery<'a> {
@@ -105,12 +113,12 @@ struct Recovery<'a> {
     interval: u32,
     now: Timestamp,
     segments: Vec<Arc<Segment>>,
-    producers: Producers,
+    remembered: Remembered,
 }
 
 impl Recovery<'_> {
     /// A segment that a checkpoint lies behind: it was synced when it was sealed, and each read checks what it reads.
-    fn take_sealed(&mut self, base: Offset, end: Offset) -> Result<()> {
+    fn take_sealed(&mut self, base: Offset, end: Offset, txn_index: Option<&Summary>) -> Result<()> {
         let bytes = self.open(base)?.len().map_err(|error| self.failed(base, error))?;
         let extent = Extent { end, bytes, ..Extent::empty(base) };
         let segment = Segment::new(self.disk, self.dir, self.interval, base, extent, None);
@@ -121,7 +129,9 @@ impl Recovery<'_> {
             _ => segment.rebuild_index()?.max_timestamp(),
         };
         let extent = Extent { max_timestamp, ..extent };
-        self.segments.push(Arc::new(Segment::new(self.disk, self.dir, self.interval, base, extent, None)));
+        let aborted = txn_index.map_or_else(Aborted::default, |summary| Aborted::Filed(*summary));
+        let segment = Segment::new(self.disk, self.dir, self.interval, base, extent, None).with_aborted(aborted);
+        self.segments.push(Arc::new(segment));
         Ok(())
     }
 
@@ -140,7 +150,7 @@ impl Recovery<'_> {
                         ),
                     ));
                 }
-                from = Checkpoint::at_start_of(*base, Vec::new());
+                from = Checkpoint::at_start_of(*base);
             }
             let is_last = at + 1 == bases.len();
             let (segment, changed) = self.check_segment(&from, is_last)?;
@@ -152,8 +162,8 @@ impl Recovery<'_> {
             self.segments.push(Arc::new(segment));
         }
         if moved && let Some(active) = self.segments.last() {
-            let noted = Checkpoint::at_end_of(active, self.producers.states(), true);
-            noted.and_then(|noted| noted.store(self.disk, self.dir, true)).map_err(|error| self.failed(active.base, error))?;
+            let noted = Checkpoint::at_end_of(&self.segments, self.remembered.state(), true);
+            noted.and_then(|noted| noted.store(self.disk, self.dir)).map_err(|error| self.failed(active.base, error))?;
         }
         Ok(from.next)
     }
@@ -176,14 +186,17 @@ impl Recovery<'_> {
         let (index, mut extent) = self.index_before(&file, from)?;
         extent.end = from.next;
         let segment = Segment::new(self.disk, self.dir, self.interval, base, extent, Some(index));
+        let segment = segment.with_aborted(Aborted::Here(from.aborted.clone()));
         let mut next = from.next;
-        let (now, producers) = (self.now, &mut self.producers);
+        let (now, remembered) = (self.now, &mut self.remembered);
         let take = |batch: &Batch, _| {
             let follows = batch.base_offset() == next;
             if follows {
                 next = batch.offsets().end;
-                producers.record(batch, batch.base_offset());
                 segment.note(std::slice::from_ref(batch), now);
+                if let Some(aborted) = remembered.replay(batch) {
+                    segment.note_aborted(aborted);
+                }
             }
             follows
         };

@@ -9,8 +9,8 @@ use pinlake_core::{Offset, Timestamp, TopicSpec};
 
 use crate::segment::Extent;
 
-/// How many of the oldest segments may go. The last of `segments` is the active one and stays.
-pub(crate) fn droppable(segments: &[Extent], now: Timestamp, spec: &TopicSpec, floor: Option<Offset>) -> usize {
+/// How many of the oldest segments may go, of a partition that was trimmed to `start`. The last of `segments` is the active one and stays.
+pub(crate) fn droppable(segments: &[Extent], now: Timestamp, spec: &TopicSpec, floor: Option<Offset>, start: Offset) -> usize {
     let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     let sealed = segments.split_last().map_or(&[][..], |(_, sealed)| sealed);
     let may_go = |segment: &&Extent| {
@@ -18,7 +18,7 @@ pub(crate) fn droppable(segments: &[Extent], now: Timestamp, spec: &TopicSpec, f
         // Dropping it must leave as much as the topic is to keep.
         let large = spec.retention_bytes.is_some_and(|most| bytes - segment.bytes >= most);
         bytes -= segment.bytes;
-        !needed && (large || is_expired(segment, now, spec))
+        segment.end <= start || (!needed && (large || is_expired(segment, now, spec)))
     };
     sealed.iter().take_while(may_go).count()
 }

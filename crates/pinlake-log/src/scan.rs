@@ -12,6 +12,9 @@ use crate::disk::File;
 const WINDOW_BYTES: u64 = 64 << 10;
 /// How much a checked walk reads at once, a larger batch apart.
 const CHECKED_WINDOW_BYTES: u64 = 4 << 20;
+/// In the lower byte of a batch's attributes.
+const TRANSACTIONAL_BIT: u8 = 0b1_0000;
+const CONTROL_BIT: u8 = 0b10_0000;
 
 /// What a batch's header says, unchecked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,10 @@ pub(crate) struct Header {
     pub(crate) end_offset: Offset,
     pub(crate) max_timestamp: Timestamp,
     pub(crate) len: u64,
+    /// The producer whose transaction it belongs to, or ends.
+    pub(crate) transactional: Option<i64>,
+    /// Whether it holds no records of users.
+    pub(crate) control: bool,
 }
 
 impl Header {
@@ -38,6 +45,8 @@ impl Header {
             end_offset: Offset(base.checked_add(span)?),
             max_timestamp: Timestamp(i64_at(35)),
             len: Batch::claimed_len(bytes)? as u64,
+            transactional: (bytes[22] & TRANSACTIONAL_BIT != 0).then(|| i64_at(43)),
+            control: bytes[22] & CONTROL_BIT != 0,
         })
     }
 
@@ -49,6 +58,8 @@ impl Header {
             end_offset: offsets.end,
             max_timestamp: batch.max_timestamp(),
             len: batch.bytes().len() as u64,
+            transactional: batch.producer().filter(|_| batch.is_transactional()).map(|producer| producer.id),
+            control: batch.is_control(),
         }
     }
 }

@@ -3,14 +3,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::{Bytes, BytesMut};
-use pinlake_core::{Batch, Error, Offset, Result, Timestamp};
+use pinlake_core::transactions::Transactions;
+use pinlake_core::{AbortedTransaction, Batch, Error, Offset, OffsetRange, Reason, Result, Timestamp};
 
 use crate::disk::{Disk, File};
 use crate::index::{self, Index};
 use crate::scan::{Header, Headers};
+use crate::txn_index::{self, Aborted, Entry, Summary};
 
 /// A segment of one partition.
 #[derive(Debug)]
@@ -48,12 +50,20 @@ struct Known {
     extent: Extent,
     /// In memory while the segment is the active one.
     index: Option<Index>,
+    aborted: Aborted,
 }
 
 impl Segment {
     /// A segment in `dir`; the active one has its index in memory.
     pub(crate) fn new(disk: &Disk, dir: &Path, interval: u32, base: Offset, extent: Extent, index: Option<Index>) -> Self {
-        Self { base, dir: dir.to_owned(), disk: disk.clone(), interval, known: RwLock::new(Known { extent, index }) }
+        let known = RwLock::new(Known { extent, index, aborted: Aborted::default() });
+        Self { base, dir: dir.to_owned(), disk: disk.clone(), interval, known }
+    }
+
+    /// The same with what is known of its aborted transactions.
+    pub(crate) fn with_aborted(self, aborted: Aborted) -> Self {
+        self.known_mut().aborted = aborted;
+        self
     }
 
     /// Where the batches lie.
@@ -83,13 +93,50 @@ impl Segment {
         }
     }
 
+    /// Takes note of a transaction that was aborted in the active segment.
+    pub(crate) fn note_aborted(&self, entry: Entry) {
+        if let Aborted::Here(entries) = &mut self.known_mut().aborted {
+            entries.push(entry);
+        }
+    }
+
+    /// Whether so many transactions were aborted in it that the next segment is due.
+    pub(crate) fn is_full_of_aborted(&self) -> bool {
+        matches!(&self.known().aborted, Aborted::Here(entries) if entries.len() >= txn_index::ENTRIES_MAX)
+    }
+
+    /// The aborted transactions of the active segment.
+    pub(crate) fn aborted_here(&self) -> Vec<Entry> {
+        match &self.known().aborted {
+            Aborted::Here(entries) => entries.clone(),
+            Aborted::Filed(_) => Vec::new(),
+        }
+    }
+
+    /// What a sealed segment's transaction index is, or has to be; `None` if it needs none.
+    pub(crate) fn txn_summary(&self) -> Option<Summary> {
+        match &self.known().aborted {
+            Aborted::Here(entries) => txn_index::encode(self.base, entries).map(|(_, summary)| summary),
+            Aborted::Filed(summary) => Some(*summary),
+        }
+    }
+
+    /// Whether a transaction that was aborted in it may reach into a range that ends at `end`.
+    pub(crate) fn may_abort_before(&self, end: Offset) -> bool {
+        self.known().aborted.may_reach_before(end)
+    }
+
     /// The index as it stands in memory, if it does.
     pub(crate) fn index(&self) -> Option<Index> {
         self.known().index.clone()
     }
 
-    /// Ends the segment: its index goes to the disk and out of memory. An index that can't be written is rebuilt when it is needed.
+    /// Ends the segment: its indexes go to the disk and out of memory. An index that can't be written is rebuilt when it is needed.
     pub(crate) fn seal(&self) {
+        let aborted = self.aborted_here();
+        if !aborted.is_empty() {
+            self.file_aborted(aborted);
+        }
         let Some(mut index) = self.index() else { return };
         index.seal();
         if let Err(error) = self.write_index(&index, true) {
@@ -107,10 +154,32 @@ impl Segment {
         Ok((crc32c::crc32c(&offsets), crc32c::crc32c(&times)))
     }
 
+    /// Writes the transaction index; in memory it stays only if that fails.
+    fn file_aborted(&self, entries: Vec<Entry>) {
+        let aborted = match txn_index::encode(self.base, &entries) {
+            Some((bytes, summary)) => match self.disk.replace(&self.txn_path(), &bytes, true) {
+                Ok(()) => Aborted::Filed(summary),
+                Err(error) => {
+                    tracing::warn!(segment = %self.log_path().display(), %error, "the transaction index was not written, it stays in memory");
+                    Aborted::Here(entries)
+                }
+            },
+            None => Aborted::default(),
+        };
+        self.known_mut().aborted = aborted;
+    }
+
+    fn txn_path(&self) -> PathBuf {
+        path(&self.dir, self.base, "txnindex")
+    }
+
     /// Removes the segment's files. Readers that hold them open are served to the end.
     pub(crate) fn remove(&self) -> io::Result<()> {
         self.disk.remove_file(&self.log_path())?;
         self.remove_index();
+        if self.txn_summary().is_some() {
+            let _ = self.disk.remove_file(&self.txn_path());
+        }
         Ok(())
     }
 
@@ -132,17 +201,39 @@ impl Segment {
         self.split(&buffer.freeze(), position)
     }
 
-    /// The first offset whose batch has a timestamp at or after `time`.
-    pub(crate) fn first_at(&self, time: Timestamp) -> Result<Option<Offset>> {
+    /// The first offset whose batch has a timestamp at or after `time`, of batches that reach past `start`.
+    pub(crate) fn first_at(&self, time: Timestamp, start: Offset) -> Result<Option<Offset>> {
         let extent = self.extent();
         if extent.max_timestamp.is_none_or(|largest| largest < time) {
             return Ok(None);
         }
         let file = self.open_log()?;
         let from = self.offset_before(time).map_err(|error| self.failed("search the time index of", error))?;
-        let late = |header: &Header| header.base_offset >= from && header.max_timestamp >= time;
+        let late = |header: &Header| header.base_offset >= from && header.end_offset > start && header.max_timestamp >= time;
         let found = self.seek(&file, from, extent.bytes, late)?;
         Ok(found.map(|(_, header)| header.base_offset))
+    }
+
+    /// The transactions that were aborted in it and reach into `range`; `None` if its transaction index is lost.
+    fn aborted_in(&self, range: OffsetRange) -> Option<Vec<AbortedTransaction>> {
+        let summary = match &self.known().aborted {
+            Aborted::Here(entries) => return Some(txn_index::within(entries, range)),
+            Aborted::Filed(summary) if summary.first >= range.end => return Some(Vec::new()),
+            Aborted::Filed(summary) => *summary,
+        };
+        let bytes = self.disk.read_whole(&self.txn_path()).ok().flatten()?;
+        Some(txn_index::within(&txn_index::decode(&bytes, &summary)?, range))
+    }
+
+    /// Finds its aborted transactions again, with those that were open before it, and writes them if they were written before.
+    fn rebuild_aborted(&self, open: &mut Transactions) -> Result<()> {
+        let scanned = txn_index::scan(&self.open_log()?, self.extent().bytes, open);
+        let entries = scanned.map_err(|error| self.failed("rebuild the transaction index of", error))?;
+        let filed = matches!(self.known().aborted, Aborted::Filed(_));
+        if filed {
+            self.file_aborted(entries);
+        }
+        Ok(())
     }
 
     /// Rebuilds the index from the batches and writes it.
@@ -239,7 +330,10 @@ impl Segment {
 
     fn open_log(&self) -> Result<File> {
         self.disk.open(&self.log_path()).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::not_found(format!("segment {} is no longer kept", self.log_path().display())),
+            io::ErrorKind::NotFound => {
+                let text = format!("segment {} is no longer kept", self.log_path().display());
+                Error::not_found(text).because(Reason::OffsetOutOfRange)
+            }
             _ => self.failed("open", error),
         })
     }
@@ -266,6 +360,28 @@ impl Segment {
     fn known_mut(&self) -> RwLockWriteGuard<'_, Known> {
         self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The aborted transactions that reach into `range`, of a partition with these segments. A transaction index that is lost is rebuilt from the
+/// batches of all segments before it, because transactions begin in them.
+pub(crate) fn aborted_in(segments: &[Arc<Segment>], range: OffsetRange) -> Result<Vec<AbortedTransaction>> {
+    // Markers before the range have no say in it.
+    let from = segments.partition_point(|segment| segment.base <= range.start).saturating_sub(1);
+    let mut found = Vec::new();
+    for (at, segment) in segments.iter().enumerate().skip(from) {
+        let aborted = match segment.aborted_in(range) {
+            Some(aborted) => aborted,
+            None => {
+                tracing::warn!(segment = %segment.log_path().display(), "the transaction index is missing or damaged, rebuilding it");
+                let mut open = Transactions::default();
+                segments[..=at].iter().try_for_each(|segment| segment.rebuild_aborted(&mut open))?;
+                let lost = || segment.corrupt(0, "its transaction index is gone again");
+                segment.aborted_in(range).ok_or_else(lost)?
+            }
+        };
+        found.extend(aborted);
+    }
+    Ok(found)
 }
 
 /// A file of the segment that starts at `base`.

@@ -18,3 +18,7 @@ mod model;
 mod recreated;
 #[path = "main/setup.rs"]
 mod setup;
+#[path = "main/topics.rs"]
+mod topics;
+#[path = "main/transactions.rs"]
+mod transactions;

@@ -14,7 +14,7 @@ pub use table::{
     Column, Commit, Flushed, FlushedTable, Quarantine, QuarantinedRecord, Rebuilt, TableDetail, TablePosition, TableSummary,
 };
 pub use topic::{Header, LogRecord, PartitionOffsets, Records, Topic};
-pub use trace::{ArchiveTrace, Outcome, TableTrace, Trace};
+pub use trace::{ArchiveTrace, OffsetKind, Outcome, TableTrace, Trace};
 
 /// All topics.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

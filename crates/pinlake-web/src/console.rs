@@ -40,11 +40,12 @@ pub trait Console: Send + Sync + 'static {
     /// Deletes a topic and its records; `Retry` while a table or the archive still needs them.
     async fn delete_topic(&self, name: &TopicName) -> Result<()>;
 
-    /// Records of a partition from an offset on, in order; empty when none came within the wait.
+    /// Committed records of a partition from an offset on, in order, and the offset to ask for next; no records when none came within the
+    /// wait, or when there are none at the offsets that were looked at.
     ///
     /// # Errors
     /// `NotFound` for a partition that does not exist or an offset before the first kept one, `Invalid` for one after the end.
-    async fn records(&self, request: RecordsRequest) -> Result<Vec<LogRecord>>;
+    async fn records(&self, request: RecordsRequest) -> Result<(Vec<LogRecord>, Offset)>;
 
     /// All tables, in the pipeline's order.
     async fn tables(&self) -> Result<Vec<TableSummary>>;
@@ -141,7 +142,7 @@ pub struct RecordsRequest {
     pub offset: Offset,
     /// The most records.
     pub records_max: usize,
-    /// Stop before the batches together pass this many bytes; the first batch is read however large.
+    /// Stop before the batches, or the records' keys and values, together pass this many bytes; the first is read however large.
     pub bytes_max: usize,
     /// How long to wait for the first record when `offset` is the end.
     pub wait: Duration,

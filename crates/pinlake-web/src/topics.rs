@@ -90,9 +90,8 @@ pub(crate) async fn records(
         bytes_max: RECORDS_BYTES_MAX,
         wait: Duration::from_millis(wait_ms),
     };
-    let records = shared.console.records(request).await?;
-    let next_offset = records.last().map_or(offset.0, |last| last.offset + 1);
-    Ok(Json(Records { topic: from.topic, partition: from.partition.0, next_offset, records }))
+    let (records, next) = shared.console.records(request).await?;
+    Ok(Json(Records { topic: from.topic, partition: from.partition.0, next_offset: next.0, records }))
 }
 
 fn offset(text: &str) -> Result<Offset, Error> {

@@ -11,9 +11,10 @@ use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pinlake_core::pipeline::Pipeline;
 use pinlake_core::{Clock, Followers, Log, TopicName, TopicSpec};
+use pinlake_ingest::auth::{Principal, Principals};
 use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::http_server::{self, HttpLimits};
-use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
+use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
 use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
@@ -78,6 +79,7 @@ impl App {
         // Before anything is made, so that a start which can't have it leaves nothing behind.
         let socket = address::take(HTTP_LISTEN, config.http.listen)?;
         let kafka_sockets = address::take_all(KAFKA_LISTEN, &config.kafka.listen)?;
+        let kafka_settings = kafka_settings(config)?;
         let clock = Clock::System;
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
@@ -101,7 +103,7 @@ impl App {
         let transactions = Transactions::open(shared.clone(), groups.clone(), clock.clone(), TransactionSettings::default())
             .await
             .context("reading the transactions")?;
-        let broker = Broker::new(doors.producer().clone(), groups, transactions, kafka_settings(config)).await?;
+        let broker = Broker::new(doors.producer().clone(), groups, transactions, kafka_settings).await?;
         let broker = Arc::new(broker);
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
@@ -153,14 +155,37 @@ async fn open_log(config: &Config, clock: Clock, followers: Followers) -> Result
     Ok(Arc::new(log.with_context(|| format!("opening the log in '{}'", config.data_dir.display()))?))
 }
 
-fn kafka_settings(config: &Config) -> KafkaSettings {
-    KafkaSettings {
+fn kafka_settings(config: &Config) -> Result<KafkaSettings> {
+    Ok(KafkaSettings {
+        principals: principals(config)?,
+        tls: tls(&config.kafka)?,
         topic_defaults: topic_defaults(config),
         advertised: config.kafka.advertised.clone(),
         connections_max: config.kafka.connections_max,
         inflight_bytes_max: config.kafka.inflight_bytes_max(),
         ..KafkaSettings::default()
+    })
+}
+
+/// Who may log in to Kafka; `None` if nobody is asked.
+fn principals(config: &Config) -> Result<Option<Principals>> {
+    if config.kafka.authentication == config::Authentication::None {
+        return Ok(None);
     }
+    let principals = config.principals.iter().map(|principal| {
+        let password = principal.password.resolve().with_context(|| format!("the password of principal '{}'", principal.name))?;
+        Ok(Principal { name: principal.name.clone(), password })
+    });
+    Ok(Some(Principals::new(principals.collect::<Result<Vec<_>>>()?)))
+}
+
+#[expect(clippy::disallowed_methods, reason = "reads the files that the configuration names")]
+fn tls(config: &config::KafkaConfig) -> Result<Option<Tls>> {
+    if config.certificate.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("reading '{}'", path.display()));
+    Ok(Some(Tls::new(&read(&config.certificate)?, &read(&config.private_key)?)?))
 }
 
 fn door_settings(config: &Config) -> DoorSettings {

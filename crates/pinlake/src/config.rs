@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::{Bytes, Span};
+use pinlake_core::secret::Secret;
 use pinlake_ingest::records::BYTES_MAX;
 use pinlake_log::Durability;
 use serde::{Deserialize, Deserializer, de};
@@ -28,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) store: String,
     pub(crate) pipeline: String,
     pub(crate) http: Http,
+    pub(crate) principals: Vec<PrincipalConfig>,
     pub(crate) kafka: KafkaConfig,
     pub(crate) log: LogConfig,
     pub(crate) doors: DoorsConfig,
@@ -50,8 +52,49 @@ pub(crate) struct KafkaConfig {
     pub(crate) listen: Vec<SocketAddr>,
     #[serde(deserialize_with = "advertised")]
     pub(crate) advertised: Option<(String, u16)>,
+    pub(crate) authentication: Authentication,
+    pub(crate) certificate: PathBuf,
+    pub(crate) private_key: PathBuf,
     pub(crate) connections_max: usize,
     inflight_max: Bytes,
+}
+
+/// Whether Kafka clients must say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Authentication {
+    None,
+    Sasl,
+}
+
+/// Somebody who may log in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PrincipalConfig {
+    pub(crate) name: String,
+    pub(crate) password: SecretRef,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum SecretRef {
+    Env(String),
+    File(PathBuf),
+}
+
+impl SecretRef {
+    /// The secret; a file's last line end is none of it.
+    pub(crate) fn resolve(&self) -> Result<Secret> {
+        let secret = match self {
+            Self::Env(variable) => std::env::var(variable).map_err(|_| anyhow!("variable {variable} is not set"))?,
+            Self::File(path) => {
+                let text = read(path).with_context(|| format!("reading '{}'", path.display()))?;
+                text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).to_owned()
+            }
+        };
+        if secret.is_empty() { bail!("the secret in {self:?} is empty") } else { Ok(Secret::new(secret)) }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -183,6 +226,22 @@ impl Config {
         ];
         let wrong = bounds.into_iter().filter(|(_, holds, _)| !holds).map(|(key, _, takes)| (key, None, takes));
         let mut wrong: Vec<_> = wrong.collect();
+        if (self.kafka.authentication == Authentication::Sasl) == self.principals.is_empty() {
+            let takes = if self.principals.is_empty() {
+                "somebody, for kafka.authentication is sasl"
+            } else {
+                "nobody, unless kafka.authentication is sasl"
+            };
+            wrong.push(("principals", Some("kafka.authentication"), takes.to_owned()));
+        }
+        let mut names: Vec<&str> = self.principals.iter().map(|principal| principal.name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) || names.contains(&"") {
+            wrong.push(("principals", None, "a name of its own for each".to_owned()));
+        }
+        if self.kafka.certificate.as_os_str().is_empty() != self.kafka.private_key.as_os_str().is_empty() {
+            wrong.push(("kafka.certificate", Some("kafka.private_key"), "a file if kafka.private_key does".to_owned()));
+        }
         if inflight < body {
             // A body of the largest size would be refused for ever.
             wrong.push(("doors.inflight_max", Some("doors.body_max"), format!("doors.body_max at least, {body} bytes")));

@@ -1,22 +1,27 @@
 //! What the API asks, answered by log and lake.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pinlake_core::batch::Marker;
 use pinlake_core::pipeline::{Question, Routed};
 use pinlake_core::{
-    Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec,
+    Batch, Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec,
 };
 use pinlake_lake::follow::Committal;
-use pinlake_lake::lake::{Lake, TableAccount};
+use pinlake_lake::lake::{Archived, Lake, TableAccount};
+use pinlake_lake::records::Unpacked;
 use pinlake_lake::sql::encode;
 use pinlake_lake::stream::Standing;
 use pinlake_log::DiskLog;
 use pinlake_web::answers::{
-    ArchiveTrace, Column, Commit, Flushed, FlushedTable, Ledger, LogRecord, Outcome, Part, PartitionLedger, Payload, Quarantine,
-    QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail, TableLedger, TablePosition,
-    TableSummary, TableTrace, Topic, Trace,
+    ArchiveTrace, Column, Commit, Flushed, FlushedTable, Ledger, LogRecord, OffsetKind, Outcome, Part, PartitionLedger, Payload,
+    Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail, TableLedger,
+    TablePosition, TableSummary, TableTrace, Topic, Trace,
 };
 use pinlake_web::console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 use serde_json::{Map, Value};
@@ -81,10 +86,39 @@ impl AppConsole {
         }
     }
 
-    async fn table_trace(&self, index: usize, of: &TopicPartition, offset: Offset) -> Result<Outcome> {
+    /// What stands at an offset, as the log has it; as the archive has it where the log let it go.
+    async fn place(&self, of: &TopicPartition, offset: Offset) -> Result<Place> {
+        let batches = self.log.read(of, offset, ReadLimit { bytes: 1 }, Duration::ZERO).await.unwrap_or_default();
+        let Some(batch) = batches.into_iter().next() else {
+            let archived = self.lake.archived_in(of, offset).await?;
+            let kind = if archived == Some(Archived::WithoutRecord) { OffsetKind::Nothing } else { OffsetKind::Record };
+            return Ok(Place { kind, batch: None });
+        };
+        let unpacked = Unpacked::of(&batch);
+        let kind = match batch.ends_transaction() {
+            // The first one behind what compaction removed.
+            _ if batch.base_offset() > offset => OffsetKind::Nothing,
+            Some(Marker::Commit) => OffsetKind::CommitMarker,
+            Some(Marker::Abort) => OffsetKind::AbortMarker,
+            None if batch.is_transactional() && offset >= self.log.stable_end(of).await? => OffsetKind::Undecided,
+            None if batch.is_transactional() && self.is_hidden(of, offset).await? => OffsetKind::Aborted,
+            None if unpacked.problem().is_some() => OffsetKind::Unreadable,
+            None if unpacked.records().any(|record| record.offset == offset) => OffsetKind::Record,
+            None => OffsetKind::Nothing,
+        };
+        Ok(Place { kind, batch: Some(batch) })
+    }
+
+    /// Whether a decided batch of a transaction is none that readers of committed records see.
+    async fn is_hidden(&self, of: &TopicPartition, offset: Offset) -> Result<bool> {
+        let decided = self.log.read_committed(of, offset, ReadLimit { bytes: 1 }, Duration::ZERO).await?.visible();
+        Ok(decided.first().is_some_and(|batch| batch.record_count() == 0))
+    }
+
+    async fn table_trace(&self, index: usize, of: &TopicPartition, offset: Offset, place: &Place) -> Result<Outcome> {
         let name = &self.lake.pipeline().tables[index].name;
-        let place = format!("_topic = '{}' AND _partition = {} AND _offset = {offset}", of.topic, of.partition);
-        if let Some(row) = self.rows(&format!("SELECT * FROM \"{name}\" WHERE {place}")).await?.pop() {
+        let there = format!("_topic = '{}' AND _partition = {} AND _offset = {offset}", of.topic, of.partition);
+        if let Some(row) = self.rows(&format!("SELECT * FROM \"{name}\" WHERE {there}")).await?.pop() {
             let version = i64::try_from(self.lake.status()[index].version).ok();
             return Ok(Outcome::Row { version, row });
         }
@@ -92,13 +126,15 @@ impl AppConsole {
         if offset.0 >= position {
             return Ok(Outcome::Pending { position });
         }
-        let quarantined = self.rows(&format!("SELECT reason FROM quarantine.\"{name}\" WHERE {place}")).await?.pop();
+        let quarantined = self.rows(&format!("SELECT reason FROM quarantine.\"{name}\" WHERE {there}")).await?.pop();
         if let Some(reason) = quarantined.and_then(|row| row.get("reason")?.as_str().map(str::to_owned)) {
             return Ok(Outcome::Quarantined { reason });
         }
-        let batches = self.log.read(of, offset, ReadLimit { bytes: 1 }, Duration::ZERO).await.unwrap_or_default();
-        let record =
-            batches.iter().flat_map(|batch| batch.records()).filter_map(Result::ok).find(|record| record.offset == offset);
+        if !matches!(place.kind, OffsetKind::Record | OffsetKind::Unreadable) {
+            return Ok(Outcome::WithoutRecord);
+        }
+        let unpacked = place.batch.as_ref().map(Unpacked::of);
+        let record = unpacked.as_ref().and_then(|batch| batch.records().find(|record| record.offset == offset));
         // The log let it go: the table had taken it by then, and what became neither row nor quarantine was there already.
         let Some(record) = record else { return Ok(Outcome::Duplicate) };
         let route = self.lake.pipeline().route(index, &of.topic);
@@ -112,6 +148,13 @@ impl AppConsole {
             None => Outcome::Lost,
         })
     }
+}
+
+/// What stands at an offset.
+struct Place {
+    kind: OffsetKind,
+    /// The log's batch that holds it, or the next one behind it.
+    batch: Option<Batch>,
 }
 
 #[async_trait]
@@ -172,17 +215,12 @@ impl Console for AppConsole {
         self.log.delete_topic(name).await
     }
 
-    async fn records(&self, request: RecordsRequest) -> Result<Vec<LogRecord>> {
+    async fn records(&self, request: RecordsRequest) -> Result<(Vec<LogRecord>, Offset)> {
         let limit = ReadLimit { bytes: request.bytes_max };
-        let batches = self.log.read(&request.from, request.offset, limit, request.wait).await?;
-        let mut found = Vec::new();
-        for record in batches.iter().flat_map(|batch| batch.records()) {
-            let record = record?;
-            if record.offset >= request.offset && found.len() < request.records_max {
-                found.push(LogRecord::of(&record)?);
-            }
-        }
-        Ok(found)
+        let batches = self.log.read_committed(&request.from, request.offset, limit, request.wait).await?.visible();
+        // They may unpack to many times as much.
+        let found = tokio::task::spawn_blocking(move || records_of(&batches, &request)).await;
+        found.map_err(|e| Error::internal("reading records stopped").with_source(e))?
     }
 
     async fn tables(&self) -> Result<Vec<TableSummary>> {
@@ -269,19 +307,28 @@ impl Console for AppConsole {
         if offset >= range.end || offset.0 < 0 {
             return Err(Error::not_found(format!("offset {offset} of {of} was never written: the next is {}", range.end)));
         }
-        let archive = self.lake.archived_in(of, offset).await?;
-        let archive = archive.map(|entry| ArchiveTrace { object: entry.object, start: entry.first.0, end: entry.next.0 });
+        let place = self.place(of, offset).await?;
+        // A batch that can't be read stands for all of its records.
+        let whole = place.batch.as_ref().filter(|_| place.kind == OffsetKind::Unreadable);
+        let taken_at = whole.map_or(offset, Batch::base_offset);
+        let archive = match self.lake.archived_in(of, taken_at).await? {
+            Some(Archived::Record(entry)) => {
+                entry.object.map(|object| ArchiveTrace { object, start: entry.first.0, end: entry.next.0 })
+            }
+            Some(Archived::WithoutRecord) | None => None,
+        };
         let mut tables = Vec::new();
         for index in 0..self.lake.pipeline().tables.len() {
             if self.lake.pipeline().route(index, &of.topic).is_some() {
                 let table = self.lake.pipeline().tables[index].name.clone();
-                tables.push(TableTrace { table, outcome: self.table_trace(index, of, offset).await? });
+                tables.push(TableTrace { table, outcome: self.table_trace(index, of, taken_at, &place).await? });
             }
         }
         Ok(Trace {
             topic: of.topic.clone(),
             partition: of.partition.0,
             offset: offset.0,
+            kind: place.kind,
             in_log: range.contains(offset),
             archive,
             tables,
@@ -300,6 +347,23 @@ impl Console for AppConsole {
         }
         Readiness::of(parts)
     }
+}
+
+/// The records of a request in `batches`, and where to go on.
+fn records_of(batches: &[Batch], request: &RecordsRequest) -> Result<(Vec<LogRecord>, Offset)> {
+    let (mut found, mut bytes, mut next) = (Vec::new(), 0, request.offset);
+    for batch in batches {
+        let unpacked = Unpacked::of(batch);
+        for record in unpacked.records().filter(|record| record.offset >= request.offset) {
+            bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+            if found.len() >= request.records_max || (bytes > request.bytes_max && !found.is_empty()) {
+                return Ok((found, record.offset));
+            }
+            found.push(LogRecord::of(&record)?);
+        }
+        next = next.max(batch.offsets().end);
+    }
+    Ok((found, next))
 }
 
 /// To the microsecond.
@@ -340,8 +404,9 @@ fn table_ledger(table: TableAccount) -> TableLedger {
             duplicates: counts.duplicates,
             conflicts: counts.conflicts,
             elsewhere: counts.elsewhere,
+            without_record: counts.without_record,
             archived: account.archived,
-            lost: account.archive_stated.saturating_sub(account.archived),
+            lost: account.archive_stated.saturating_sub(account.archived).max(account.disputed),
             doubled: account.archived.saturating_sub(account.archive_stated),
         }
         .balanced()

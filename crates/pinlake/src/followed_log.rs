@@ -68,8 +68,8 @@ impl Log for FollowedLog {
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
         // What can't be told here is told by the append.
-        if let Ok(range) = self.log.range(to).await
-            && self.followers.come_along(to, range.end).await
+        if let Ok(end) = self.log.stable_end(to).await
+            && self.followers.come_along(to, end).await
         {
             self.slowed.increment(1);
         }

@@ -52,15 +52,16 @@ impl Measures {
         gone.values().for_each(|gauge| gauge.set(0.0));
     }
 
-    /// How many records each follower is behind in each partition that can be read.
+    /// How many offsets each follower is behind in each partition that can be read.
     async fn lags(&self) -> Vec<((String, TopicPartition), u64)> {
         let mut lags = Vec::new();
         for topic in self.log.topics().await.unwrap_or_default() {
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
-                let Ok(range) = self.log.range(&of).await else { continue };
+                // Nobody is behind for what a transaction that is open keeps from all.
+                let Ok(end) = self.log.stable_end(&of).await else { continue };
                 for (follower, position) in self.followers.positions(&of) {
-                    lags.push(((follower, of.clone()), range.end.since(position)));
+                    lags.push(((follower, of.clone()), end.since(position)));
                 }
             }
         }

@@ -1,11 +1,14 @@
 //! The contract of [`Log`]: each function is one line of it. An implementation's tests call [`run`] with a way to open a log.
 
+mod topics;
+pub mod transactions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::{Batch, BatchBuilder, ProducerSequence};
 use crate::clock::Timestamp;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Reason};
 use crate::log::{Log, ReadLimit, TopicSpec};
 use crate::position::{Offset, OffsetRange, TopicName, TopicPartition};
 use crate::record::Record;
@@ -28,6 +31,9 @@ pub async fn run<L: Log, F: Future<Output = L>>(open: impl Fn() -> F) {
     partitions_are_independent(open().await).await;
     a_topic_created_again_goes_on_where_it_ended(open().await).await;
     an_append_that_meets_a_delete_keeps_its_offset_for_itself(Arc::new(open().await)).await;
+    what_no_partition_may_hold_is_refused(open().await).await;
+    topics::run(&open).await;
+    transactions::run(&open).await;
 }
 
 /// A topic of `log` with so many partitions.
@@ -114,7 +120,7 @@ async fn reads_outside_the_range_are_refused(log: impl Log) {
     let to = topic(&log, "t", 1).await.partition(0);
     log.append(&to, batch(&["0"], 1)).await.unwrap();
     let past = log.read(&to, Offset(2), ReadLimit::default(), NO_WAIT).await.unwrap_err();
-    assert_eq!(past.kind(), ErrorKind::Invalid);
+    assert_eq!((past.kind(), past.reason()), (ErrorKind::Invalid, Some(Reason::OffsetOutOfRange)));
     let other = TopicName::new("t").unwrap().partition(1);
     assert_eq!(log.read(&other, Offset(0), ReadLimit::default(), NO_WAIT).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(log.range(&other).await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -205,8 +211,10 @@ async fn a_repeated_producer_sequence_answers_its_first_offsets(log: impl Log) {
 async fn a_gap_in_a_producers_sequence_is_refused(log: impl Log) {
     let to = topic(&log, "t", 1).await.partition(0);
     log.append(&to, produced(7, 1, 0, "a")).await.unwrap();
-    assert_eq!(log.append(&to, produced(7, 1, 2, "gap")).await.unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!(log.append(&to, produced(7, 0, 1, "old epoch")).await.unwrap_err().kind(), ErrorKind::Conflict);
+    let gap = log.append(&to, produced(7, 1, 2, "gap")).await.unwrap_err();
+    assert_eq!((gap.kind(), gap.reason()), (ErrorKind::Invalid, Some(Reason::SequenceGap)));
+    let fenced = log.append(&to, produced(7, 0, 1, "old epoch")).await.unwrap_err();
+    assert_eq!((fenced.kind(), fenced.reason()), (ErrorKind::Conflict, Some(Reason::ProducerFenced)));
     assert_eq!(log.append(&to, produced(7, 2, 0, "new epoch")).await.unwrap(), range(1, 2));
 }
 
@@ -224,7 +232,8 @@ async fn what_is_too_large_is_refused(log: impl Log) {
     let name = TopicName::new("t").unwrap();
     log.create_topic(&name, TopicSpec { batch_bytes_max: 1000, ..TopicSpec::default() }).await.unwrap();
     let large = batch(&[&"x".repeat(1000)], 1);
-    assert_eq!(log.append(&name.partition(0), large).await.unwrap_err().kind(), ErrorKind::Invalid);
+    let refused = log.append(&name.partition(0), large).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.reason()), (ErrorKind::Invalid, Some(Reason::TooLarge)));
     assert_eq!(log.append(&name.partition(0), batch(&["fits"], 1)).await.unwrap(), range(0, 1));
 }
 
@@ -252,7 +261,7 @@ async fn a_topic_created_again_goes_on_where_it_ended(log: impl Log) {
     assert_eq!(log.range(&first).await.unwrap(), range(2, 2));
     assert!(log.read(&first, Offset(2), ReadLimit::default(), NO_WAIT).await.unwrap().is_empty());
     let before = log.read(&first, Offset(1), ReadLimit::default(), NO_WAIT).await.unwrap_err();
-    assert_eq!(before.kind(), ErrorKind::NotFound, "as what retention took");
+    assert_eq!((before.kind(), before.reason()), (ErrorKind::NotFound, Some(Reason::OffsetOutOfRange)), "as what retention took");
     assert_eq!(log.offset_at(&first, Timestamp(0)).await.unwrap(), Offset(2));
     assert_eq!(log.append(&first, batch(&["2", "3", "4"], 50)).await.unwrap(), range(2, 5));
     assert_eq!(read_all(&log, &first, Offset(2)).await, [(2, "2".into()), (3, "3".into()), (4, "4".into())]);
@@ -297,4 +306,17 @@ async fn an_append_that_meets_a_delete_keeps_its_offset_for_itself(log: Arc<impl
     placed.sort_unstable();
     assert_eq!(placed, (0..100).collect::<Vec<i64>>(), "each offset was given once");
     assert_eq!(log.range(&to).await.unwrap().end, Offset(100));
+}
+
+async fn what_no_partition_may_hold_is_refused(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    let mut nobodys = BatchBuilder::new(Timestamp(1));
+    nobodys.set_transactional();
+    nobodys.push(None, Some(b"x"));
+    let holes = batch(&["0", "1"], 1).emptied();
+    let stamped = batch(&["x"], 1).appended_at(Timestamp(1));
+    for refused in [holes, stamped, produced(7, 0, -1, "x"), nobodys.build().unwrap()] {
+        assert_eq!(log.append(&to, refused).await.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    assert_eq!(log.range(&to).await.unwrap(), range(0, 0));
 }

@@ -1,3 +1,5 @@
+//! What is open, what was aborted, and what readers see of it.
+
 use super::*;
 use crate::batch::{BatchBuilder, ProducerSequence};
 use crate::clock::Timestamp;
@@ -42,41 +44,46 @@ fn the_stable_end_is_the_first_record_of_the_oldest_open_transaction() {
         .iter()
         .map(|batch| {
             transactions.record(batch);
-            transactions.stable_end(batch.offsets().end).0
+            transactions.stable_end(OffsetRange { start: Offset::ZERO, end: batch.offsets().end }).0
         })
         .collect();
     assert_eq!(ends, [0, 0, 0, 0, 0, 7, 7, 10, 11]);
+    transactions.begin(5, Offset(11));
+    let kept = |start| OffsetRange { start: Offset(start), end: Offset(20) };
+    assert_eq!(transactions.stable_end(kept(3)), Offset(11));
+    assert_eq!(transactions.stable_end(kept(12)), Offset(12), "of what is kept, nothing is decided");
+}
+
+/// What `history` aborts.
+fn aborted() -> AbortedTransactions {
+    let (mut transactions, mut aborted) = (Transactions::default(), AbortedTransactions::default());
+    history().iter().filter_map(|batch| transactions.record(batch)).for_each(|one| aborted.push(one));
+    aborted
 }
 
 #[test]
 fn aborted_transactions_are_found_by_what_they_reach_into() {
-    let mut transactions = Transactions::default();
-    history().iter().for_each(|batch| {
-        transactions.record(batch);
-    });
+    let mut known = aborted();
     let aborted = AbortedTransaction { producer: 1, first: Offset(0), last: Offset(6) };
-    let found = |start, end| transactions.aborted_in(OffsetRange { start: Offset(start), end: Offset(end) });
+    let found = |start, end| known.within(OffsetRange { start: Offset(start), end: Offset(end) });
     assert_eq!(found(0, 1), [aborted]);
     assert_eq!(found(5, 11), [aborted]);
     assert_eq!(found(6, 7), [aborted]);
     assert_eq!(found(7, 11), []);
-    transactions.trim(Offset(6));
-    assert_eq!(transactions.aborted_in(OffsetRange { start: Offset(0), end: Offset(7) }), [aborted]);
-    transactions.trim(Offset(7));
-    assert_eq!(transactions.aborted_in(OffsetRange { start: Offset(0), end: Offset(7) }), []);
+    known.trim(Offset(6));
+    assert_eq!(known.within(OffsetRange { start: Offset(0), end: Offset(7) }), [aborted]);
+    known.trim(Offset(7));
+    assert_eq!(known.within(OffsetRange { start: Offset(0), end: Offset(7) }), []);
 }
 
 #[test]
 fn readers_of_committed_records_see_no_aborted_one_from_wherever_they_start() {
-    let mut transactions = Transactions::default();
+    let known = aborted();
     let all = history();
-    all.iter().for_each(|batch| {
-        transactions.record(batch);
-    });
     for from in 0..all.len() {
         let batches = all[from..].to_vec();
         let start = batches[0].base_offset();
-        let aborted = transactions.aborted_in(OffsetRange { start, end: Offset(11) });
+        let aborted = known.within(OffsetRange { start, end: Offset(11) });
         let visible = Committed { batches, aborted }.visible();
         assert_eq!(visible.first().unwrap().base_offset(), start);
         assert!(visible.windows(2).all(|pair| pair[0].offsets().end == pair[1].base_offset()), "no offset is missing");

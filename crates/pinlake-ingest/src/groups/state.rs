@@ -2,7 +2,7 @@
 //! staged. It is the same after each restart because it is made in one way only, by [`State::apply`]. It must not write anything.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -63,7 +63,6 @@ impl State {
             Entry::GroupDeleted { group } => self.delete_group(&group),
             Entry::OffsetsDeleted { group, partitions } => self.delete_offsets(&group, &partitions),
             Entry::TopicDeleted { topic } => self.delete_topic(&topic),
-            Entry::SnapshotBegin | Entry::Snapshot(_) | Entry::SnapshotEnd { .. } => {}
         }
     }
 

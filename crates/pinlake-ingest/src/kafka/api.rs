@@ -9,6 +9,7 @@ mod metadata;
 mod offsets;
 pub(super) mod produce;
 mod producers;
+mod sasl;
 mod topics;
 mod transactions;
 
@@ -20,12 +21,14 @@ use pinlake_core::{TopicName, TopicPartition};
 use super::broker::Broker;
 use super::connection::Ends;
 use super::frame::Request;
+use super::session::Session;
 
 /// A request at its API.
 pub(super) struct Call<'a> {
     pub(super) broker: &'a Broker,
     pub(super) request: &'a Request,
     pub(super) ends: Ends,
+    pub(super) session: &'a Session,
 }
 
 /// The frame that answers a request other than Produce; an error ends the connection.
@@ -33,6 +36,8 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
     let request = call.request;
     match request.api.key {
         ApiKey::ApiVersions => cluster::api_versions(call),
+        ApiKey::SaslHandshake => request.answer(&sasl::handshake(call, request.decode()?)),
+        ApiKey::SaslAuthenticate => request.answer(&sasl::authenticate(call, request.decode()?).await),
         ApiKey::DescribeCluster => request.answer(&cluster::describe_cluster(call)),
         ApiKey::DescribeLogDirs => request.answer(&cluster::describe_log_dirs(call, request.decode()?).await),
         ApiKey::FindCoordinator => request.answer(&cluster::find_coordinator(call, request.decode()?)),

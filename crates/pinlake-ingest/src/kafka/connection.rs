@@ -19,6 +19,7 @@ use super::api::{self, produce};
 use super::broker::Broker;
 use super::frame::{self, Request};
 use super::metrics;
+use super::session::{STRANGERS_BYTES_MAX, Session};
 
 /// Requests that are read ahead of the one that is worked on.
 const READ_AHEAD: usize = 4;
@@ -50,19 +51,20 @@ pub(super) async fn serve<S>(stream: S, broker: Arc<Broker>, ends: Ends, closing
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let session = Arc::new(Session::new(broker.settings.principals.is_some()));
     let (reader, writer) = tokio::io::split(stream);
     let (sender, requests) = mpsc::channel(READ_AHEAD);
     // Told, and then closed, when nothing more comes from the client.
     let (gone, is_gone) = oneshot::channel();
     let reading = {
-        let broker = broker.clone();
+        let (broker, session) = (broker.clone(), session.clone());
         tokio::spawn(async move {
-            let end = read_requests(reader, &broker, &sender).await;
+            let end = read_requests(reader, &broker, &session, &sender).await;
             let _ = gone.send(());
             end
         })
     };
-    let answering = Answering { broker, ends, writer, pending: FuturesOrdered::new(), lanes: HashMap::new() };
+    let answering = Answering { broker, ends, session, writer, pending: FuturesOrdered::new(), lanes: HashMap::new() };
     let answered = answering.run(requests, is_gone, closing).await;
     // It holds the other half of the stream: the client sees the end when both are gone.
     reading.abort();
@@ -76,14 +78,25 @@ where
 }
 
 /// Reads requests until the client closes, sends what is none, or nobody takes them.
-async fn read_requests<S: AsyncRead>(mut stream: ReadHalf<S>, broker: &Broker, to: &mpsc::Sender<Arrived>) -> End {
+async fn read_requests<S: AsyncRead>(
+    mut stream: ReadHalf<S>,
+    broker: &Broker,
+    session: &Session,
+    to: &mpsc::Sender<Arrived>,
+) -> End {
+    let settings = &broker.settings;
     loop {
-        let length = match timeout(broker.settings.idle_timeout, frame::read_length(&mut stream)).await {
+        let (idle, most) = if session.is_known() {
+            (settings.idle_timeout, settings.produce_bytes_max)
+        } else {
+            (settings.handshake_timeout, STRANGERS_BYTES_MAX)
+        };
+        let length = match timeout(idle, frame::read_length(&mut stream)).await {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None) | Err(_)) => return End::Closed,
             Err(_) => return End::Refused("idle", "the connection was idle".to_owned()),
         };
-        let (Ok(length), most) = (usize::try_from(length), broker.settings.produce_bytes_max) else {
+        let Ok(length) = usize::try_from(length) else {
             return End::Refused("bad_frame", format!("a request of {length} bytes can't be"));
         };
         if length > most {
@@ -130,6 +143,7 @@ type Pending = BoxFuture<'static, Result<Option<Bytes>, String>>;
 struct Answering<S> {
     broker: Arc<Broker>,
     ends: Ends,
+    session: Arc<Session>,
     writer: WriteHalf<S>,
     /// Produce requests that are being appended.
     pending: FuturesOrdered<Pending>,
@@ -155,7 +169,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
                 () = ended(&mut closing) => None,
             };
             let Some(arrived) = arrived else { return self.drain().await.err().unwrap_or(End::Closed) };
-            let done = if arrived.request.api.key == ApiKey::Produce {
+            let key = arrived.request.api.key;
+            if !self.session.allows(key) {
+                return End::Refused("not_authenticated", format!("a {key:?} request came before its client said who it is"));
+            }
+            let done = if key == ApiKey::Produce {
                 self.start_produce(arrived)
             } else {
                 self.answer(arrived, &mut gone, &mut closing).await
@@ -197,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
         closing: &mut watch::Receiver<bool>,
     ) -> Result<(), End> {
         self.drain().await?;
-        let call = api::Call { broker: &self.broker, request: &arrived.request, ends: self.ends };
+        let call = api::Call { broker: &self.broker, request: &arrived.request, ends: self.ends, session: &self.session };
         let answer = tokio::select! {
             biased;
             answer = api::answer(&call) => answer,

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::broker::Broker;
 use super::{connection, metrics};
@@ -42,7 +43,7 @@ pub async fn serve(listeners: Vec<TcpListener>, broker: Arc<Broker>, shutdown: i
         connections.spawn(async move {
             metrics::observe_connection(1.0);
             let stream = StallGuard::new(stream, broker.settings.write_stall_timeout);
-            connection::serve(stream, broker, connection::Ends { local, peer }, closing).await;
+            serve_one(stream, broker, connection::Ends { local, peer }, closing).await;
             metrics::observe_connection(-1.0);
             drop(place);
         });
@@ -54,4 +55,17 @@ pub async fn serve(listeners: Vec<TcpListener>, broker: Arc<Broker>, shutdown: i
     let cut_off = if in_time { 0 } else { connections.len() };
     connections.shutdown().await;
     cut_off
+}
+
+/// Serves a connection, encrypted if that is set.
+async fn serve_one(stream: StallGuard<TcpStream>, broker: Arc<Broker>, ends: connection::Ends, closing: watch::Receiver<bool>) {
+    let Some(tls) = broker.settings.tls.clone() else { return connection::serve(stream, broker, ends, closing).await };
+    match timeout(broker.settings.handshake_timeout, tls.acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => connection::serve(stream, broker, ends, closing).await,
+        Ok(Err(error)) => {
+            metrics::observe_refusal("tls");
+            tracing::info!(peer = %ends.peer, "connection cut off: {error}");
+        }
+        Err(_) => metrics::observe_refusal("tls"),
+    }
 }

@@ -4,11 +4,18 @@ use std::time::Duration;
 
 use pinlake_core::TopicSpec;
 
+use super::tls::Tls;
+use crate::auth::Principals;
+
 /// Limits and habits of the wire protocol's listener.
 #[derive(Debug, Clone)]
 pub struct KafkaSettings {
     /// What topics are created with where a client says nothing else. Default: as [`TopicSpec::default`].
     pub topic_defaults: TopicSpec,
+    /// Who may connect, if clients must say who they are. Default: nobody is asked.
+    pub principals: Option<Principals>,
+    /// Certificate and key, if connections are encrypted. Default: they are not.
+    pub tls: Option<Tls>,
     /// Host and port that clients are told to connect to. Default none: the address that a client has connected to itself, which is right
     /// wherever no proxy or container stands between.
     pub advertised: Option<(String, u16)>,
@@ -26,6 +33,8 @@ pub struct KafkaSettings {
     pub fetch_bytes_max: usize,
     /// How long one fetch waits at most. Default 30 s.
     pub fetch_wait_max: Duration,
+    /// How long a client may take for its handshake: encryption, and saying who it is. Default 10 s.
+    pub handshake_timeout: Duration,
     /// How long a connection may be idle. Default 10 min.
     pub idle_timeout: Duration,
     /// The longest pause within a request. Default 30 s.
@@ -40,6 +49,8 @@ impl Default for KafkaSettings {
     fn default() -> Self {
         Self {
             topic_defaults: TopicSpec::default(),
+            principals: None,
+            tls: None,
             advertised: None,
             connections_max: 1024,
             produce_bytes_max: 100 << 20,
@@ -48,6 +59,7 @@ impl Default for KafkaSettings {
             pipelined_max: 64,
             fetch_bytes_max: 50 << 20,
             fetch_wait_max: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(600),
             read_timeout: Duration::from_secs(30),
             write_stall_timeout: Duration::from_secs(30),

@@ -22,7 +22,7 @@ pub(super) struct Replay<S> {
 /// Reads all that is in the topic.
 pub(super) async fn read<S: Kept>(log: &dyn Log, from: &TopicPartition) -> Result<Replay<S>> {
     let range = log.range(from).await?;
-    let mut replay = Replay { state: S::default(), behind: Behind::default(), snapshot: None, foreign: 0 };
+    let mut replay = Replay::<S>::new();
     let mut at = range.start;
     while at < range.end {
         let batches = log.read(from, at, ReadLimit { bytes: READ_BYTES }, Duration::ZERO).await?;
@@ -45,6 +45,10 @@ pub(super) async fn read<S: Kept>(log: &dyn Log, from: &TopicPartition) -> Resul
 }
 
 impl<S: Kept> Replay<S> {
+    pub(super) fn new() -> Self {
+        Self { state: S::default(), behind: Behind::default(), snapshot: None, foreign: 0 }
+    }
+
     fn take_batch(&mut self, batch: &Batch, from: i64) {
         if batch.is_control() {
             return;
@@ -59,7 +63,7 @@ impl<S: Kept> Replay<S> {
         }
     }
 
-    fn take(&mut self, at: i64, value: &[u8]) {
+    pub(super) fn take(&mut self, at: i64, value: &[u8]) {
         self.behind.add(value.len());
         let Ok(stored) = serde_json::from_slice(value) else {
             self.foreign += 1;

@@ -41,7 +41,7 @@ impl Kept for Numbers {
 }
 
 /// A log in memory that can be made to fail, to wait, and to keep what is trimmed.
-struct TestLog {
+pub(crate) struct TestLog {
     inner: MemoryLog,
     fails: Mutex<Option<Error>>,
     panics: AtomicBool,
@@ -51,7 +51,7 @@ struct TestLog {
 }
 
 impl TestLog {
-    fn new(trims: bool) -> Arc<Self> {
+    pub(crate) fn new(trims: bool) -> Arc<Self> {
         let (inner, fails, panics) = (MemoryLog::new(), Mutex::default(), AtomicBool::default());
         Arc::new(Self { inner, fails, panics, gate: Semaphore::new(1_000_000), trims, appends: AtomicUsize::new(0) })
     }
@@ -166,6 +166,26 @@ async fn a_topic_cut_anywhere_gives_what_was_acknowledged_by_then() {
         write(&store, vec![set("later", 1)]).await.unwrap();
         let after = store.state().clone();
         assert_eq!(*open(cut_log).await.state(), after, "cut before record {cut}, and then gone on");
+    }
+}
+
+#[test]
+fn only_a_whole_snapshot_counts() {
+    use Stored::{Change, Snapshot, SnapshotBegin, SnapshotEnd};
+    let (was, part, end) = (|to| Change(set("a", to)), |to| Snapshot(set("a", to)), |parts| SnapshotEnd { parts });
+    let cases: [(&str, Vec<Stored<Set>>, i64); 5] = [
+        ("a whole one", vec![was(1), SnapshotBegin, part(2), end(1)], 2),
+        ("one that does not end", vec![was(1), SnapshotBegin, part(2)], 1),
+        ("one whose part is missing", vec![was(1), SnapshotBegin, part(2), end(2)], 1),
+        ("one that was given up", vec![was(1), SnapshotBegin, part(2), was(3), end(1)], 3),
+        ("one without its beginning", vec![was(1), part(2), end(1)], 1),
+    ];
+    for (what, records, expected) in cases {
+        let mut replay = Replay::<Numbers>::new();
+        for (at, record) in (0..).zip(records) {
+            replay.take(at, &encode(&record).unwrap());
+        }
+        assert_eq!(replay.state.0.get("a"), Some(&expected), "{what}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod hostile;
+mod logins;
 mod records;
 mod topics;
 mod transactions;

@@ -1,62 +1,104 @@
-//! One partition's next object while it fills: one record a line, so that a line's number is its record's offset.
+//! One partition's next object while it fills: one record a line, and what stands at the offsets that it takes.
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use pinlake_core::{Offset, RecordView, Timestamp};
+use pinlake_core::{Offset, RecordView};
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
+
+use crate::runs::Run;
 
 /// How a line begins that stands for bytes which are not JSON.
 const BASE64_PREFIX: &[u8] = b"{\"_base64\":\"";
 const BASE64_SUFFIX: &[u8] = b"\"}";
 
-/// A partition's records that are not in an object yet.
+/// What is taken of a partition and not in the archive yet.
 #[derive(Debug)]
 pub(super) struct Buffer {
     /// The lines.
     pub(super) lines: Vec<u8>,
-    /// The offset of the first.
+    /// The first offset that is taken, of a record or not.
+    pub(super) begin: Offset,
+    /// The offset of the first line; where there is none, `next`.
     pub(super) start: Offset,
-    /// The offset after the last.
+    /// The offset after the last that is taken.
     pub(super) next: Offset,
-    /// Time runs of the records: how many share which time, in order.
-    pub(super) times: Vec<(u32, Timestamp)>,
+    /// What stands at the offsets from `start` on.
+    pub(super) runs: Vec<Run>,
+    /// How many records there are.
+    pub(super) records: u64,
     /// The records' keys, where the key tells whose a record is.
     pub(super) keys: Option<Vec<Option<Vec<u8>>>>,
     key_bytes: usize,
-    /// When the first record came in.
+    /// When the first offset was taken.
     pub(super) since: Option<Instant>,
+    /// Whether it was tried to write it as an object.
+    pub(super) is_tried: bool,
 }
 
 impl Buffer {
     /// An empty buffer; with `keyed` the records' keys are kept too.
-    pub(super) fn at(start: Offset, keyed: bool) -> Self {
-        Self { lines: Vec::new(), start, next: start, times: Vec::new(), keys: keyed.then(Vec::new), key_bytes: 0, since: None }
+    pub(super) fn at(begin: Offset, keyed: bool) -> Self {
+        Self {
+            lines: Vec::new(),
+            begin,
+            start: begin,
+            next: begin,
+            runs: Vec::new(),
+            records: 0,
+            keys: keyed.then(Vec::new),
+            key_bytes: 0,
+            since: None,
+            is_tried: false,
+        }
     }
 
+    /// Takes a record, and the offsets before it, which hold none.
     pub(super) fn push(&mut self, record: &RecordView<'_>) {
+        self.pass_to(record.offset);
         push_line(&mut self.lines, record.value);
         if let Some(keys) = &mut self.keys {
             keys.push(record.key.map(<[u8]>::to_vec));
             self.key_bytes += record.key.map_or(0, <[u8]>::len);
         }
+        self.records += 1;
         self.next = record.offset.plus(1);
         self.since = self.since.or_else(|| Some(Instant::now()));
-        match self.times.last_mut() {
-            Some((count, time)) if *time == record.timestamp => *count += 1,
-            _ => self.times.push((1, record.timestamp)),
+        match self.runs.last_mut() {
+            Some(Run::Records(count, time)) if *time == record.timestamp => *count += 1,
+            _ => self.runs.push(Run::Records(1, record.timestamp)),
         }
+    }
+
+    /// Takes the offsets up to `to`, which hold no record.
+    pub(super) fn pass_to(&mut self, to: Offset) {
+        let passed = to.since(self.next);
+        if passed == 0 {
+            return;
+        }
+        self.next = to;
+        self.since = self.since.or_else(|| Some(Instant::now()));
+        match self.runs.last_mut() {
+            // An object begins with a record.
+            None => self.start = to,
+            Some(Run::Hole(count)) => *count += passed,
+            Some(Run::Records(..)) => self.runs.push(Run::Hole(passed)),
+        }
+    }
+
+    /// Whether nothing was taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.next == self.begin
     }
 
     /// What it holds of records, bytes.
     pub(super) fn bytes(&self) -> usize {
         self.lines.len() + self.key_bytes
-    }
-
-    pub(super) fn records(&self) -> u64 {
-        self.next.since(self.start)
     }
 }
 

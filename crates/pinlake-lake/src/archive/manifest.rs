@@ -1,4 +1,7 @@
-//! The archive's manifest: which objects there are and what each holds.
+//! The archive's manifest: which objects there are and what each holds, and where between them no record stands.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,35 +18,45 @@ use crate::error;
 use crate::live::{self, TableView};
 use crate::maintain::{self, Part};
 use crate::parquet_file::write_file;
+use crate::runs::Run;
 use crate::store::Store;
 use crate::table::{Change, Table};
 
-/// One object of the archive.
+/// What the archive has of a stretch of a partition's offsets. The entries of a partition follow one another without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestEntry {
-    /// Its path within the archive.
-    pub object: String,
+    /// The object's path within the archive; `None` where these offsets hold no record, so that there is no object.
+    pub object: Option<String>,
     /// The partition its records come from.
     pub of: TopicPartition,
-    /// The offset of its first record.
+    /// The first offset: that of the object's first record.
     pub first: Offset,
-    /// The offset after its last record.
+    /// The offset after the last, which need not be a record's.
     pub next: Offset,
-    /// Its bytes.
+    /// How many records there are.
+    pub records: u64,
+    /// The object's bytes.
     pub bytes: u64,
     /// The XXH3 digest of its bytes, 128 bits in hexadecimal digits.
     pub digest: String,
 }
 
-/// One object of the archive with what its name and bytes do not say of each record.
+/// An entry with what an object's name and bytes do not say of each record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedObject {
-    /// The object.
+    /// The entry.
     pub entry: ManifestEntry,
-    /// How many records share which time, in order.
-    pub times: Vec<(u32, Timestamp)>,
+    /// What stands at its offsets, in order.
+    pub runs: Vec<Run>,
     /// The key of each record, in order, for topics where the key tells whose a record is.
     pub keys: Option<Vec<Option<Vec<u8>>>>,
+}
+
+impl ManifestEntry {
+    /// Whether the offset lies in it.
+    pub fn contains(&self, offset: Offset) -> bool {
+        self.first <= offset && offset < self.next
+    }
 }
 
 /// The columns of a [`ManifestEntry`]; the others grow with its records.
@@ -107,8 +120,9 @@ impl Manifest {
         for DescribedObject { entry, .. } in &new {
             if let Some(position) = positions.insert(entry.of.clone(), entry.next).filter(|position| *position > entry.first) {
                 return Err(Error::conflict(format!(
-                    "object '{}' begins before {position}, where the manifest stands: another process archives into this store",
-                    entry.object
+                    "what is archived of {} from {} on begins before {position}, where the manifest stands: another process archives \
+                     into this store",
+                    entry.of, entry.first
                 )));
             }
         }
@@ -160,7 +174,7 @@ impl Manifest {
     }
 }
 
-/// The objects of a manifest in `store`, by partition and offset.
+/// The entries of a manifest in `store`, by partition and offset.
 pub(super) async fn entries(store: &Store, manifest: TableView) -> Result<Vec<ManifestEntry>> {
     let schema = schema();
     let columns: Vec<&str> = schema.fields()[..ENTRY_COLUMNS].iter().map(|field| field.name().as_str()).collect();
@@ -186,12 +200,12 @@ pub(super) async fn objects(
     let mut objects = Vec::new();
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|e| error::query("reading the manifest", e))?;
-        let (times, keys) = (batch.column(ENTRY_COLUMNS).as_binary::<i32>(), batch.column(ENTRY_COLUMNS + 1).as_binary::<i32>());
+        let (runs, keys) = (batch.column(ENTRY_COLUMNS).as_binary::<i32>(), batch.column(ENTRY_COLUMNS + 1).as_binary::<i32>());
         for row in 0..batch.num_rows() {
             let entry = entry_of(&batch, row)?;
             if wanted(&entry.of.topic) {
                 let keys = keys.is_valid(row).then(|| decode_keys(keys.value(row)));
-                objects.push(DescribedObject { entry, times: decode_times(times.value(row)), keys });
+                objects.push(DescribedObject { entry, runs: decode_runs(runs.value(row)), keys });
             }
         }
     }
@@ -210,15 +224,15 @@ fn rows(objects: &[&DescribedObject]) -> Result<Vec<RecordBatch>> {
     let text = |of: fn(&ManifestEntry) -> &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(entries().map(of))) };
     let long = |of: fn(&ManifestEntry) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(entries().map(of))) };
     let columns: Vec<ArrayRef> = vec![
-        text(|entry| &entry.object),
+        Arc::new(StringViewArray::from_iter(entries().map(|entry| entry.object.as_deref()))),
         text(|entry| entry.of.topic.as_str()),
         Arc::new(Int32Array::from_iter_values(entries().map(|entry| entry.of.partition.0.cast_signed()))),
         long(|entry| entry.first.0),
         long(|entry| entry.next.0),
-        long(|entry| entry.next.since(entry.first).cast_signed()),
+        long(|entry| entry.records.cast_signed()),
         long(|entry| entry.bytes.cast_signed()),
         text(|entry| &entry.digest),
-        Arc::new(BinaryArray::from_iter_values(objects.iter().map(|object| encode_times(&object.times)))),
+        Arc::new(BinaryArray::from_iter_values(objects.iter().map(|object| encode_runs(&object.runs)))),
         Arc::new(BinaryArray::from_iter(objects.iter().map(|object| object.keys.as_deref().map(encode_keys)))),
     ];
     Ok(vec![RecordBatch::try_new(schema(), columns).map_err(|e| error::arrow("entering objects", e))?])
@@ -229,25 +243,34 @@ fn entry_of(batch: &RecordBatch, row: usize) -> Result<ManifestEntry> {
     let long = |at: usize| batch.column(at).as_primitive::<Int64Type>().value(row);
     let partition = batch.column(2).as_primitive::<Int32Type>().value(row);
     Ok(ManifestEntry {
-        object: text(0).to_owned(),
+        object: batch.column(0).is_valid(row).then(|| text(0).to_owned()),
         of: TopicName::new(text(1))?.partition(partition.cast_unsigned()),
         first: Offset(long(3)),
         next: Offset(long(4)),
+        records: long(5).cast_unsigned(),
         bytes: long(6).cast_unsigned(),
         digest: text(7).to_owned(),
     })
 }
 
-/// Runs of times: count and milliseconds, four-byte and eight-byte little-endian numbers in turn.
-fn encode_times(times: &[(u32, Timestamp)]) -> Vec<u8> {
-    times.iter().flat_map(|(count, time)| count.to_le_bytes().into_iter().chain(time.0.to_le_bytes())).collect()
+/// Runs: count and milliseconds, four-byte and eight-byte little-endian numbers in turn. A count of zero stands for offsets without a record, and
+/// the other number then says how many.
+fn encode_runs(runs: &[Run]) -> Vec<u8> {
+    let encode = |run: &Run| match *run {
+        Run::Records(count, time) => (count, time.0),
+        Run::Hole(count) => (0, count.cast_signed()),
+    };
+    runs.iter().map(encode).flat_map(|(count, number)| count.to_le_bytes().into_iter().chain(number.to_le_bytes())).collect()
 }
 
-fn decode_times(bytes: &[u8]) -> Vec<(u32, Timestamp)> {
+fn decode_runs(bytes: &[u8]) -> Vec<Run> {
     let run = |run: &[u8]| {
-        let (count, time) = run.split_at(4);
-        let count = u32::from_le_bytes(count.try_into().expect("four bytes"));
-        (count, Timestamp(i64::from_le_bytes(time.try_into().expect("eight bytes"))))
+        let (count, number) = run.split_at(4);
+        let number = i64::from_le_bytes(number.try_into().expect("eight bytes"));
+        match u32::from_le_bytes(count.try_into().expect("four bytes")) {
+            0 => Run::Hole(number.cast_unsigned()),
+            count => Run::Records(count, Timestamp(number)),
+        }
     };
     bytes.chunks_exact(12).map(run).collect()
 }

@@ -19,7 +19,9 @@ use crate::backoff::Backoff;
 use crate::error;
 use crate::follow::Ends;
 use crate::raw::{lines, object_path};
-use crate::readers::{Read, Readers, check_position, range_of};
+use crate::readers::{self, Read, Readers, check_position, range_of};
+use crate::records::Unpacked;
+use crate::runs::Run;
 
 /// How often files of the manifest that nobody needs are removed.
 const VACUUM_EVERY: Duration = Duration::from_secs(3600);
@@ -151,20 +153,32 @@ impl Owner {
         if !self.readers.is_newest(&read) {
             return Ok(());
         }
+        if self.buffers.get(&read.of).is_some_and(|buffer| buffer.is_tried) {
+            // Its object may be there although the store did not say so, and must not be other than what is tried again.
+            self.write_or_wait(&read.of).await?;
+        }
         let limits = self.flush_limits();
-        for batch in read.batches.iter().filter(|batch| !batch.is_control()) {
-            for record in batch.records() {
-                let record = record?;
+        for batch in &read.batches {
+            let unpacked = Unpacked::of(batch);
+            for record in unpacked.records() {
                 let Some(buffer) = self.buffers.get_mut(&read.of) else { continue };
                 if record.offset < buffer.next {
                     continue;
                 }
                 buffer.push(&record);
-                if buffer.records() >= limits.records || buffer.bytes() as u64 >= limits.bytes {
+                if buffer.records >= limits.records || buffer.bytes() as u64 >= limits.bytes {
                     self.write_or_wait(&read.of).await?;
                 }
             }
+            if let Some(buffer) = self.buffers.get_mut(&read.of) {
+                buffer.pass_to(batch.offsets().end);
+            }
+            self.keep_memory_bounded().await?;
         }
+        Ok(())
+    }
+
+    async fn keep_memory_bounded(&mut self) -> Result<()> {
         let held = |buffers: &BTreeMap<TopicPartition, Buffer>| buffers.values().map(Buffer::bytes).sum::<usize>();
         while held(&self.buffers) > BUFFERED_BYTES_MAX {
             let largest = self.buffers.iter().max_by_key(|(_, buffer)| buffer.bytes()).map(|(of, _)| of.clone());
@@ -190,28 +204,17 @@ impl Owner {
         }
     }
 
-    /// Writes a partition's buffer as an object.
+    /// Writes what is buffered of a partition, as an object if there is any record.
     async fn write(&mut self, of: &TopicPartition) -> Result<()> {
-        let Some(buffer) = self.buffers.get_mut(of).filter(|buffer| buffer.records() > 0) else { return Ok(()) };
-        let path = object_path(of, buffer.start);
-        let objects = self.settings.objects.objects();
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let payload = PutPayload::from(bytes::Bytes::copy_from_slice(&buffer.lines));
-        match objects.put_opts(&path, payload, options).await {
-            Ok(_) => {}
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                // Our own, from a try whose answer was lost; anything else must not be overwritten.
-                let there = fetch(&*objects, &path).await?;
-                if there != buffer.lines {
-                    return Err(Error::corrupt(format!("object '{path}' exists with other content than the log has")));
-                }
-            }
-            Err(error) => return Err(Error::retry(format!("writing object '{path}'")).with_source(error)),
+        let Some(buffer) = self.buffers.get_mut(of).filter(|buffer| !buffer.is_empty()) else { return Ok(()) };
+        if buffer.records > 0 {
+            buffer.is_tried = true;
+            put(&*self.settings.objects.objects(), &object_path(of, buffer.start), &buffer.lines).await?;
+            self.backoff.worked();
         }
-        self.backoff.worked();
         let written = std::mem::replace(buffer, Buffer::at(buffer.next, buffer.keys.is_some()));
-        metrics::counter!("pinlake_archived_records_total").increment(written.records());
-        self.written.push(described(path.to_string(), of, written));
+        metrics::counter!("pinlake_archived_records_total").increment(written.records);
+        self.written.extend(entries_of(of, written));
         Ok(())
     }
 
@@ -282,9 +285,9 @@ impl Owner {
         }
         let mut position = entered;
         check_position("the archive", &of, position, kept)?;
-        while let Some(object) = self.adopt(&of, position).await? {
-            position = object.entry.next;
-            self.written.push(object);
+        while let Some(adopted) = self.adopt(&of, position).await? {
+            position = adopted.next;
+            self.written.extend(entries_of(&of, adopted));
         }
         self.enter().await?;
         let buffer = Buffer::at(position, self.is_keyed(&of.topic));
@@ -293,36 +296,50 @@ impl Owner {
         Ok(())
     }
 
-    /// The object that starts at `position`, if one was written before a crash: read, compared with the log, and entered.
-    async fn adopt(&self, of: &TopicPartition, position: Offset) -> Result<Option<DescribedObject>> {
-        let path = object_path(of, position);
-        let objects = self.settings.objects.objects();
-        let there = match fetch(&*objects, &path).await {
+    /// The object that starts with the first record from `position` on, if one was written before a crash: read, and compared with the log.
+    async fn adopt(&self, of: &TopicPartition, position: Offset) -> Result<Option<Buffer>> {
+        let mut buffer = Buffer::at(position, self.is_keyed(&of.topic));
+        self.fill(of, &mut buffer, 1).await?;
+        if buffer.records == 0 {
+            return Ok(None);
+        }
+        let path = object_path(of, buffer.start);
+        let there = match fetch(&*self.settings.objects.objects(), &path).await {
             Ok(there) => there,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut buffer = Buffer::at(position, self.is_keyed(&of.topic));
         let records = lines(&there).count() as u64;
-        let end = position.plus(records);
-        while buffer.next < end {
-            let batches = self.log.read(of, buffer.next, ReadLimit::default(), Duration::ZERO).await?;
-            let from = buffer.next;
-            for record in batches.iter().flat_map(|batch| batch.records()) {
-                let record = record?;
-                if record.offset >= from && record.offset < end {
-                    buffer.push(&record);
-                }
-            }
-            if buffer.next == from {
-                break;
-            }
-        }
+        self.fill(of, &mut buffer, records).await?;
         if buffer.lines != there {
             return Err(Error::corrupt(format!("object '{path}' is past the manifest and holds other records than the log")));
         }
         tracing::info!(object = %path, records, "adopted an object that was not in the manifest");
-        Ok(Some(described(path.to_string(), of, buffer)))
+        Ok(Some(buffer))
+    }
+
+    /// Has a buffer take so many records from the log in all, or as many as are decided.
+    async fn fill(&self, of: &TopicPartition, buffer: &mut Buffer, records: u64) -> Result<()> {
+        // One batch is enough, where the first record is looked for and no hole comes before it.
+        let mut bytes = 1;
+        while buffer.records < records {
+            let batches = readers::decided(&*self.log, of, buffer.next, bytes).await?;
+            bytes = ReadLimit::default().bytes;
+            if batches.is_empty() {
+                break;
+            }
+            for batch in &batches {
+                let unpacked = Unpacked::of(batch);
+                let rest = usize::try_from(records - buffer.records).unwrap_or(usize::MAX);
+                let from = buffer.next;
+                unpacked.records().filter(|record| record.offset >= from).take(rest).for_each(|record| buffer.push(&record));
+                if buffer.records == records {
+                    break;
+                }
+                buffer.pass_to(batch.offsets().end);
+            }
+        }
+        Ok(())
     }
 
     /// Whether tables share the topic, so that a record's key tells whose it is.
@@ -336,16 +353,41 @@ impl Owner {
     }
 }
 
-fn described(object: String, of: &TopicPartition, written: Buffer) -> DescribedObject {
-    let entry = ManifestEntry {
-        object,
-        of: of.clone(),
-        first: written.start,
-        next: written.next,
-        bytes: written.lines.len() as u64,
-        digest: format!("{:032x}", xxh3_128(&written.lines)),
-    };
-    DescribedObject { entry, times: written.times, keys: written.keys }
+/// What the manifest says of what was taken: where it begins without a record, that is an entry of its own.
+fn entries_of(of: &TopicPartition, taken: Buffer) -> impl Iterator<Item = DescribedObject> {
+    let Buffer { lines, begin, start, next, runs, records, keys, .. } = taken;
+    let hole = (begin < start).then(|| {
+        let entry =
+            ManifestEntry { object: None, of: of.clone(), first: begin, next: start, records: 0, bytes: 0, digest: digest(&[]) };
+        DescribedObject { entry, runs: vec![Run::Hole(start.since(begin))], keys: None }
+    });
+    let object = (records > 0).then(|| {
+        let path = object_path(of, start).to_string();
+        let (bytes, digest) = (lines.len() as u64, digest(&lines));
+        let entry = ManifestEntry { object: Some(path), of: of.clone(), first: start, next, records, bytes, digest };
+        DescribedObject { entry, runs, keys }
+    });
+    hole.into_iter().chain(object)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("{:032x}", xxh3_128(bytes))
+}
+
+/// Creates an object, or finds that it is there: our own, from a try whose answer was lost. Nothing is overwritten.
+async fn put(objects: &dyn ObjectStore, path: &Path, lines: &[u8]) -> Result<()> {
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    let payload = PutPayload::from(bytes::Bytes::copy_from_slice(lines));
+    match objects.put_opts(path, payload, options).await {
+        Ok(_) => Ok(()),
+        Err(object_store::Error::AlreadyExists { .. }) => {
+            if fetch(objects, path).await? == lines {
+                return Ok(());
+            }
+            Err(Error::corrupt(format!("object '{path}' exists with other content than the log has")))
+        }
+        Err(error) => Err(Error::retry(format!("writing object '{path}'")).with_source(error)),
+    }
 }
 
 async fn fetch(objects: &dyn ObjectStore, path: &Path) -> Result<bytes::Bytes> {

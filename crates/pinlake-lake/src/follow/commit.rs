@@ -2,16 +2,16 @@
 //! store does not say whether a commit happened.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use deltalake_core::kernel::Add;
-use pinlake_core::{Error, ErrorKind, Offset, ReadLimit, Result, TopicPartition};
+use pinlake_core::{Error, ErrorKind, Offset, OffsetRange, ReadLimit, Result, TopicPartition};
 
 use super::owner::Owner;
 use super::start::{Stand, Standings};
 use crate::batch::Built;
 use crate::maintain::{self, Compacted, Part};
 use crate::parquet_file::write_file;
+use crate::readers;
 use crate::stream::{Standing, Stream};
 use crate::table::{Change, Table};
 
@@ -120,13 +120,15 @@ impl Owner {
             if from >= to {
                 return Ok(());
             }
-            let mut batches = self.log.read(of, from, ReadLimit::default(), Duration::ZERO).await?;
-            // Batches are taken whole, and the table stood at the end of one.
-            batches.retain(|batch| batch.base_offset() < to);
-            if batches.is_empty() {
+            let batches = readers::decided(&*self.log, of, from, ReadLimit::default().bytes).await?;
+            let Some(last) = batches.last() else {
                 return Err(Error::internal(format!("the log of {of} ends before {to}")));
+            };
+            let offsets = OffsetRange { start: from, end: last.offsets().end.min(to) };
+            let mut parts = self.prepare(of, offsets, batches);
+            while let Some(part) = parts.next().await? {
+                self.take_part(part)?;
             }
-            self.prepare_and_take(of.clone(), from, batches).await?;
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::pipeline::{Flush, Route};
-use pinlake_core::{Batch, Error, ErrorKind, Followers, Log, Offset, Result, TopicPartition};
+use pinlake_core::{Batch, Error, ErrorKind, Followers, Log, Offset, OffsetRange, Result, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
@@ -18,7 +18,7 @@ use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
 use crate::readers::{Read, Readers, check_position, range_of};
 use crate::rows::{Counts, Recipe};
-use crate::stream::{self, Stream};
+use crate::stream::{self, PreparedRead, Stream, Work};
 use crate::table::Table;
 
 /// How often new topics are looked for.
@@ -283,30 +283,60 @@ impl Owner {
                 "table {table} stands at {position} of {of}, but was handed what comes from {from} on"
             )));
         }
-        let counts = self.prepare_and_take(read.of, read.from, read.batches).await?;
-        let table = self.recipe.name.to_string();
-        metrics::counter!("pinlake_cleaned_records_total", "table" => table.clone()).increment(counts.rows);
-        metrics::counter!("pinlake_quarantined_records_total", "table" => table.clone()).increment(counts.quarantined);
-        metrics::counter!("pinlake_duplicate_records_total", "table" => table).increment(counts.duplicates + counts.conflicts);
-        let Flush { records, bytes, age } = self.spec_commit();
-        let pending = &self.stream.pending;
-        self.commit_at = self.commit_at.or_else(|| (pending.records > 0).then(|| Instant::now() + age));
-        let quarantined = (pending.quarantined.len() as u64, pending.quarantined.bytes() as u64);
-        if pending.row_count >= records || pending.bytes + quarantined.1 >= bytes || quarantined.0 >= records {
-            self.commit_or_wait().await?;
+        let (of, offsets) = (read.of.clone(), read.offsets());
+        let mut parts = self.prepare(&of, offsets, read.batches);
+        while let Some(part) = parts.next().await? {
+            let next = part.next;
+            let counts = self.take_part(part)?;
+            self.measure(&counts);
+            if self.is_commit_full() {
+                self.commit_or_wait().await?;
+            }
+            if self.unknown && next < offsets.end {
+                // The rest is read again once it is known whether the commit happened.
+                self.readers.start(of, next);
+                break;
+            }
         }
         self.status.send_modify(|status| status.pending_rows = self.stream.pending.row_count);
         Ok(())
     }
 
-    pub(super) async fn prepare_and_take(&mut self, of: TopicPartition, from: Offset, batches: Vec<Batch>) -> Result<Counts> {
-        let recipe = self.recipe.clone();
-        let route = self.routes.get(&of).cloned().unwrap_or(Route::All);
-        let prepare = move || stream::prepare(&recipe, &of, &route, from, &batches);
-        let prepared =
-            tokio::task::spawn_blocking(prepare).await.map_err(|e| Error::internal("cleaning stopped").with_source(e))??;
+    /// Decodes and cleans on another thread what `batches` hold at `offsets`.
+    pub(super) fn prepare(&self, of: &TopicPartition, offsets: OffsetRange, batches: Vec<Batch>) -> Parts {
+        let route = self.routes.get(of).cloned().unwrap_or(Route::All);
+        let work = Work { recipe: self.recipe.clone(), of: of.clone(), route, offsets, batches };
+        let (sender, parts) = mpsc::channel(1);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = work.prepare(|part| sender.blocking_send(Ok(part)).is_ok()) {
+                // Whoever does not want it has ended.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        Parts { parts, taken_to: offsets.start, end: offsets.end }
+    }
+
+    /// Takes what was prepared in, behind what is pending.
+    pub(super) fn take_part(&mut self, part: PreparedRead) -> Result<Counts> {
         let index = &mut self.index;
-        self.stream.take(prepared, |prepared| prepared.admit(index))
+        let counts = self.stream.take(part, |prepared| prepared.admit(index))?;
+        let age = self.spec_commit().age;
+        self.commit_at = self.commit_at.or_else(|| (self.stream.pending.offsets > 0).then(|| Instant::now() + age));
+        Ok(counts)
+    }
+
+    fn measure(&self, counts: &Counts) {
+        let table = self.recipe.name.to_string();
+        metrics::counter!("pinlake_cleaned_records_total", "table" => table.clone()).increment(counts.rows);
+        metrics::counter!("pinlake_quarantined_records_total", "table" => table.clone()).increment(counts.quarantined);
+        metrics::counter!("pinlake_duplicate_records_total", "table" => table).increment(counts.duplicates + counts.conflicts);
+    }
+
+    fn is_commit_full(&self) -> bool {
+        let Flush { records, bytes, .. } = self.spec_commit();
+        let pending = &self.stream.pending;
+        let quarantined = (pending.quarantined.len() as u64, pending.quarantined.bytes() as u64);
+        pending.row_count >= records || pending.bytes + quarantined.1 >= bytes || quarantined.0 >= records
     }
 
     fn spec_commit(&self) -> Flush {
@@ -377,6 +407,26 @@ impl Owner {
             let position = self.stream.standings.get(of).copied().unwrap_or_default().position;
             self.readers.start(of.clone(), position);
         }
+    }
+}
+
+/// What a thread prepares, part by part.
+pub(super) struct Parts {
+    parts: mpsc::Receiver<Result<PreparedRead>>,
+    taken_to: Offset,
+    end: Offset,
+}
+
+impl Parts {
+    /// The next part; `None` when all offsets are accounted for.
+    pub(super) async fn next(&mut self) -> Result<Option<PreparedRead>> {
+        if self.taken_to >= self.end {
+            return Ok(None);
+        }
+        // It hands on all there is unless it panics.
+        let part = self.parts.recv().await.ok_or_else(|| Error::internal("cleaning stopped"))??;
+        self.taken_to = part.next;
+        Ok(Some(part))
     }
 }
 

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use pinlake_core::{Offset, Result, TopicName, TopicPartition};
 
 use super::Lake;
-use super::rebuild::Bounds;
+use super::rebuild::{Bounds, Held};
 use crate::error;
 use crate::follow::{Committed, Ends};
 use crate::keys::{Admission, KeyIndex, digests_of, keys_of};
@@ -40,8 +40,8 @@ pub struct Comparison {
 /// A table's two sides, counted from what was stored.
 pub(super) struct Proof {
     pub(super) comparison: Comparison,
-    /// Records of each partition that were read from the archive, and how many its manifest says there are.
-    pub(super) archived: BTreeMap<TopicPartition, (u64, u64)>,
+    /// Records of each partition that were read from the archive, and what its manifest says it has.
+    pub(super) archived: BTreeMap<TopicPartition, (u64, Held)>,
     /// The table as it was compared.
     pub(super) committed: Committed,
 }
@@ -52,12 +52,12 @@ impl Lake {
         // One at a time: each reads the whole archive and holds two indexes of keys.
         let _alone = self.proving.lock().await;
         let (built, bounds) = self.build(index, None).await?;
-        let ends: Ends = bounds.iter().map(|(of, (_, next))| (of.clone(), *next)).collect();
+        let ends: Ends = bounds.iter().map(|(of, held)| (of.clone(), held.next)).collect();
         let follower = &self.tables[index];
         let committed = follower.account(ends).await?;
         let comparison = self.compare_rows(&follower.recipe, committed.rows.clone(), &built.index, &bounds).await?;
         let read = |of| built.counts.get(of).map_or(0, Counts::total);
-        let archived = bounds.iter().map(|(of, (first, next))| (of.clone(), (read(of), next.since(*first)))).collect();
+        let archived = bounds.iter().map(|(of, held)| (of.clone(), (read(of), *held))).collect();
         Ok(Proof { comparison, archived, committed })
     }
 
@@ -92,18 +92,18 @@ fn archived_rows(batch: &RecordBatch, meta: usize, bounds: &Bounds) -> Result<Ve
     let topics = batch.column(meta).as_string_view();
     let (partitions, offsets) =
         (batch.column(meta + 1).as_primitive::<Int32Type>(), batch.column(meta + 2).as_primitive::<Int64Type>());
-    let mut last: Option<(TopicPartition, Option<(Offset, Offset)>)> = None;
+    let mut last: Option<(TopicPartition, Option<Held>)> = None;
     let mut archived = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         let (topic, partition) = (topics.value(row), partitions.value(row).cast_unsigned());
         let known = last.as_ref().is_some_and(|(of, _)| of.topic.as_str() == topic && of.partition.0 == partition);
         if !known {
             let of = TopicName::new(topic)?.partition(partition);
-            let range = bounds.get(&of).copied();
-            last = Some((of, range));
+            let held = bounds.get(&of).copied();
+            last = Some((of, held));
         }
-        let range = last.as_ref().and_then(|(_, range)| *range);
-        archived.push(range.is_some_and(|(first, next)| (first..next).contains(&Offset(offsets.value(row)))));
+        let held = last.as_ref().and_then(|(_, held)| *held);
+        archived.push(held.is_some_and(|held| (held.first..held.next).contains(&Offset(offsets.value(row)))));
     }
     Ok(archived)
 }

@@ -40,6 +40,8 @@ pub struct Account {
     pub archived: u64,
     /// Records that the manifest says it holds.
     pub archive_stated: u64,
+    /// By how many records archive and table differ in what they took, where they took the same offsets.
+    pub disputed: u64,
     /// Rows and quarantined records that were found by counting; `None` where the commits were believed.
     pub found: Option<(u64, u64)>,
 }
@@ -59,13 +61,13 @@ impl Lake {
     async fn as_committed(&self, index: usize, table: String) -> Result<TableAccount> {
         let mut archived: BTreeMap<TopicPartition, u64> = BTreeMap::new();
         for entry in self.archive.entries().await? {
-            *archived.entry(entry.of).or_default() += entry.next.since(entry.first);
+            *archived.entry(entry.of).or_default() += entry.records;
         }
         let mut accounts = Vec::new();
         for (of, standing) in self.tables[index].status().committed {
             let (log, deleted) = self.range_beside(&of, &standing).await?;
             let archived = archived.get(&of).copied().unwrap_or_default();
-            accounts.push(Account { of, log, deleted, standing, archived, archive_stated: archived, found: None });
+            accounts.push(Account { of, log, deleted, standing, archived, archive_stated: archived, disputed: 0, found: None });
         }
         Ok(TableAccount { table, accounts, comparison: None })
     }
@@ -76,10 +78,12 @@ impl Lake {
         let mut accounts = Vec::new();
         for (of, standing) in committed.status.committed {
             let (log, deleted) = self.range_beside(&of, &standing).await?;
-            let (archived, archive_stated) = archived.get(&of).copied().unwrap_or_default();
+            let (archived, held) = archived.get(&of).copied().unwrap_or_default();
+            let is_same_range = (held.first, held.next) == (standing.start, standing.position);
+            let disputed = if is_same_range { held.records.abs_diff(standing.counts.total()) } else { 0 };
             let count_of = |counts: &BTreeMap<TopicPartition, u64>| counts.get(&of).copied().unwrap_or_default();
             let found = Some((count_of(&rows), count_of(&quarantined)));
-            accounts.push(Account { of, log, deleted, standing, archived, archive_stated, found });
+            accounts.push(Account { of, log, deleted, standing, archived, archive_stated: held.records, disputed, found });
         }
         Ok(TableAccount { table, accounts, comparison: Some(comparison) })
     }

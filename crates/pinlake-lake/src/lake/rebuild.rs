@@ -40,11 +40,11 @@ impl Lake {
         let (built, bounds) = self.build(index, Some(files)).await?;
         let mut counts = Counts::default();
         built.counts.values().for_each(|partition| counts.add(partition));
-        let standing = |(of, (start, position)): (&TopicPartition, &(Offset, Offset))| {
-            (
-                of.clone(),
-                Standing { start: *start, position: *position, counts: built.counts.get(of).copied().unwrap_or_default() },
-            )
+        let standing = |(of, held): (&TopicPartition, &Held)| {
+            let counts = built.counts.get(of).copied().unwrap_or_default();
+            let without_record = held.next.since(held.first) - held.records;
+            let counts = Counts { without_record, ..counts };
+            (of.clone(), Standing { start: held.first, position: held.next, counts })
         };
         let standings = bounds.iter().map(standing).collect();
         let version = table.replace(built, standings).await?;
@@ -58,7 +58,7 @@ impl Lake {
         // Also those of topics that are deleted by now.
         let objects = self.archive.objects(|topic| self.pipeline.route(index, topic).is_some()).await?;
         let bounds = contiguous(objects.iter().map(|object| &object.entry))?;
-        let objects = objects.into_iter().map(RawObject::from).collect();
+        let objects = objects.into_iter().filter_map(DescribedObject::raw).collect();
         let route = |topic: &TopicName| self.pipeline.route(index, topic);
         let output = Output { recipe: &self.tables[index].recipe, files, route: &route };
         let built = batch::build(&self.store, objects, output, &self.clock, &Arc::new(Progress::default())).await?;
@@ -66,31 +66,45 @@ impl Lake {
     }
 }
 
-/// First and next offset of what the archive holds of each partition.
-pub(super) type Bounds = BTreeMap<TopicPartition, (Offset, Offset)>;
+/// What the archive has of each partition.
+pub(super) type Bounds = BTreeMap<TopicPartition, Held>;
 
-/// First and next offset of each partition's objects, which must follow one another without a gap.
+/// What the archive has of one partition, as its manifest says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Held {
+    /// The first offset.
+    pub(super) first: Offset,
+    /// The offset after the last.
+    pub(super) next: Offset,
+    /// How many of these offsets are records.
+    pub(super) records: u64,
+}
+
+/// What the entries of each partition come to, which must follow one another without a gap.
 fn contiguous<'a>(entries: impl Iterator<Item = &'a ManifestEntry>) -> Result<Bounds> {
     let mut bounds = Bounds::new();
     for entry in entries {
-        let (_, next) = bounds.entry(entry.of.clone()).or_insert((entry.first, entry.first));
-        if *next != entry.first {
-            return Err(Error::corrupt(format!("the archive of {} goes on at {} after {next}", entry.of, entry.first)));
+        let held = bounds.entry(entry.of.clone()).or_insert(Held { first: entry.first, next: entry.first, records: 0 });
+        if held.next != entry.first || entry.records > entry.next.since(entry.first) {
+            return Err(Error::corrupt(format!("the archive of {} goes on at {} after {}", entry.of, entry.first, held.next)));
         }
-        *next = entry.next;
+        held.next = entry.next;
+        held.records += entry.records;
     }
     Ok(bounds)
 }
 
-impl From<DescribedObject> for RawObject {
-    fn from(DescribedObject { entry, times, keys }: DescribedObject) -> Self {
-        Self {
-            path: Path::from(entry.object),
+impl DescribedObject {
+    /// The object as a raw lake has it; `None` if there is none.
+    pub(crate) fn raw(self) -> Option<RawObject> {
+        let DescribedObject { entry, runs, keys } = self;
+        Some(RawObject {
+            path: Path::from(entry.object?),
             size: entry.bytes,
             of: entry.of,
             start: entry.first,
-            times: Arc::from(times),
+            runs: Arc::from(runs),
             keys: Arc::from(keys.unwrap_or_default()),
-        }
+        })
     }
 }

@@ -88,12 +88,19 @@ impl Lake {
     /// One row a table and source partition, as of the last commits.
     async fn ledger_columns(&self) -> Result<Columns> {
         let (mut tables, mut partitions) = (Vec::new(), Vec::new());
-        let mut numbers: [Vec<i64>; 10] = Default::default();
+        let mut numbers: [Vec<i64>; 11] = Default::default();
         for table in self.ledger(false).await? {
             for account in table.accounts {
                 let (standing, counts) = (account.standing, account.standing.counts);
-                let unsigned =
-                    [counts.rows, counts.quarantined, counts.duplicates, counts.conflicts, counts.elsewhere, account.archived];
+                let unsigned = [
+                    counts.rows,
+                    counts.quarantined,
+                    counts.duplicates,
+                    counts.conflicts,
+                    counts.elsewhere,
+                    counts.without_record,
+                    account.archived,
+                ];
                 let signed = [account.log.start.0, account.log.end.0, standing.start.0, standing.position.0];
                 let all = signed.into_iter().chain(unsigned.map(u64::cast_signed));
                 numbers.iter_mut().zip(all).for_each(|(column, number)| column.push(number));
@@ -111,6 +118,7 @@ impl Lake {
             "duplicates",
             "conflicts",
             "elsewhere",
+            "without_record",
             "archived",
         ];
         let [topic, partition] = places(&partitions);

@@ -45,7 +45,7 @@ async fn a_line_without_end_is_refused_before_it_fills_the_memory() {
     let lake = Store::open("memory:///").unwrap();
     lake.objects().put(&Path::from(PATH), content.into()).await.unwrap();
     let mut objects = list(&lake).await.unwrap().objects;
-    objects[0].times = Arc::new([(2, Timestamp(0))]);
+    objects[0].runs = Arc::new([Run::Records(2, Timestamp(0))]);
     assert_eq!(records(&lake, objects).await.unwrap()[1], b"2", "what the log took can be read again");
 }
 
@@ -54,7 +54,7 @@ async fn a_packed_object_over_the_limit_is_not_read() {
     let lake = Store::open("memory:///").unwrap();
     let of = TopicName::new("t").unwrap().partition(0);
     let path = Path::from(format!("{PATH}.gz"));
-    let object = RawObject { path, size: 3 << 30, of, start: Offset(0), times: Arc::new([]), keys: Arc::new([]) };
+    let object = RawObject { path, size: 3 << 30, of, start: Offset(0), runs: Arc::new([]), keys: Arc::new([]) };
     let error = records(&lake, vec![object]).await.unwrap_err();
     assert_eq!(error.to_string(), format!("'{PATH}.gz' holds over 2147483648 bytes: split it"));
 }

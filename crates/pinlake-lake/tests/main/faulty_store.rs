@@ -49,6 +49,8 @@ pub(crate) struct FaultyStore {
     outage: AtomicU64,
     /// A folder in which nothing works.
     closed: Mutex<Option<String>>,
+    /// A folder in which puts happen and answer nothing.
+    unheard: Mutex<Option<String>>,
 }
 
 /// Gets and listings that an outage strikes: enough for a commit that looks for what became of it, and for the look after that.
@@ -70,12 +72,18 @@ impl FaultyStore {
             dead: AtomicBool::new(false),
             outage: AtomicU64::new(0),
             closed: Mutex::default(),
+            unheard: Mutex::default(),
         }
     }
 
     /// From now on nothing works in `folder`.
     pub(crate) fn close(&self, folder: &str) {
         *self.closed.lock().unwrap() = Some(folder.to_owned());
+    }
+
+    /// From now on the answers of puts in `folder` are lost.
+    pub(crate) fn lose_answers(&self, folder: &str) {
+        *self.unheard.lock().unwrap() = Some(folder.to_owned());
     }
 
     /// The process is gone: whatever of it still runs reaches nothing.
@@ -87,6 +95,7 @@ impl FaultyStore {
     pub(crate) fn recover(&self) {
         self.outage.store(0, Ordering::SeqCst);
         *self.closed.lock().unwrap() = None;
+        *self.unheard.lock().unwrap() = None;
     }
 
     /// What the fault struck.
@@ -160,7 +169,12 @@ impl ObjectStore for FaultyStore {
         self.opens(location)?;
         let conditional = opts.mode == PutMode::Create;
         let put = || self.objects.put_opts(location, payload, opts);
-        let Some(fault) = self.strikes(|fault| can_strike_put(fault, conditional), location) else { return put().await };
+        let Some(fault) = self.strikes(|fault| can_strike_put(fault, conditional), location) else {
+            let done = put().await;
+            let unheard = self.unheard.lock().unwrap();
+            let is_lost = unheard.as_ref().is_some_and(|folder| location.as_ref().starts_with(folder));
+            return if is_lost { Err(silent()) } else { done };
+        };
         match fault {
             Fault::PutBefore => {}
             Fault::PutAfter => drop(put().await?),

@@ -10,11 +10,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use pinlake_core::pipeline::{Pipeline, parse};
 use pinlake_core::{
-    BatchBuilder, Clock, Followers, Log, MemoryLog, Offset, ReadLimit, Record, Result, Timestamp, TopicName, TopicPartition,
-    TopicSpec,
+    BatchBuilder, Clock, Followers, Log, MemoryLog, Offset, ReadLimit, Record, RecordView, Result, Timestamp, TopicName,
+    TopicPartition, TopicSpec,
 };
 use pinlake_lake::archive::unescape;
-use pinlake_lake::lake::Lake;
+use pinlake_lake::lake::{Archived, Lake};
 use pinlake_lake::sql::encode::rows_of;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
@@ -28,6 +28,15 @@ pub(crate) fn things() -> Arc<Pipeline> {
 
 /// The same with another cleaning.
 pub(crate) fn cleaned_by(clean: &str) -> Arc<Pipeline> {
+    pipeline(clean, 100_000)
+}
+
+/// The same as [`things`], but the table commits every so many records.
+pub(crate) fn things_committed_every(records: u32) -> Arc<Pipeline> {
+    pipeline("SELECT k, v, CASE WHEN v = 'bad' THEN 'v is bad' END AS _quarantine FROM raw", records)
+}
+
+fn pipeline(clean: &str, commit_records: u32) -> Arc<Pipeline> {
     let pipeline = r#"
 pipeline: things
 topics: { things: { match: ["*.things"] } }
@@ -37,9 +46,10 @@ tables:
     clean: clean/things.sql
     key: [k]
     schema: { k: bigint, v: string }
-    commit: { records: 100000, bytes: 64MiB, age: 10s }
+    commit: { records: RECORDS, bytes: 64MiB, age: 10s }
 "#;
-    let files = [("pipeline.yml", pipeline), ("clean/things.sql", clean)];
+    let pipeline = pipeline.replace("RECORDS", &commit_records.to_string());
+    let files = [("pipeline.yml", pipeline.as_str()), ("clean/things.sql", clean)];
     Arc::new(parse(&files.map(|(path, text)| (path.to_owned(), text.to_owned())).into()).unwrap())
 }
 
@@ -89,11 +99,28 @@ impl World {
         self.append(to, &records).await;
     }
 
-    /// Every record of a partition: value and time.
-    pub(crate) async fn records(&self, of: &TopicPartition) -> Vec<(Option<Vec<u8>>, Timestamp)> {
-        let batches = self.log.read(of, Offset::ZERO, ReadLimit { bytes: usize::MAX }, Duration::ZERO).await.unwrap();
-        let records = batches.iter().flat_map(|batch| batch.records()).map(|record| record.unwrap());
-        records.map(|record| (record.value.map(<[u8]>::to_vec), record.timestamp)).collect()
+    /// Every committed record of a partition, and each batch that can't be read as one: offset, value and time.
+    pub(crate) async fn records(&self, of: &TopicPartition) -> Vec<(Offset, Option<Vec<u8>>, Timestamp)> {
+        let start = self.log.range(of).await.unwrap().start;
+        let all = ReadLimit { bytes: usize::MAX };
+        let mut records = Vec::new();
+        for batch in self.log.read_committed(of, start, all, Duration::ZERO).await.unwrap().visible() {
+            let read: Result<Vec<_>> = batch.plain().and_then(|plain| {
+                let owned = |record: RecordView<'_>| (record.offset, record.value.map(<[u8]>::to_vec), record.timestamp);
+                plain.records().map(|record| record.map(owned)).collect()
+            });
+            let itself = (batch.base_offset(), Some(batch.bytes().to_vec()), batch.max_timestamp());
+            match read {
+                Ok(read)
+                    if read.iter().all(|record| batch.offsets().contains(record.0))
+                        && read.windows(2).all(|pair| pair[0].0 < pair[1].0) =>
+                {
+                    records.extend(read);
+                }
+                _ => records.push(itself),
+            }
+        }
+        records
     }
 
     pub(crate) async fn partitions(&self) -> Vec<TopicPartition> {
@@ -120,7 +147,7 @@ pub(crate) async fn rows(lake: &Lake, sql: &str) -> Vec<Vec<Value>> {
     answer.batches.iter().flat_map(|batch| rows_of(batch).unwrap()).collect()
 }
 
-/// Checks a lake of the pipeline `things` against the log: every record is in the archive once and in order, each key's
+/// Checks a lake of the pipeline `things` against the log: every committed record is in the archive once and in order, each key's
 /// first row in the table once, each bad record in quarantine once, and the deep ledger closes on exactly these counts. Keys
 /// must not be shared between partitions.
 pub(crate) async fn check_things(world: &World, lake: &Lake, context: &str) {
@@ -131,8 +158,8 @@ pub(crate) async fn check_things(world: &World, lake: &Lake, context: &str) {
         let records = world.records(&of).await;
         let mut firsts: BTreeMap<i64, Value> = BTreeMap::new();
         let mut account = [0_u64; 4];
-        for (offset, (value, time)) in records.iter().enumerate() {
-            let place = (of.topic.to_string(), of.partition.0, offset, time.0);
+        for (offset, value, time) in &records {
+            let place = (of.topic.to_string(), of.partition.0, offset.0, time.0);
             let object: Option<Value> = value.as_deref().and_then(|value| serde_json::from_slice(value).ok());
             let fields = object.as_ref().filter(|object| object["k"].is_i64() && object["v"] != "bad");
             let Some(fields) = fields else {
@@ -151,49 +178,65 @@ pub(crate) async fn check_things(world: &World, lake: &Lake, context: &str) {
                 }
             }
         }
-        if !records.is_empty() {
-            accounts.insert(of, (records.len() as u64, account));
+        let end = world.log.stable_end(&of).await.unwrap();
+        if end > Offset::ZERO {
+            accounts.insert(of, (records.len() as u64, end, account));
         }
     }
     let found = "SELECT k, v, _topic, _partition, _offset, arrow_cast(_ingested_at, 'Int64') / 1000 FROM things ORDER BY 3, 4, 5";
-    assert_eq!(Value::from(rows(lake, found).await), Value::from(wanted), "{context}: rows");
+    assert!(Value::from(rows(lake, found).await) == Value::from(wanted), "{context}: rows");
     let found = "SELECT _topic, _partition, _offset FROM quarantine.things ORDER BY 1, 2, 3";
     assert_eq!(Value::from(rows(lake, found).await), Value::from(wanted_bad), "{context}: quarantine");
     let ledger = lake.ledger(true).await.unwrap();
-    for account in ledger[0].accounts.iter().filter(|account| !account.log.is_empty()) {
-        let (records, wanted) = accounts.remove(&account.of).unwrap_or_else(|| panic!("{context}: {}", account.of));
-        let counts = account.standing.counts;
+    let comparison = ledger[0].comparison.unwrap();
+    assert_eq!((comparison.same, comparison.missing, comparison.extra), (comparison.rebuilt, 0, 0), "{context}: {comparison:?}");
+    for account in ledger[0].accounts.iter().filter(|account| account.standing.position > Offset::ZERO) {
+        let (records, end, wanted) = accounts.remove(&account.of).unwrap_or_else(|| panic!("{context}: {}", account.of));
+        let (standing, counts) = (account.standing, account.standing.counts);
         let context = format!("{context}: ledger of {}", account.of);
         assert_eq!([counts.rows, counts.quarantined, counts.duplicates, counts.conflicts], wanted, "{context}");
         assert_eq!(account.found, Some((wanted[0], wanted[1])), "{context}: counted again");
-        assert_eq!((counts.total(), account.archived, account.log.len()), (records, records, records), "{context}: total");
-        assert_eq!(account.standing.position, account.log.end, "{context}");
+        assert_eq!((counts.total(), account.archived, account.archive_stated), (records, records, records), "{context}: total");
+        assert_eq!((standing.position, account.disputed), (end, 0), "{context}");
+        assert_eq!(counts.offsets(), standing.position.since(standing.start), "{context}: offsets");
     }
     assert!(accounts.is_empty(), "{context}: no account of {accounts:?}");
 }
 
-/// Checks that the archive holds every record of the log once: entries without gaps, every object entered, every line the
-/// record's bytes.
+/// Checks that the archive holds every committed record of the log once, and nothing else: every object entered, every line the record's
+/// bytes, every other offset known as one without a record.
 pub(crate) async fn check_archive(world: &World, lake: &Lake, context: &str) {
     for of in world.partitions().await {
-        let wanted: Vec<Vec<u8>> =
-            world.records(&of).await.into_iter().map(|record| record.0.unwrap_or(b"null".to_vec())).collect();
-        let mut found = Vec::new();
+        let records = world.records(&of).await;
         let mut objects = Vec::new();
-        while found.len() < wanted.len() {
-            let next = Offset(i64::try_from(found.len()).unwrap());
-            let entry = lake.archived_in(&of, next).await.unwrap();
-            let entry = entry.unwrap_or_else(|| panic!("{context}: offset {next} of {of} is not archived"));
-            assert_eq!(entry.first, next, "{context}: objects of {of} overlap");
-            let bytes = world.object(&entry.object).await;
-            assert_eq!(bytes.len() as u64, entry.bytes, "{context}: {}", entry.object);
-            assert_eq!(bytes.last(), Some(&b'\n'), "{context}: {}", entry.object);
-            let lines = bytes[..bytes.len() - 1].split(|byte| *byte == b'\n');
-            found.extend(lines.map(|line| unescape(line).into_owned()));
-            assert_eq!(found.len() as i64, entry.next.0, "{context}: {}", entry.object);
-            objects.push(entry.object);
+        let (mut rest, mut at) = (&records[..], Offset::ZERO);
+        while let Some((next, _, _)) = rest.first() {
+            if at < *next {
+                let archived = lake.archived_in(&of, at).await.unwrap();
+                assert_eq!(archived, Some(Archived::WithoutRecord), "{context}: {at} of {of}");
+            }
+            let Some(Archived::Record(entry)) = lake.archived_in(&of, *next).await.unwrap() else {
+                panic!("{context}: offset {next} of {of} is not archived");
+            };
+            assert_eq!(entry.first, *next, "{context}: objects of {of} overlap");
+            let object = entry.object.unwrap();
+            let bytes = world.object(&object).await;
+            assert_eq!(bytes.len() as u64, entry.bytes, "{context}: {object}");
+            assert_eq!(bytes.last(), Some(&b'\n'), "{context}: {object}");
+            let lines: Vec<_> = bytes[..bytes.len() - 1].split(|byte| *byte == b'\n').map(unescape).collect();
+            assert_eq!(lines.len() as u64, entry.records, "{context}: {object}");
+            for line in lines {
+                let (offset, value, _) = &rest[0];
+                assert!(*line == *value.as_deref().unwrap_or(b"null"), "{context}: offset {offset} in {object}");
+                assert!(*offset < entry.next, "{context}: offset {offset} in {object}");
+                (rest, at) = (&rest[1..], offset.plus(1));
+            }
+            objects.push(object);
         }
-        assert_eq!(found, wanted, "{context}: archive of {of}");
+        assert_eq!(
+            lake.archive_status().positions.get(&of).copied().unwrap_or_default(),
+            world.log.stable_end(&of).await.unwrap()
+        );
         let folder = format!("topics/{}/partition={}", of.topic, of.partition);
         assert_eq!(world.names(&folder).await, objects, "{context}: objects of {of}");
     }

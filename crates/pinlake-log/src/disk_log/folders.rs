@@ -3,17 +3,26 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use pinlake_core::{Error, ErrorKind, Result, TopicId, TopicName, TopicPartition, TopicSpec};
+use serde::{Deserialize, Serialize};
 
 use super::{Inner, PARTITIONS_AT_ONCE, Topic};
 use crate::ends::Ends;
-use crate::partition::Partition;
+use crate::partition::{Partition, Spec};
 use crate::recovery::{self, Found};
 
-const SPEC_FILE: &str = "topic.json";
+const SETTINGS_FILE: &str = "topic.json";
+
+/// What a topic's file holds. What is not known here is passed over: a later version may have written it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Settings {
+    id: Option<TopicId>,
+    #[serde(flatten)]
+    spec: TopicSpec,
+}
 
 impl Inner {
     /// Recovers every topic of the folder, and clears away what a crash left half made or half deleted.
@@ -34,14 +43,16 @@ impl Inner {
 
     /// Recovers a topic and takes it in: false if its folder has none. Damage stops no more than the partition it is in.
     pub(super) async fn load_topic(&self, topic: &TopicName) -> Result<bool> {
-        let Some(spec) = self.read_spec(topic)? else { return Ok(false) };
+        let Some(Settings { id, spec }) = self.read_settings(topic)? else { return Ok(false) };
         let disk = &self.context.disk;
+        let topic_id = id.unwrap_or_else(|| self.give_id(topic, &spec));
         // Only partitions without a segment start by the note: if it is damaged, the others are none the worse.
-        let ends = match Ends::load(disk, &self.dir, topic) {
+        let ends = match self.begins(topic) {
             Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
             ends => ends,
         };
-        let partitions = stream::iter(0..spec.partitions).map(|number| {
+        let (count, spec) = (spec.partitions, Spec::new(RwLock::new(spec)));
+        let partitions = stream::iter(0..count).map(|number| {
             let (disk, interval, now) = (disk.clone(), self.context.settings.index_interval_bytes, self.context.clock.now());
             let dir = self.partition_dir(topic, number);
             let begin = ends.as_ref().map(|ends| ends.of(number)).map_err(Error::clone);
@@ -59,34 +70,56 @@ impl Inner {
             }
         });
         let partitions = partitions.buffered(PARTITIONS_AT_ONCE).try_collect().await?;
-        self.take_in(topic, spec, partitions);
+        self.take_in(topic, Topic { id: topic_id, spec, partitions });
         Ok(true)
     }
 
-    /// Shows a topic to all.
-    pub(super) fn take_in(&self, topic: &TopicName, spec: TopicSpec, partitions: Vec<Arc<Partition>>) {
+    /// Shows a topic to all, in place of what was shown of it.
+    pub(super) fn take_in(&self, name: &TopicName, topic: Topic) {
         let topics = &mut self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        topics.insert(topic.clone(), Arc::new(Topic { id: TopicId::random(), spec, partitions }));
+        topics.insert(name.clone(), Arc::new(topic));
     }
 
-    fn read_spec(&self, topic: &TopicName) -> Result<Option<TopicSpec>> {
-        let path = self.dir.join(topic.as_str()).join(SPEC_FILE);
+    fn read_settings(&self, topic: &TopicName) -> Result<Option<Settings>> {
+        let path = self.settings_path(topic);
         let bytes = self.context.disk.read_whole(&path).map_err(|error| failed("read", &path, error))?;
         let decode = |bytes: Vec<u8>| serde_json::from_slice(&bytes);
-        let spec = bytes.map(decode).transpose();
-        spec.map_err(|error| Error::corrupt(format!("{} does not read; restore it", path.display())).with_source(error))
+        let settings = bytes.map(decode).transpose();
+        settings.map_err(|error| Error::corrupt(format!("{} does not read; restore it", path.display())).with_source(error))
+    }
+
+    /// An id for a topic of a version that gave none.
+    fn give_id(&self, topic: &TopicName, spec: &TopicSpec) -> TopicId {
+        let id = TopicId::random();
+        if let Err(error) = self.write_settings(topic, id, spec) {
+            tracing::warn!(%topic, %error, "the topic's new id was not written, it gets another at the next start");
+        }
+        id
+    }
+
+    /// Replaces the topic's settings, durably. After an error either may be there.
+    pub(super) fn write_settings(&self, topic: &TopicName, id: TopicId, spec: &TopicSpec) -> Result<()> {
+        let path = self.settings_path(topic);
+        self.context.disk.replace(&path, &encode(id, spec), true).map_err(|error| match crate::disk::is_full(&error) {
+            true => Error::retry("the disk is full: make room to change topics").with_source(error),
+            false => failed("write", &path, error),
+        })
+    }
+
+    /// Where the partitions of a topic begin that have not held anything.
+    pub(super) fn begins(&self, topic: &TopicName) -> Result<Ends> {
+        Ends::load(&self.context.disk, &self.dir, topic)
     }
 
     /// Makes the topic's folder beside its place, whole and synced, then moves it there. Answers where its partitions begin.
-    pub(super) fn make_folder(&self, topic: &TopicName, spec: &TopicSpec) -> Result<Ends> {
+    pub(super) fn make_folder(&self, topic: &TopicName, id: TopicId, spec: &TopicSpec) -> Result<Ends> {
         let disk = &self.context.disk;
-        let begins = Ends::load(disk, &self.dir, topic)?;
+        let begins = self.begins(topic)?;
         let (new, place) = (self.dir.join(format!("+{topic}")), self.dir.join(topic.as_str()));
-        let body = serde_json::to_vec_pretty(spec).expect("a topic's settings always encode");
         let made = disk
             .remove_dir(&new)
             .and_then(|()| disk.create_dir(&new))
-            .and_then(|()| disk.replace(&new.join(SPEC_FILE), &body, true))
+            .and_then(|()| disk.replace(&new.join(SETTINGS_FILE), &encode(id, spec), true))
             .and_then(|()| disk.rename(&new, &place));
         made.map_err(|error| match crate::disk::is_full(&error) {
             true => Error::retry("the disk is full: make room to create topics").with_source(error),
@@ -113,9 +146,18 @@ impl Inner {
         Ok(())
     }
 
+    fn settings_path(&self, topic: &TopicName) -> PathBuf {
+        self.dir.join(topic.as_str()).join(SETTINGS_FILE)
+    }
+
     pub(super) fn partition_dir(&self, topic: &TopicName, number: u32) -> PathBuf {
         self.dir.join(topic.as_str()).join(number.to_string())
     }
+}
+
+fn encode(id: TopicId, spec: &TopicSpec) -> Vec<u8> {
+    let settings = Settings { id: Some(id), spec: spec.clone() };
+    serde_json::to_vec_pretty(&settings).expect("a topic's settings always encode")
 }
 
 /// What every call to a damaged partition answers.

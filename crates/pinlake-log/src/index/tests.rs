@@ -12,6 +12,8 @@ fn headers(base: i64, batches: &[(i64, i64, u64)]) -> Vec<(u64, Header)> {
             end_offset: Offset(offset + span),
             max_timestamp: Timestamp(*timestamp),
             len: *len,
+            transactional: None,
+            control: false,
         };
         let placed = (position, header);
         offset += span;

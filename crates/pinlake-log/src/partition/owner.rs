@@ -3,17 +3,19 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
-use pinlake_core::producers::{ProducerState, Producers, Verdict};
+use pinlake_core::log::{TimestampType, check_trim};
+use pinlake_core::producers::{ProducerState, Verdict};
 use pinlake_core::{Batch, Error, Offset, OffsetRange, Result, TopicPartition, TopicSpec};
 use tokio::sync::mpsc;
 
 use super::writer::{Fault, Writer};
-use super::{Append, Caller, Context, Message, View};
+use super::{Append, Caller, Context, Message, OpenProducer, Spec, View, settings_of};
+use crate::remembered::Remembered;
 use crate::retention;
-use crate::segment::Extent;
+use crate::segment::{Extent, Segment};
 use crate::settings::Durability;
 use crate::syncer::Flush;
 
@@ -22,9 +24,9 @@ use crate::syncer::Flush;
 pub(super) struct Owner {
     context: Arc<Context>,
     id: TopicPartition,
-    spec: TopicSpec,
+    spec: Spec,
     view: Arc<View>,
-    producers: Producers,
+    remembered: Remembered,
     messages: mpsc::Receiver<Message>,
     waiting: VecDeque<Message>,
     /// Away while it works in a lane; never back if that was cut short, and then the partition is stopped.
@@ -45,15 +47,15 @@ impl Owner {
     pub(super) fn new(
         context: Arc<Context>,
         id: TopicPartition,
-        spec: TopicSpec,
+        spec: Spec,
         dir: PathBuf,
         view: Arc<View>,
-        producers: Producers,
+        remembered: Remembered,
         messages: mpsc::Receiver<Message>,
     ) -> Self {
         let begin = view.readable.borrow().range.end;
         let writer = Some(Writer::new(context.clone(), dir, view.segments.clone(), begin));
-        Self { context, id, spec, view, producers, messages, waiting: VecDeque::new(), writer }
+        Self { context, id, spec, view, remembered, messages, waiting: VecDeque::new(), writer }
     }
 
     /// Works until the log is closed, the topic deleted, or nobody is left to ask.
@@ -69,6 +71,11 @@ impl Owner {
                     let dropped = self.retain(floor).await;
                     let _ = answer.send(dropped);
                 }
+                Some(Message::Trim { before, answer }) => {
+                    let start = self.trim(before).await;
+                    let _ = answer.send(start);
+                }
+                Some(Message::Producers(answer)) => drop(answer.send(Ok(self.producers()))),
                 Some(Message::Close(answer)) => {
                     let closed = self.close().await;
                     self.view.closed.store(true, Ordering::Release);
@@ -122,10 +129,13 @@ impl Owner {
     async fn make_room(&mut self) -> Result<()> {
         self.check_stopped()?;
         let Some(Message::Append(append)) = self.waiting.front() else { return Ok(()) };
-        let (settings, now) = (&self.context.settings, self.context.clock.now());
-        let active = self.active_extent();
-        let full = active.bytes > 0 && active.bytes + append.batch.bytes().len() as u64 > settings.segment_bytes;
-        let old = retention::is_old(&active, now, settings.segment_age);
+        let Some(active) = self.active() else { return Ok(()) };
+        let (settings, now, extent) = (&self.context.settings, self.context.clock.now(), active.extent());
+        let full = extent.bytes > 0
+            && (extent.bytes + append.batch.bytes().len() as u64 > settings.segment_bytes
+                || !fits_offsets(active.base, extent.end, &append.batch)
+                || active.is_full_of_aborted());
+        let old = retention::is_old(&extent, now, settings.segment_age);
         if full || old { self.roll().await } else { Ok(()) }
     }
 
@@ -134,6 +144,8 @@ impl Owner {
         let mut round = Round::default();
         let mut next = self.range().end;
         let (segment, segment_max) = (self.active_extent().bytes, self.context.settings.segment_bytes);
+        let base = self.active().map_or(next, |active| active.base);
+        let spec = settings_of(&self.spec);
         while let Some(message) = self.waiting.pop_front() {
             let append = match message {
                 Message::Append(append) => append,
@@ -143,32 +155,42 @@ impl Owner {
                 }
             };
             let len = append.batch.bytes().len() as u64;
-            let over =
-                round.bytes + len > self.context.settings.round_bytes_max as u64 || segment + round.bytes + len > segment_max;
+            let over = round.bytes + len > self.context.settings.round_bytes_max as u64
+                || segment + round.bytes + len > segment_max
+                || !fits_offsets(base, next, &append.batch);
             if over && !round.batches.is_empty() {
                 self.waiting.push_front(Message::Append(append));
                 break;
             }
-            self.place(append, &mut next, &mut round);
+            self.place(append, &spec, &mut next, &mut round);
         }
         round
     }
 
-    fn place(&mut self, append: Append, next: &mut Offset, round: &mut Round) {
+    fn place(&mut self, append: Append, spec: &TopicSpec, next: &mut Offset, round: &mut Round) {
         let Append { batch, caller } = append;
         if caller.answer.is_closed() {
             return;
         }
-        match self.producers.check(&batch) {
+        let Remembered { producers, transactions, stamped } = &mut self.remembered;
+        match producers.check(&batch, transactions) {
             Err(error) => caller.answer(Err(error)),
             Ok(Verdict::Duplicate(offsets)) => round.callers.push((caller, offsets)),
             Ok(Verdict::Append) => {
+                let batch = match spec.timestamps {
+                    TimestampType::Create => batch,
+                    TimestampType::Append => {
+                        *stamped = (*stamped).max(self.context.clock.now());
+                        batch.appended_at(*stamped)
+                    }
+                };
+                // One of many in a request's bytes is copied: what is kept in memory must not keep the rest of them too.
                 let batch = batch.at(*next);
                 let offsets = batch.offsets();
                 if let Some(producer) = batch.producer() {
-                    round.before.push((producer.id, self.producers.state(producer.id)));
+                    round.before.push((producer.id, producers.state(producer.id)));
                 }
-                self.producers.record(&batch, *next);
+                producers.record(&batch, *next, transactions);
                 *next = offsets.end;
                 round.bytes += batch.bytes().len() as u64;
                 round.batches.push(batch);
@@ -209,9 +231,13 @@ impl Owner {
             let end = last.offsets().end;
             let records = round.batches.iter().map(|batch| u64::from(batch.record_count())).sum();
             self.context.meters.observe_append(records, round.bytes);
-            // Kept first: readers that wake by the new end find it in memory.
+            // Noted and kept first: readers that wake by the new ends find it.
+            let aborted = round.batches.iter().filter_map(|batch| self.remembered.decide(batch)).collect::<Vec<_>>();
+            if let Some(active) = self.active() {
+                aborted.into_iter().for_each(|entry| active.note_aborted(entry));
+            }
             self.context.tails.push(&self.view.tail, round.batches);
-            self.view.show(OffsetRange { start: self.range().start, end });
+            self.show(OffsetRange { start: self.range().start, end });
         }
         for (caller, offsets) in round.callers {
             caller.answer(Ok(offsets));
@@ -221,7 +247,7 @@ impl Owner {
     /// Nothing of the round is in the log: its producers are as before, and only repeats of earlier batches are answered well.
     fn take_back(&mut self, round: Round, error: &Error) {
         for (id, state) in round.before.into_iter().rev() {
-            self.producers.restore(id, state);
+            self.remembered.producers.restore(id, state);
         }
         let end = self.range().end;
         for (caller, offsets) in round.callers {
@@ -250,8 +276,8 @@ impl Owner {
     }
 
     async fn roll(&mut self) -> Result<()> {
-        let states = self.producers.states();
-        self.at_the_disk(move |writer| writer.roll(states)).await
+        let state = self.remembered.state();
+        self.at_the_disk(move |writer| writer.roll(state)).await
     }
 
     /// Notes how far the partition is good, now and then. A checkpoint that can't be written costs recovery time only.
@@ -259,43 +285,75 @@ impl Owner {
         if !self.writer.as_ref().is_some_and(|writer| writer.checkpoint_due(self.context.settings.checkpoint_bytes)) {
             return;
         }
-        let states = self.producers.states();
-        let noted = self.at_the_disk(move |writer| writer.checkpoint(states, false)).await;
+        let state = self.remembered.state();
+        let noted = self.at_the_disk(move |writer| writer.checkpoint(state, false)).await;
         if let Err(error) = noted {
             tracing::warn!(partition = %self.id, %error, "no checkpoint was written");
         }
     }
 
     async fn retain(&mut self, floor: Option<Offset>) -> Result<usize> {
+        let dropped = self.drop_old(&settings_of(&self.spec), floor).await?;
+        if let Some(writer) = &mut self.writer {
+            writer.rest();
+        }
+        Ok(dropped)
+    }
+
+    /// Drops the segments that a topic so set need not keep, and those that were trimmed. Answers how many went.
+    async fn drop_old(&mut self, spec: &TopicSpec, floor: Option<Offset>) -> Result<usize> {
         self.check_stopped()?;
         let now = self.context.clock.now();
         let active = self.active_extent();
         let age = self.context.settings.segment_age;
-        if active.bytes > 0 && (retention::is_expired(&active, now, &self.spec) || retention::is_old(&active, now, age)) {
+        let trimmed = active.end <= self.range().start;
+        if active.bytes > 0 && (trimmed || retention::is_expired(&active, now, spec) || retention::is_old(&active, now, age)) {
             self.roll().await?;
         }
-        let segments = self.view.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let segments = self.segments();
         let extents: Vec<_> = segments.iter().map(|segment| segment.extent()).collect();
-        let count = retention::droppable(&extents, now, &self.spec, floor);
+        let OffsetRange { start, end } = self.range();
+        let count = retention::droppable(&extents, now, spec, floor, start);
         if count > 0 {
             // Readers are told first, so that nobody looks for a file that is gone.
-            self.view.show(OffsetRange { start: segments[count].base, end: self.range().end });
+            self.show(OffsetRange { start: segments[count].base.max(start), end });
             self.at_the_disk(move |writer| writer.drop_front(count)).await?;
-            self.view.show(self.range());
+            self.show(self.range());
         }
-        if let Some(writer) = &mut self.writer {
-            writer.rest();
+        Ok(segments.len() - self.segments().len())
+    }
+
+    async fn trim(&mut self, before: Offset) -> Result<Offset> {
+        self.check_stopped()?;
+        let OffsetRange { start, end } = self.range();
+        check_trim(&self.id, before, end)?;
+        if before <= start {
+            return Ok(start);
         }
-        let left = self.view.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner).len();
-        Ok(segments.len() - left)
+        self.at_the_disk(move |writer| writer.trim(before)).await?;
+        self.show(OffsetRange { start: before, end });
+        let keeps_all = TopicSpec { retention_ms: None, retention_bytes: None, ..TopicSpec::default() };
+        if let Err(error) = self.drop_old(&keeps_all, None).await {
+            tracing::warn!(partition = %self.id, %error, "what was trimmed still takes room, it is tried again");
+        }
+        Ok(self.range().start)
+    }
+
+    fn producers(&self) -> Vec<OpenProducer> {
+        let open = self.remembered.transactions.open();
+        let with_open = |state: ProducerState| {
+            let first = open.get(&state.id).copied();
+            (state, first)
+        };
+        self.remembered.producers.states().into_iter().map(with_open).collect()
     }
 
     async fn close(&mut self) -> Result<()> {
         self.check_stopped()?;
-        let states = self.producers.states();
+        let state = self.remembered.state();
         self.at_the_disk(move |writer| {
             writer.sync()?;
-            writer.checkpoint(states, true)
+            writer.checkpoint(state, true)
         })
         .await
     }
@@ -310,6 +368,8 @@ impl Owner {
             match message {
                 Message::Append(append) => append.caller.answer(Err(error.clone())),
                 Message::Retain { answer, .. } => drop(answer.send(Err(error.clone()))),
+                Message::Trim { answer, .. } => drop(answer.send(Err(error.clone()))),
+                Message::Producers(answer) => drop(answer.send(Err(error.clone()))),
                 Message::Close(answer) => drop(answer.send(Ok(()))),
                 Message::Delete(answer) => drop(answer.send(())),
                 Message::Sync => {}
@@ -362,8 +422,24 @@ impl Owner {
         self.view.readable.borrow().range
     }
 
-    fn active_extent(&self) -> Extent {
-        let segments = self.view.segments.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        segments.last().map_or_else(|| Extent::empty(self.range().end), |active| active.extent())
+    fn show(&self, range: OffsetRange) {
+        self.view.show(range, self.remembered.transactions.stable_end(range));
     }
+
+    fn segments(&self) -> Vec<Arc<Segment>> {
+        self.view.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn active(&self) -> Option<Arc<Segment>> {
+        self.view.segments.read().unwrap_or_else(PoisonError::into_inner).last().cloned()
+    }
+
+    fn active_extent(&self) -> Extent {
+        self.active().map_or_else(|| Extent::empty(self.range().end), |active| active.extent())
+    }
+}
+
+/// Whether a batch at `next` lies within the offsets that the index of the segment at `base` can say.
+fn fits_offsets(base: Offset, next: Offset, batch: &Batch) -> bool {
+    next.since(base) + u64::from(batch.offset_span()) <= u64::from(u32::MAX)
 }

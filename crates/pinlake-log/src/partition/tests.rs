@@ -4,6 +4,7 @@ use pinlake_core::TopicName;
 use pinlake_core::testing::log_contract::batch;
 
 use super::*;
+use crate::txn_index::{ENTRIES_MAX, Entry};
 
 /// Nothing was appended; the owner's place is taken by the test.
 fn open(dir: &std::path::Path) -> Partition {
@@ -11,7 +12,7 @@ fn open(dir: &std::path::Path) -> Partition {
     let lock = disk.lock(&dir.join("lock")).unwrap().unwrap();
     let context = Arc::new(Context::new(disk, settings, Clock::manual(Timestamp(1)), lock, None));
     let id = TopicName::new("t").unwrap().partition(0);
-    Partition::start(&context, id, TopicSpec::default(), dir.join("t/0"), Recovered::default())
+    Partition::start(&context, id, Arc::default(), dir.join("t/0"), Recovered::default())
 }
 
 #[tokio::test]
@@ -26,4 +27,18 @@ async fn times_of_what_is_not_acknowledged_answer_the_end() {
     file.write_at(&written.clone().map(|batch| batch.bytes().clone()), segment.extent().bytes).unwrap();
     segment.note(&written, Timestamp(1));
     assert_eq!(partition.offset_at(Timestamp(30)).await.unwrap(), end);
+}
+
+#[tokio::test]
+async fn a_segment_holds_so_many_aborted_transactions_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path());
+    partition.append(batch(&["0"], 10)).await.unwrap();
+    let segment = partition.view.segment_of(Offset::ZERO).unwrap();
+    let aborted = AbortedTransaction { producer: 7, first: Offset::ZERO, last: Offset::ZERO };
+    for (noted, segments) in [(ENTRIES_MAX - 1, 1), (1, 2)] {
+        (0..noted).for_each(|_| segment.note_aborted(Entry { aborted, stable: Offset::ZERO }));
+        partition.append(batch(&["next"], 10)).await.unwrap();
+        assert_eq!(partition.view.segments.read().unwrap().len(), segments);
+    }
 }

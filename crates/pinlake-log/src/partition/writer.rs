@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use pinlake_core::producers::ProducerState;
 use pinlake_core::{Batch, Error, Offset};
 
 use super::{Context, Segments};
 use crate::checkpoint::Checkpoint;
 use crate::disk::{File, is_full};
 use crate::index::Index;
+use crate::remembered::State;
 use crate::segment::{Extent, Segment};
+use crate::start;
 
 /// How an operation on the disk failed.
 #[derive(Debug)]
@@ -102,13 +103,14 @@ impl Writer {
     }
 
     /// Seals the active segment and starts the next.
-    pub(super) fn roll(&mut self, producers: Vec<ProducerState>) -> Result<(), Fault> {
+    pub(super) fn roll(&mut self, state: State) -> Result<(), Fault> {
         let Some(active) = self.active() else { return Ok(()) };
         self.sync()?;
         let next = active.extent().end;
         self.file = Some(self.create(next)?);
         active.seal();
-        if let Err(error) = Checkpoint::at_start_of(next, producers).store(&self.context.disk, &self.dir, true) {
+        let noted = Checkpoint::at_last_of(&self.all(), state);
+        if let Err(error) = noted.store(&self.context.disk, &self.dir) {
             tracing::warn!(dir = %self.dir.display(), %error, "no checkpoint was written at a roll");
         } else {
             self.unnoted = 0;
@@ -122,16 +124,21 @@ impl Writer {
     }
 
     /// Notes that the partition is good up to its end, which must be synced.
-    pub(super) fn checkpoint(&mut self, producers: Vec<ProducerState>, durable: bool) -> Result<(), Fault> {
-        let Some(active) = self.active() else { return Ok(()) };
-        if self.unnoted == 0 {
+    pub(super) fn checkpoint(&mut self, state: State, durable: bool) -> Result<(), Fault> {
+        if self.unnoted == 0 || self.active().is_none() {
             return Ok(());
         }
-        let noted = Checkpoint::at_end_of(&active, producers, durable)
-            .and_then(|checkpoint| checkpoint.store(&self.context.disk, &self.dir, durable));
+        let noted = Checkpoint::at_end_of(&self.all(), state, durable)
+            .and_then(|checkpoint| checkpoint.store(&self.context.disk, &self.dir));
         noted.map_err(|error| Fault::Refused(Error::internal("can't write a checkpoint").with_source(error)))?;
         self.unnoted = 0;
         Ok(())
+    }
+
+    /// Notes durably that nothing is kept before `start`, which is no offset that a failure could take back.
+    pub(super) fn trim(&mut self, start: Offset) -> Result<(), Fault> {
+        self.sync()?;
+        start::store(&self.context.disk, &self.dir, start).map_err(Fault::Refused)
     }
 
     /// Removes the first `count` segments, oldest first and each for good before the next, so that neither a crash nor a failure leaves a
@@ -172,6 +179,10 @@ impl Writer {
             "the disk is full: {free} bytes are free and {floor} must stay so; make room, appends work again by themselves"
         );
         Err(Fault::Refused(Error::retry(text)))
+    }
+
+    fn all(&self) -> Vec<Arc<Segment>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn active(&self) -> Option<Arc<Segment>> {

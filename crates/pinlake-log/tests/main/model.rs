@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use pinlake_core::batch::ProducerSequence;
+use pinlake_core::batch::{Marker, ProducerSequence};
 use pinlake_core::testing::log_contract::read_all;
+use pinlake_core::testing::log_contract::transactions::{marker, read_all_committed};
 use pinlake_core::{Batch, BatchBuilder, Log, MemoryLog, Timestamp, TopicSpec};
 use pinlake_log::{DiskLog, LogSettings};
 use proptest::prelude::*;
@@ -13,21 +14,38 @@ use crate::setup::{copy, folder, last_segment, open, settings};
 #[derive(Debug, Clone)]
 enum Step {
     Append { partition: u32, values: Vec<String>, at: i64 },
-    Produce { partition: u32, producer: i64, epoch: i16, first: i32, count: usize },
+    Produce { partition: u32, producer: i64, epoch: i16, first: i32, count: usize, transactional: bool },
+    End { partition: u32, producer: i64, epoch: i16, commit: bool },
+    Trim { partition: u32, part: u64 },
+    AddPartition,
     Look { time: i64 },
     Recreate,
     DeleteKillAndCreate,
     Restart,
     Kill,
+    LoseTransactionIndexes,
     PowerCut { lost: usize },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let append = (0..2_u32, proptest::collection::vec("[a-z]{0,30}", 1..4), 0..100_i64);
-    let produce = (0..2_u32, 1..3_i64, 0..2_i16, 0..6_i32, 1..3_usize);
+    let produce = (0..2_u32, 1..3_i64, 0..2_i16, 0..6_i32, 1..3_usize, any::<bool>());
+    let produce = produce.prop_map(|(partition, producer, epoch, first, count, transactional)| Step::Produce {
+        partition,
+        producer,
+        epoch,
+        first,
+        count,
+        transactional,
+    });
+    let end = (0..2_u32, 1..3_i64, 0..2_i16, any::<bool>());
     prop_oneof![
         6 => append.prop_map(|(partition, values, at)| Step::Append { partition, values, at }),
-        4 => produce.prop_map(|(partition, producer, epoch, first, count)| Step::Produce { partition, producer, epoch, first, count }),
+        8 => produce,
+        4 => end.prop_map(|(partition, producer, epoch, commit)| Step::End { partition, producer, epoch, commit }),
+        1 => (0..2_u32, 0..5_u64).prop_map(|(partition, part)| Step::Trim { partition, part }),
+        1 => Just(Step::AddPartition),
+        1 => Just(Step::LoseTransactionIndexes),
         1 => (0..110_i64).prop_map(|time| Step::Look { time }),
         1 => Just(Step::Recreate),
         1 => Just(Step::DeleteKillAndCreate),
@@ -45,9 +63,12 @@ fn plain(values: &[String], at: i64) -> Batch {
     batch.build().unwrap()
 }
 
-fn produced(id: i64, epoch: i16, first: i32, count: usize) -> Batch {
+fn produced(id: i64, epoch: i16, first: i32, count: usize, transactional: bool) -> Batch {
     let mut batch = BatchBuilder::new(Timestamp(7));
     batch.set_producer(ProducerSequence { id, epoch, first });
+    if transactional {
+        batch.set_transactional();
+    }
     for _ in 0..count {
         batch.push(None, Some(b"produced"));
     }
@@ -59,6 +80,8 @@ struct Both {
     disk: DiskLog,
     dir: tempfile::TempDir,
     settings: LogSettings,
+    /// Then a checkpoint says what the batches no longer do.
+    trimmed: bool,
 }
 
 impl Both {
@@ -66,7 +89,7 @@ impl Both {
         let dir = folder();
         let disk = open(dir.path(), settings.clone()).await;
         let memory = MemoryLog::new();
-        let both = Self { memory, disk, dir, settings };
+        let both = Self { memory, disk, dir, settings, trimmed: false };
         both.create().await;
         both
     }
@@ -91,9 +114,21 @@ impl Both {
     async fn step(&mut self, step: Step) {
         match step {
             Step::Append { partition, values, at } => self.append(partition, plain(&values, at)).await,
-            Step::Produce { partition, producer, epoch, first, count } => {
-                self.append(partition, produced(producer, epoch, first, count)).await;
+            Step::Produce { partition, producer, epoch, first, count, transactional } => {
+                self.append(partition, produced(producer, epoch, first, count, transactional)).await;
             }
+            Step::End { partition, producer, epoch, commit } => {
+                let end = if commit { Marker::Commit } else { Marker::Abort };
+                self.append(partition, marker(end, producer, epoch)).await;
+            }
+            Step::Trim { partition, part } => self.trim(partition, part).await,
+            Step::AddPartition => {
+                let mut spec = self.memory.topic(&partition_of(0).topic).await.unwrap().spec;
+                spec.partitions = (spec.partitions + 1).min(5);
+                self.memory.alter_topic(&partition_of(0).topic, spec.clone()).await.unwrap();
+                self.disk.alter_topic(&partition_of(0).topic, spec).await.unwrap();
+            }
+            Step::LoseTransactionIndexes => lose(self.dir.path(), "txnindex"),
             Step::Look { time } => self.compare(time).await,
             Step::Recreate => {
                 self.delete().await;
@@ -109,8 +144,20 @@ impl Both {
                 self.disk = open(self.dir.path(), self.settings.clone()).await;
             }
             Step::Kill => self.reopen_copy(&|_, _| ()).await,
-            Step::PowerCut { lost } => self.reopen_copy(&|path, bytes| cut_power(path, bytes, lost)).await,
+            Step::PowerCut { lost } => {
+                let trimmed = self.trimmed;
+                self.reopen_copy(&|path, bytes| cut_power(path, bytes, lost, trimmed)).await;
+            }
         }
+    }
+
+    /// Lets go of some quarters of what a partition holds.
+    async fn trim(&mut self, partition: u32, part: u64) {
+        self.trimmed = true;
+        let of = partition_of(partition);
+        let range = self.memory.range(&of).await.unwrap();
+        let before = range.start.plus(range.len() * part / 4);
+        assert_eq!(self.memory.trim(&of, before).await.unwrap(), self.disk.trim(&of, before).await.unwrap());
     }
 
     async fn reopen_copy(&mut self, change: &dyn Fn(&Path, &mut Vec<u8>)) {
@@ -123,28 +170,48 @@ impl Both {
     }
 
     async fn compare(&self, time: i64) {
-        for of in [partition_of(0), partition_of(1)] {
+        let topic = self.memory.topic(&partition_of(0).topic).await.unwrap();
+        assert_eq!(self.disk.topic(&topic.name).await.unwrap().spec, topic.spec);
+        for of in (0..topic.spec.partitions).map(partition_of) {
             let range = self.memory.range(&of).await.unwrap();
             assert_eq!(self.disk.range(&of).await.unwrap(), range);
             let expected = read_all(&self.memory, &of, range.start).await;
             assert_eq!(read_all(&self.disk, &of, range.start).await, expected);
             let middle = range.start.plus(range.len() / 2);
             assert_eq!(read_all(&self.disk, &of, middle).await, expected[expected.len() / 2..]);
+            assert_eq!(self.disk.stable_end(&of).await.unwrap(), self.memory.stable_end(&of).await.unwrap());
+            assert_eq!(self.disk.producers(&of).await.unwrap(), self.memory.producers(&of).await.unwrap());
+            for at in [range.start, middle] {
+                let expected = read_all_committed(&self.memory, &of, at).await;
+                assert_eq!(read_all_committed(&self.disk, &of, at).await, expected, "committed from {at}");
+            }
             let time = Timestamp(time);
             assert_eq!(self.disk.offset_at(&of, time).await.unwrap(), self.memory.offset_at(&of, time).await.unwrap());
         }
     }
 }
 
-/// What was never synced may be lost or torn: the active segment's indexes, a checkpoint, and bytes behind the last acknowledged batch.
-fn cut_power(path: &Path, bytes: &mut Vec<u8>, lost: usize) {
+/// What was never synced may be lost or torn: the active segment's indexes, and bytes behind the last acknowledged batch. A checkpoint that is
+/// damaged is the same to a partition that still has all batches.
+fn cut_power(path: &Path, bytes: &mut Vec<u8>, lost: usize, trimmed: bool) {
     let partition = path.parent().unwrap();
     let keeps = bytes.len() - (lost / 7) % (bytes.len() + 1);
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("log") if path == last_segment(partition) => bytes.extend(vec![(lost % 256) as u8; lost % 200]),
         Some("index" | "timeindex") if path.file_stem() == last_segment(partition).file_stem() => bytes.truncate(keeps),
-        None if path.ends_with("checkpoint") && lost.is_multiple_of(2) => bytes.truncate(keeps),
+        None if path.ends_with("checkpoint") && !trimmed && lost.is_multiple_of(2) => bytes.truncate(keeps),
         _ => {}
+    }
+}
+
+/// Removes all files with that extension.
+fn lose(dir: &Path, extension: &str) {
+    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            lose(&path, extension);
+        } else if path.extension().is_some_and(|found| found == extension) {
+            std::fs::remove_file(path).unwrap();
+        }
     }
 }
 

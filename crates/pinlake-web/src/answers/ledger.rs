@@ -59,7 +59,7 @@ pub struct PartitionLedger {
     pub deleted: bool,
     /// The first offset that the table took.
     pub start: i64,
-    /// The next offset that the table takes: it has taken every record from `start` up to it.
+    /// The next offset that the table takes: it has taken every offset from `start` up to it.
     pub position: i64,
     /// Records that became rows.
     pub rows: u64,
@@ -71,6 +71,8 @@ pub struct PartitionLedger {
     pub conflicts: u64,
     /// Records of a shared topic that belong to another table.
     pub elsewhere: u64,
+    /// Offsets that are no record to take: transaction markers, records of aborted transactions, and what compaction removed.
+    pub without_record: u64,
     /// Records in the archive.
     pub archived: u64,
     /// Records that the table has passed and that are nowhere.
@@ -95,17 +97,17 @@ impl From<OffsetRange> for LogRange {
 }
 
 impl PartitionLedger {
-    /// Records whose whereabouts are known.
+    /// Offsets of which it is known what became of them.
     pub fn accounted(&self) -> u64 {
-        self.rows + self.quarantined + self.duplicates + self.conflicts + self.elsewhere
+        self.rows + self.quarantined + self.duplicates + self.conflicts + self.elsewhere + self.without_record
     }
 
-    /// Records in the log that the table has not taken yet. They are no gap: they come with the next commit.
+    /// Offsets in the log that the table has not taken yet. They are no gap: they come with the next commit, or when their transaction ends.
     pub fn pending(&self) -> u64 {
         u64::try_from(self.log.end - self.position).unwrap_or(0)
     }
 
-    /// Whether each record that the table took became exactly one thing, and the log does not end before the position.
+    /// Whether each offset that the table took became exactly one thing, and the log does not end before the position.
     pub fn closes(&self) -> bool {
         u64::try_from(self.position - self.start) == Ok(self.accounted())
             && self.position <= self.log.end
@@ -113,7 +115,7 @@ impl PartitionLedger {
             && self.doubled == 0
     }
 
-    /// The same account with `lost` or `doubled` set to what the counts say: offsets are dense, so their difference is a number
+    /// The same account with `lost` or `doubled` set to what the counts say: each offset counts once, so their difference is a number
     /// of records.
     #[must_use]
     pub fn balanced(mut self) -> Self {

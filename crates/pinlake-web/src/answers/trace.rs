@@ -1,4 +1,4 @@
-//! Where one record went.
+//! Where one record went, or what an offset is that is none.
 
 use pinlake_core::TopicName;
 use serde::{Deserialize, Serialize};
@@ -13,12 +13,34 @@ pub struct Trace {
     pub partition: u32,
     /// Its offset.
     pub offset: i64,
+    /// What it is.
+    pub kind: OffsetKind,
     /// Whether the log still holds it.
     pub in_log: bool,
-    /// The archive's object that holds it; `null` while it waits to be archived.
+    /// The archive's object that holds it; `null` while it waits to be archived, and for what is no record to take.
     pub archive: Option<ArchiveTrace>,
     /// What each table that follows its topic made of it.
     pub tables: Vec<TableTrace>,
+}
+
+/// What stands at an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OffsetKind {
+    /// A record.
+    Record,
+    /// A record of a transaction that is not known to be committed or aborted: archive and tables wait for its end.
+    Undecided,
+    /// A record of an aborted transaction, which archive and tables pass over.
+    Aborted,
+    /// The marker that commits a transaction.
+    CommitMarker,
+    /// The marker that aborts a transaction.
+    AbortMarker,
+    /// A place in a batch whose records can't be read: the batch is archived and quarantined as one record, at its first offset.
+    Unreadable,
+    /// No record: compaction removed it, or the log let go of a marker or an aborted record.
+    Nothing,
 }
 
 /// The object that holds a record.
@@ -58,6 +80,8 @@ pub enum Outcome {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is no record to take: the table passed it over.
+    WithoutRecord,
     /// Its key was there already, with the same content.
     Duplicate,
     /// Its key was there already, with other content: the first row of a key wins.

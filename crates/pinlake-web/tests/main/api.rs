@@ -166,7 +166,7 @@ async fn answers_are_read_back_as_they_were() {
     let table: TableDetail = serde_json::from_str(&get("/api/v1/tables/pin").await.body).unwrap();
     assert_eq!((table.summary.rows, &*table.key[0]), (280, "ind"));
     let trace: Trace = serde_json::from_str(&get("/api/v1/trace/a.pin/0/3").await.body).unwrap();
-    assert_eq!(trace.tables.len(), 7);
+    assert_eq!(trace.tables.len(), 8);
     let ledger: Ledger = serde_json::from_str(&get("/api/v1/ledger").await.body).unwrap();
     assert_eq!(ledger.tables[0].partitions, [account()]);
 }

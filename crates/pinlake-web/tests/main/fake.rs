@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pinlake_core::{Error, Offset, OffsetRange, Result, TopicDescription, TopicName, TopicPartition, TopicSpec};
 use pinlake_web::answers::{
-    ArchiveTrace, Column, Commit, Flushed, FlushedTable, Header, Ledger, LogRange, LogRecord, Outcome, Part, PartitionLedger,
-    Payload, Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail, TableLedger,
-    TablePosition, TableSummary, TableTrace, Topic, Trace,
+    ArchiveTrace, Column, Commit, Flushed, FlushedTable, Header, Ledger, LogRange, LogRecord, OffsetKind, Outcome, Part,
+    PartitionLedger, Payload, Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail,
+    TableLedger, TablePosition, TableSummary, TableTrace, Topic, Trace,
 };
 use pinlake_web::{Console, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 
@@ -77,12 +77,13 @@ pub(crate) fn account() -> PartitionLedger {
         deleted: false,
         start: 10,
         position: 292,
-        rows: 260,
+        rows: 256,
         quarantined: 12,
         duplicates: 5,
         conflicts: 2,
         elsewhere: 3,
-        archived: 292,
+        without_record: 4,
+        archived: 288,
         lost: 0,
         doubled: 0,
     }
@@ -129,7 +130,7 @@ impl Console for FakeConsole {
         known(name)
     }
 
-    async fn records(&self, request: RecordsRequest) -> Result<Vec<LogRecord>> {
+    async fn records(&self, request: RecordsRequest) -> Result<(Vec<LogRecord>, Offset)> {
         self.ask(format!("{request:?}"))?;
         let record = |offset: i64| LogRecord {
             offset,
@@ -138,7 +139,9 @@ impl Console for FakeConsole {
             value: Some(Payload::of(b"{\"index\":1}")),
             headers: vec![Header { name: "from".to_owned(), value: None }],
         };
-        Ok((request.offset.0..300).take(request.records_max).map(record).collect())
+        let records: Vec<LogRecord> = (request.offset.0..300).take(request.records_max).map(record).collect();
+        let next = request.offset.plus(records.len() as u64);
+        Ok((records, next))
     }
 
     async fn tables(&self) -> Result<Vec<TableSummary>> {
@@ -206,6 +209,7 @@ impl Console for FakeConsole {
         let all = [
             Outcome::Row { version: Some(7), row: serde_json::from_str("{\"ind\":1}").unwrap() },
             Outcome::Quarantined { reason: "not JSON".to_owned() },
+            Outcome::WithoutRecord,
             Outcome::Duplicate,
             Outcome::Conflict,
             Outcome::Elsewhere,
@@ -217,6 +221,7 @@ impl Console for FakeConsole {
             topic: of.topic.clone(),
             partition: of.partition.0,
             offset: offset.0,
+            kind: OffsetKind::Record,
             in_log: true,
             archive: Some(archive),
             tables: all.into_iter().map(|outcome| TableTrace { table: "pin".to_owned(), outcome }).collect(),

@@ -50,7 +50,7 @@ impl Group {
             return;
         }
         if let Err(error) = outcome {
-            self.answer_syncs(&error);
+            self.answer_syncs(&error, now);
             self.prepare(now);
             self.settle(now);
             return;
@@ -80,7 +80,7 @@ impl Group {
                 Phase::Preparing { until: now + self.rebalance_timeout(), latest: None }
             }
         };
-        self.answer_syncs(&GroupError::RebalanceInProgress);
+        self.answer_syncs(&GroupError::RebalanceInProgress, now);
     }
 
     /// One more came: others may follow.
@@ -243,9 +243,12 @@ impl Group {
         votes.into_iter().max_by_key(|(name, count)| (*count, std::cmp::Reverse(*name))).map(|(name, _)| name.to_owned())
     }
 
-    fn answer_syncs(&mut self, why: &GroupError) {
+    fn answer_syncs(&mut self, why: &GroupError, now: Instant) {
         for member in self.members.values_mut() {
-            self.actions.extend(member.syncing.take().map(|caller| Action::Synced(caller, Err(why.clone()))));
+            if let Some(caller) = member.syncing.take() {
+                member.touch(now);
+                self.actions.push(Action::Synced(caller, Err(why.clone())));
+            }
         }
     }
 

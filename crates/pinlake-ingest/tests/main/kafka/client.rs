@@ -11,7 +11,7 @@ use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
 use pinlake_ingest::{DoorSettings, Producer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A broker; it ends with the test's runtime.
@@ -43,17 +43,22 @@ impl Served {
     }
 
     pub(super) async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), correlation: 0 }
+        Client::over(TcpStream::connect(self.address).await.unwrap())
     }
 }
 
 /// One connection.
-pub(super) struct Client {
-    pub(super) stream: TcpStream,
+pub(super) struct Client<S = TcpStream> {
+    pub(super) stream: S,
     correlation: i32,
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Over a stream that is connected.
+    pub(super) fn over(stream: S) -> Self {
+        Self { stream, correlation: 0 }
+    }
+
     /// Sends a request and decodes its answer.
     pub(super) async fn call<A: Decodable>(&mut self, key: ApiKey, version: i16, request: &impl Encodable) -> A {
         let correlation = self.send(key, version, request).await;
