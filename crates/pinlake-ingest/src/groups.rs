@@ -38,7 +38,6 @@ pub use error::GroupError;
 pub use measures::GroupMeasures;
 use record::Entry;
 pub use settings::GroupSettings;
-use store::Store;
 
 /// The topic that keeps groups and their offsets: one partition, kept for ever. Nobody else may append to it.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -57,7 +56,7 @@ impl Groups {
     /// # Errors
     /// The log's own.
     pub async fn open(log: Arc<dyn Log>, clock: Clock, settings: GroupSettings) -> Result<Self> {
-        let store = Store::open(log.clone(), clock.clone(), settings.clone()).await?;
+        let store = store::open(log.clone(), clock.clone(), &settings).await?;
         let desks = Desks::open(log, clock, settings, store);
         let upkeep = Arc::new(upkeep::Upkeep::start(&desks));
         Ok(Self { desks, _upkeep: upkeep })

@@ -15,6 +15,7 @@ use pinlake_ingest::auth::{Principal, Principals};
 use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
+use pinlake_ingest::transactions::{TransactionSettings, Transactions};
 use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
@@ -100,7 +101,11 @@ impl App {
         let followed: Arc<dyn Log> = Arc::new(followed);
         let doors = Doors::new(followed.clone(), clock.clone(), door_settings(config), auto_create(config, pipeline));
         let console = AppConsole::new(followed, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
-        let broker = Arc::new(Broker::new(doors.producer().clone(), groups.clone(), kafka_settings).await?);
+        let transactions =
+            Transactions::open(shared.clone(), groups.clone(), clock.clone(), TransactionSettings::default()).await;
+        let transactions = transactions.context("reading the transactions")?;
+        let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, kafka_settings).await?;
+        let broker = Arc::new(broker);
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {

@@ -11,6 +11,7 @@ pub(super) mod produce;
 mod producers;
 mod sasl;
 mod topics;
+mod transactions;
 
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName as WireTopicName};
@@ -64,6 +65,12 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
         ApiKey::OffsetDelete => request.answer(&offsets::offset_delete(call, request.decode()?).await),
         ApiKey::InitProducerId => request.answer(&producers::init_producer_id(call, &request.decode()?).await),
         ApiKey::DescribeProducers => request.answer(&producers::describe_producers(call, request.decode()?).await),
+        ApiKey::AddPartitionsToTxn => request.answer(&transactions::add_partitions_to_txn(call, request.decode()?).await),
+        ApiKey::AddOffsetsToTxn => request.answer(&transactions::add_offsets_to_txn(call, &request.decode()?).await),
+        ApiKey::TxnOffsetCommit => request.answer(&transactions::txn_offset_commit(call, request.decode()?).await),
+        ApiKey::EndTxn => request.answer(&transactions::end_txn(call, &request.decode()?).await),
+        ApiKey::DescribeTransactions => request.answer(&transactions::describe_transactions(call, request.decode()?)),
+        ApiKey::ListTransactions => request.answer(&transactions::list_transactions(call, request.decode()?)),
         other => Err(format!("{other:?} is not served")),
     }
 }
