@@ -177,7 +177,8 @@ async fn many_transactions_at_once_keep_apart() {
                 (0..5).filter(move |round| (number + round) % 2 == 0).map(move |round| format!("{number}.{round}"))
             })
             .collect();
-        (seen.sort(), expected.sort());
+        seen.sort();
+        expected.sort();
         assert_eq!(seen, expected);
     }
 }
