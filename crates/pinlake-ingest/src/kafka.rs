@@ -21,7 +21,7 @@ mod shape;
 mod tls;
 mod versions;
 
-pub use broker::Broker;
+pub use broker::{Broker, is_internal};
 pub use server::serve;
 pub use settings::KafkaSettings;
 pub use tls::Tls;

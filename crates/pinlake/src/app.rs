@@ -95,15 +95,16 @@ impl App {
         let lake = Arc::new(lake);
         // Those that can't go on still show what they have, and the others follow.
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
-        let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone(), followers.clone()));
+        let groups = Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await;
+        let groups = groups.context("reading the consumer groups")?;
+        let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone());
+        let followed: Arc<dyn Log> = Arc::new(followed);
         let doors = Doors::new(followed.clone(), clock.clone(), door_settings(config), auto_create(config, pipeline));
-        let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
-        let groups =
-            Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await.context("reading the consumer groups")?;
-        let transactions = Transactions::open(shared.clone(), groups.clone(), clock.clone(), TransactionSettings::default())
-            .await
-            .context("reading the transactions")?;
-        let broker = Broker::new(doors.producer().clone(), groups, transactions, kafka_settings).await?;
+        let console = AppConsole::new(followed, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
+        let transactions = TransactionSettings::default();
+        let transactions = Transactions::open(shared.clone(), groups.clone(), clock.clone(), transactions).await;
+        let transactions = transactions.context("reading the transactions")?;
+        let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, kafka_settings).await?;
         let broker = Arc::new(broker);
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
@@ -120,7 +121,7 @@ impl App {
         let kafka_addresses = kafka_listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
         let kafka = Door::open(|stopped| kafka::serve(kafka_listeners, broker, wait_for(stopped)));
         report("Kafka", Ok(()));
-        let measures = tokio::spawn(Measures::new(log.clone(), followers).run());
+        let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
         Ok(App { address, kafka_addresses, log, lake, http, kafka, measures })
     }
 

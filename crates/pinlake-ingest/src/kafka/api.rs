@@ -36,7 +36,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
     let request = call.request;
     match request.api.key {
         ApiKey::ApiVersions => cluster::api_versions(call),
-        ApiKey::SaslHandshake => request.answer(&sasl::handshake(call, request.decode()?)),
+        ApiKey::SaslHandshake => request.answer(&sasl::handshake(call, &request.decode()?)),
         ApiKey::SaslAuthenticate => request.answer(&sasl::authenticate(call, request.decode()?).await),
         ApiKey::DescribeCluster => request.answer(&cluster::describe_cluster(call)),
         ApiKey::DescribeLogDirs => request.answer(&cluster::describe_log_dirs(call, request.decode()?).await),
@@ -56,9 +56,9 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
         ApiKey::JoinGroup => request.answer(&groups::join_group(call, request.decode()?).await),
         ApiKey::SyncGroup => request.answer(&groups::sync_group(call, request.decode()?).await),
         ApiKey::Heartbeat => request.answer(&groups::heartbeat(call, request.decode()?)),
-        ApiKey::LeaveGroup => request.answer(&groups::leave_group(call, request.decode()?)),
+        ApiKey::LeaveGroup => request.answer(&groups::leave_group(call, &request.decode()?)),
         ApiKey::DescribeGroups => request.answer(&groups::describe_groups(call, request.decode()?)),
-        ApiKey::ListGroups => request.answer(&groups::list_groups(call, request.decode()?)),
+        ApiKey::ListGroups => request.answer(&groups::list_groups(call, &request.decode()?)),
         ApiKey::DeleteGroups => request.answer(&groups::delete_groups(call, request.decode()?).await),
         ApiKey::OffsetCommit => request.answer(&offsets::offset_commit(call, request.decode()?).await),
         ApiKey::OffsetFetch => request.answer(&offsets::offset_fetch(call, request.decode()?).await),

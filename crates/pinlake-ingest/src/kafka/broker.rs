@@ -42,8 +42,7 @@ impl Broker {
         transactions: Transactions,
         settings: KafkaSettings,
     ) -> pinlake_core::Result<Self> {
-        let offsets = TopicName::new(OFFSETS_TOPIC).expect("a legal name");
-        let cluster_id = encode_id(producer.log().topic(&offsets).await?.id);
+        let cluster_id = encode_id(groups.topic_id().await?);
         let room = Arc::new(Semaphore::new(settings.inflight_bytes_max));
         Ok(Self { producer, groups, transactions, settings, cluster_id, room, altering: tokio::sync::Mutex::default() })
     }
@@ -64,6 +63,6 @@ pub(crate) fn encode_id(id: TopicId) -> String {
 }
 
 /// Whether a topic is the server's own, which clients must not write to or change.
-pub(crate) fn is_internal(topic: &TopicName) -> bool {
+pub fn is_internal(topic: &TopicName) -> bool {
     [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic.as_str())
 }
