@@ -13,6 +13,7 @@ mod connection;
 mod error;
 mod frame;
 mod metrics;
+mod room;
 mod sasl;
 mod server;
 mod session;

@@ -21,6 +21,7 @@ use pinlake_core::{TopicName, TopicPartition};
 use super::broker::Broker;
 use super::connection::Ends;
 use super::frame::Request;
+use super::room::Held;
 use super::session::Session;
 
 /// A request at its API.
@@ -29,6 +30,7 @@ pub(super) struct Call<'a> {
     pub(super) request: &'a Request,
     pub(super) ends: Ends,
     pub(super) session: &'a Session,
+    pub(super) held: &'a Held,
 }
 
 /// The frame that answers a request other than Produce; an error ends the connection.

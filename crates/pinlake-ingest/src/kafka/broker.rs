@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pinlake_core::{Log, TopicId, TopicName};
 use tokio::sync::Semaphore;
 
+use super::room::Answers;
 use super::settings::KafkaSettings;
 use crate::groups::{Groups, OFFSETS_TOPIC};
 use crate::produce::Producer;
@@ -27,6 +28,7 @@ pub struct Broker {
     pub(super) cluster_id: String,
     /// Bytes of requests that may still be read.
     pub(super) room: Arc<Semaphore>,
+    pub(super) answers: Answers,
     /// Held while a topic's settings are read, changed and written back.
     pub(super) altering: tokio::sync::Mutex<()>,
 }
@@ -44,7 +46,8 @@ impl Broker {
     ) -> pinlake_core::Result<Self> {
         let cluster_id = encode_id(groups.topic_id().await?);
         let room = Arc::new(Semaphore::new(settings.inflight_bytes_max));
-        Ok(Self { producer, groups, transactions, settings, cluster_id, room, altering: tokio::sync::Mutex::default() })
+        let answers = Answers::new(settings.inflight_bytes_max);
+        Ok(Self { producer, groups, transactions, settings, cluster_id, room, answers, altering: tokio::sync::Mutex::default() })
     }
 
     pub(super) fn log(&self) -> &Arc<dyn Log> {

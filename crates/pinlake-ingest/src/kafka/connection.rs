@@ -19,6 +19,7 @@ use super::api::{self, produce};
 use super::broker::Broker;
 use super::frame::{self, Request};
 use super::metrics;
+use super::room::Held;
 use super::session::{STRANGERS_BYTES_MAX, Session};
 
 /// Requests that are read ahead of the one that is worked on.
@@ -215,7 +216,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
         closing: &mut watch::Receiver<bool>,
     ) -> Result<(), End> {
         self.drain().await?;
-        let call = api::Call { broker: &self.broker, request: &arrived.request, ends: self.ends, session: &self.session };
+        let held = Held::default();
+        let call = api::Call { broker: &self.broker, request: &arrived.request, ends: self.ends, session: &self.session, held: &held };
         let answer = tokio::select! {
             biased;
             answer = api::answer(&call) => answer,

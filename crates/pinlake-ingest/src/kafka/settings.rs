@@ -25,7 +25,8 @@ pub struct KafkaSettings {
     pub produce_bytes_max: usize,
     /// The largest of all other requests, bytes. Default 8 MiB.
     pub request_bytes_max: usize,
-    /// Bytes of all requests that are being read or answered; over it connections wait. Default 256 MiB.
+    /// Bytes of all requests that are being read or answered; over it connections wait. As many again may be on their way out as what
+    /// fetches have read. Default 256 MiB.
     pub inflight_bytes_max: usize,
     /// Produce requests of one connection that are appended at the same time; more wait. Default 64.
     pub pipelined_max: usize,

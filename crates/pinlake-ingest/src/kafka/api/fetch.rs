@@ -36,10 +36,10 @@ pub(super) async fn fetch(call: &Call<'_>, request: FetchRequest) -> FetchRespon
     let committed = request.isolation_level == READ_COMMITTED;
     let wanted = wanted(call, &request).await;
     let partitions: Vec<&Wanted> = wanted.iter().flatten().collect();
-    let mut read = read_all(call.broker.log().as_ref(), &partitions, most, committed).await;
+    let mut read = read_in_room(call, &partitions, most, committed).await;
     // An error is told at once.
     while read.bytes < least && !read.failed && wait(call.broker.log().as_ref(), &partitions, &read, committed, deadline).await {
-        read = read_all(call.broker.log().as_ref(), &partitions, most, committed).await;
+        read = read_in_room(call, &partitions, most, committed).await;
     }
     metrics::observe_fetch(read.bytes);
     let mut partitions = read.partitions.into_iter();
@@ -50,6 +50,16 @@ pub(super) async fn fetch(call: &Call<'_>, request: FetchRequest) -> FetchRespon
             .with_partitions(partitions.by_ref().take(wanted.len()).collect())
     });
     FetchResponse::default().with_responses(topics.collect())
+}
+
+/// Reads as much as there is room for in memory, and holds the room of what was read until the answer is sent.
+async fn read_in_room(call: &Call<'_>, partitions: &[&Wanted], most: usize, committed: bool) -> Read {
+    call.held.release();
+    let mut room = call.broker.answers.take(most).await;
+    let read = read_all(call.broker.log().as_ref(), partitions, room.num_permits().min(most), committed).await;
+    drop(room.split(room.num_permits().saturating_sub(read.bytes)));
+    call.held.hold(room);
+    read
 }
 
 fn wait_of(call: &Call<'_>, request: &FetchRequest) -> Duration {
