@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
@@ -36,6 +37,9 @@ const SUITES: [Suite; 3] = [
     Suite { name: "librdkafka's own tests", version: "2.12.1", command: &["conformance/kafka/librdkafka/run.sh", ADDRESS] },
 ];
 const ADDRESS: &str = "ADDRESS";
+/// A server that asks for a login, with the password that librdkafka's tests use.
+const WITH_LOGIN: &str = "conformance/kafka/librdkafka/sasl.yml";
+const PASSWORD: &str = "secret";
 
 /// Runs all suites, writes what they found, and fails if one of them does.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -66,14 +70,17 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a suite printed against a server of its own, passed on line by line.
+/// What a suite printed against servers of its own, passed on line by line.
 fn run_suite(root: &Path, suite: &Suite) -> Result<String> {
-    let server = Server::start(root)?;
+    let server = Server::start(root, "all", &[])?;
+    let of_made_topics = Server::start(root, "none", &[])?;
+    let with_login = Server::start(root, "all", &["--config", WITH_LOGIN])?;
     let arguments =
         suite.command[1..].iter().map(|&argument| if argument == ADDRESS { server.address.as_str() } else { argument });
     let mut command = Command::new(root.join(suite.command[0]));
-    let started = command.args(arguments).current_dir(root).stdout(Stdio::piped()).spawn();
-    let mut child = started.with_context(|| format!("can't start {}", suite.command[0]))?;
+    command.args(arguments).current_dir(root).stdout(Stdio::piped());
+    command.env("LIBRDKAFKA_NOAUTOCREATE", &of_made_topics.address).env("LIBRDKAFKA_SASL", &with_login.address);
+    let mut child = command.spawn().with_context(|| format!("can't start {}", suite.command[0]))?;
     let mut said = String::new();
     for line in BufReader::new(child.stdout.take().context("its output is piped")?).lines() {
         let line = line?;
@@ -103,25 +110,29 @@ impl Counts {
     }
 }
 
-/// A server on free ports and a data folder of its own, which creates topics as a broker does. Ends with its value.
+/// A server on free ports. Ends with its value.
 struct Server {
     child: Child,
     address: String,
+    /// Ends with it.
+    _data: Data,
 }
 
+/// A folder of its own for a server's data.
+struct Data(PathBuf);
+
 impl Server {
-    fn start(root: &Path) -> Result<Self> {
-        let data = root.join("target/conformance/data");
-        if data.exists() {
-            std::fs::remove_dir_all(&data).with_context(|| format!("can't clear {}", data.display()))?;
-        }
+    /// A server that creates these topics by their first record (`all` or `none`), with four partitions.
+    fn start(root: &Path, auto_create: &str, args: &[&str]) -> Result<Self> {
+        let data = Data::new(root)?;
         let mut command = Command::new(root.join("target/debug/pinlake"));
-        command.args(["serve", "--data-dir"]).arg(&data);
+        command.args(["serve", "--data-dir"]).arg(&data.0).args(args).current_dir(root);
         let listens = [("PINLAKE_HTTP_LISTEN", "127.0.0.1:0"), ("PINLAKE_KAFKA_LISTEN", "127.0.0.1:0")];
-        command.envs(listens).envs([("PINLAKE_LOG_AUTO_CREATE", "all"), ("PINLAKE_LOG_PARTITIONS", "4")]);
-        let mut child = command.env("RUST_LOG", "warn").stdout(Stdio::piped()).spawn().context("can't start the server")?;
+        command.envs(listens).envs([("PINLAKE_LOG_AUTO_CREATE", auto_create), ("PINLAKE_LOG_PARTITIONS", "4")]);
+        command.env("TESTS_PASSWORD", PASSWORD).env("RUST_LOG", "warn");
+        let mut child = command.stdout(Stdio::piped()).spawn().context("can't start the server")?;
         let lines = BufReader::new(child.stdout.take().context("its output is piped")?).lines();
-        let mut server = Self { child, address: String::new() };
+        let mut server = Self { child, address: String::new(), _data: data };
         for line in lines {
             let line = line?;
             if let Some(address) = line.strip_prefix("Kafka clients connect to ") {
@@ -135,9 +146,26 @@ impl Server {
     }
 }
 
+impl Data {
+    fn new(root: &Path) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = root.join(format!("target/conformance/data-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).with_context(|| format!("can't create {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        // What stays is in the way of nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its data is nobody's: it need not end in order.
+        // Nobody needs its data: it need not end in order.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -13,8 +13,9 @@ use kafka_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, ApiKey, BrokerId, CreatePartitionsRequest, CreatePartitionsResponse,
     CreateTopicsRequest, CreateTopicsResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest,
     DeleteTopicsResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, MetadataRequest, MetadataResponse, TopicName as WireName,
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+    FindCoordinatorRequest, FindCoordinatorResponse, GroupId, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    MetadataRequest, MetadataResponse, TopicName as WireName,
 };
 use kafka_protocol::protocol::StrBytes;
 use pinlake_core::{Log, Offset, TopicName};
@@ -264,4 +265,35 @@ async fn topics_are_described_a_page_at_a_time() {
         request.cursor = Some(cursor.with_topic_name(next.topic_name).with_partition_index(next.partition_index));
     }
     assert_eq!(pages, ["nowhere 3 [], t 0 [0, 1], u 0 [0]", "u 0 [1, 2]"]);
+}
+
+/// Bit 8 is to describe: whatever it is, who may do everything may do that.
+#[tokio::test]
+async fn what_a_client_may_do_is_told_if_it_asks() {
+    const NOT_ASKED: i32 = i32::MIN;
+    let served = Served::start().await;
+    let mut client = served.connect().await;
+    for asked in [false, true] {
+        let request = MetadataRequest::default()
+            .with_topics(None)
+            .with_include_topic_authorized_operations(asked)
+            .with_include_cluster_authorized_operations(asked);
+        let metadata: MetadataResponse = client.call(ApiKey::Metadata, 8, &request).await;
+        let request = DescribeClusterRequest::default().with_include_cluster_authorized_operations(asked);
+        let cluster: DescribeClusterResponse = client.call(ApiKey::DescribeCluster, 0, &request).await;
+        let groups = vec![GroupId(text("g"))];
+        let request = DescribeGroupsRequest::default().with_groups(groups).with_include_authorized_operations(asked);
+        let groups: DescribeGroupsResponse = client.call(ApiKey::DescribeGroups, 5, &request).await;
+        let topic = metadata.topics.last().unwrap().topic_authorized_operations;
+        let told = [
+            topic,
+            metadata.cluster_authorized_operations,
+            cluster.cluster_authorized_operations,
+            groups.groups[0].authorized_operations,
+        ];
+        let expected = if asked { [8, 7, 7, 3].map(Some) } else { [None; 4] };
+        let counted = told.map(|set| (set != NOT_ASKED).then(|| set.count_ones()));
+        assert_eq!(counted, expected, "asked: {asked}");
+        assert!(!asked || told.iter().all(|set| set & (1 << 8) != 0));
+    }
 }
