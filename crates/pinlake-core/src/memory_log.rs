@@ -267,6 +267,6 @@ impl Log for MemoryLog {
         let partition = self.partition(of)?;
         let kept = lock(&partition.kept);
         let found = kept.batches.iter().find(|batch| batch.max_timestamp() >= time);
-        Ok(found.map_or(partition.end(), Batch::base_offset))
+        Ok(found.map_or(partition.end(), |batch| batch.base_offset().max(kept.start)))
     }
 }

@@ -25,7 +25,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use pinlake_core::{Clock, Log, Result, TopicName, TopicPartition};
+use pinlake_core::{Clock, Log, Result, TopicId, TopicName, TopicPartition};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -38,7 +38,6 @@ pub use error::GroupError;
 pub use measures::GroupMeasures;
 use record::Entry;
 pub use settings::GroupSettings;
-use store::Store;
 
 /// The topic that keeps groups and their offsets: one partition, kept for ever. Nobody else may append to it.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -57,10 +56,19 @@ impl Groups {
     /// # Errors
     /// The log's own.
     pub async fn open(log: Arc<dyn Log>, clock: Clock, settings: GroupSettings) -> Result<Self> {
-        let store = Store::open(log.clone(), clock.clone(), settings.clone()).await?;
+        let store = store::open(log.clone(), clock.clone(), &settings).await?;
         let desks = Desks::open(log, clock, settings, store);
         let upkeep = Arc::new(upkeep::Upkeep::start(&desks));
         Ok(Self { desks, _upkeep: upkeep })
+    }
+
+    /// What tells this log's groups from all others: the id of their topic.
+    ///
+    /// # Errors
+    /// The log's own.
+    pub async fn topic_id(&self) -> Result<TopicId> {
+        let name = TopicName::new(OFFSETS_TOPIC).expect("a legal name");
+        Ok(self.desks.log.topic(&name).await?.id)
     }
 
     /// Joins a group; answers when the generation has begun. A caller that goes away waits no longer: its member must join again.

@@ -1,7 +1,7 @@
 //! Kafka's wire protocol: one broker that is the whole cluster, for every Kafka client and tool.
 //!
 //! ```text
-//! server -> connection -> frame (shape) -> api/* -> Log, Groups
+//! server -> connection -> frame (shape) -> api/* -> Log, Groups, Transactions
 //! ```
 //!
 //! Record batches pass through as they are, in both directions. What each API does is in `api/`, one file a family; which versions are
@@ -21,7 +21,7 @@ mod shape;
 mod tls;
 mod versions;
 
-pub use broker::Broker;
+pub use broker::{Broker, is_internal};
 pub use server::serve;
 pub use settings::KafkaSettings;
 pub use tls::Tls;

@@ -26,9 +26,12 @@ pub mod produce;
 pub mod records;
 mod rest_proxy;
 mod settings;
+mod topic_store;
+pub mod transactions;
 
 pub use doors::{AutoCreate, Doors};
 pub use groups::Groups;
 pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
 pub use settings::{DoorSettings, KinesisSettings, ProducerSettings};
+pub use transactions::Transactions;

@@ -13,7 +13,7 @@ pub use payload::Payload;
 pub use table::{
     Column, Commit, Flushed, FlushedTable, Quarantine, QuarantinedRecord, Rebuilt, TableDetail, TablePosition, TableSummary,
 };
-pub use topic::{Header, LogRecord, PartitionOffsets, Records, Topic};
+pub use topic::{GroupPosition, Header, LogRecord, PartitionOffsets, Records, Topic};
 pub use trace::{ArchiveTrace, OffsetKind, Outcome, TableTrace, Trace};
 
 /// All topics.

@@ -15,6 +15,7 @@ use pinlake_ingest::auth::{Principal, Principals};
 use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
+use pinlake_ingest::transactions::{TransactionSettings, Transactions};
 use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
@@ -94,12 +95,17 @@ impl App {
         let lake = Arc::new(lake);
         // Those that can't go on still show what they have, and the others follow.
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
-        let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone(), followers.clone()));
+        let groups = Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await;
+        let groups = groups.context("reading the consumer groups")?;
+        let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone());
+        let followed: Arc<dyn Log> = Arc::new(followed);
         let doors = Doors::new(followed.clone(), clock.clone(), door_settings(config), auto_create(config, pipeline));
-        let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
-        let groups =
-            Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await.context("reading the consumer groups")?;
-        let broker = Arc::new(Broker::new(doors.producer().clone(), groups, kafka_settings).await?);
+        let console = AppConsole::new(followed, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
+        let transactions =
+            Transactions::open(shared.clone(), groups.clone(), clock.clone(), TransactionSettings::default()).await;
+        let transactions = transactions.context("reading the transactions")?;
+        let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, kafka_settings).await?;
+        let broker = Arc::new(broker);
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
@@ -115,7 +121,7 @@ impl App {
         let kafka_addresses = kafka_listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
         let kafka = Door::open(|stopped| kafka::serve(kafka_listeners, broker, wait_for(stopped)));
         report("Kafka", Ok(()));
-        let measures = tokio::spawn(Measures::new(log.clone(), followers).run());
+        let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
         Ok(App { address, kafka_addresses, log, lake, http, kafka, measures })
     }
 

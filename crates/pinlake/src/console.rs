@@ -12,6 +12,8 @@ use pinlake_core::pipeline::{Question, Routed};
 use pinlake_core::{
     Batch, Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicDescription, TopicName, TopicPartition, TopicSpec,
 };
+use pinlake_ingest::groups::Groups;
+use pinlake_ingest::groups::calls::GroupLag;
 use pinlake_lake::follow::Committal;
 use pinlake_lake::lake::{Archived, Lake, TableAccount};
 use pinlake_lake::records::Unpacked;
@@ -19,9 +21,9 @@ use pinlake_lake::sql::encode;
 use pinlake_lake::stream::Standing;
 use pinlake_log::DiskLog;
 use pinlake_web::answers::{
-    ArchiveTrace, Column, Commit, Flushed, FlushedTable, Ledger, LogRecord, OffsetKind, Outcome, Part, PartitionLedger, Payload,
-    Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail, TableLedger,
-    TablePosition, TableSummary, TableTrace, Topic, Trace,
+    ArchiveTrace, Column, Commit, Flushed, FlushedTable, GroupPosition, Ledger, LogRecord, OffsetKind, Outcome, Part,
+    PartitionLedger, Payload, Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail,
+    TableLedger, TablePosition, TableSummary, TableTrace, Topic, Trace,
 };
 use pinlake_web::console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 use serde_json::{Map, Value};
@@ -35,15 +37,16 @@ pub(crate) struct AppConsole {
     log: Arc<dyn Log>,
     disk: Arc<DiskLog>,
     lake: Arc<Lake>,
+    groups: Groups,
     topic_defaults: TopicSpec,
 }
 
 impl AppConsole {
-    pub(crate) fn new(log: Arc<dyn Log>, disk: Arc<DiskLog>, lake: Arc<Lake>, topic_defaults: TopicSpec) -> Self {
-        Self { log, disk, lake, topic_defaults }
+    pub(crate) fn new(log: Arc<dyn Log>, disk: Arc<DiskLog>, lake: Arc<Lake>, groups: Groups, topic_defaults: TopicSpec) -> Self {
+        Self { log, disk, lake, groups, topic_defaults }
     }
 
-    async fn describe(&self, topic: TopicDescription) -> Result<Topic> {
+    async fn describe(&self, topic: TopicDescription, lags: &[GroupLag]) -> Result<Topic> {
         let mut ranges = Vec::new();
         for partition in 0..topic.spec.partitions {
             let range = self.log.range(&topic.name.partition(partition)).await;
@@ -54,7 +57,14 @@ impl AppConsole {
         let pipeline = self.lake.pipeline();
         let tables = pipeline.tables.iter().filter(|table| table.topics.follows(&topic.name)).map(|table| table.name.clone());
         let tables = tables.collect();
-        Ok(Topic::of(topic, &ranges, tables))
+        let position = |lag: &GroupLag| GroupPosition {
+            group: lag.group.to_string(),
+            partition: lag.of.partition.0,
+            committed: lag.committed.0,
+            lag: lag.records(),
+        };
+        let groups = lags.iter().filter(|lag| lag.of.topic == topic.name).map(position).collect();
+        Ok(Topic::of(topic, &ranges, tables, groups))
     }
 
     /// The rows of a query as JSON objects.
@@ -192,15 +202,15 @@ impl Console for AppConsole {
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {
-        let mut topics = Vec::new();
+        let (mut topics, lags) = (Vec::new(), self.groups.lag().await);
         for topic in self.log.topics().await? {
-            topics.push(self.describe(topic).await?);
+            topics.push(self.describe(topic, &lags).await?);
         }
         Ok(topics)
     }
 
     async fn topic(&self, name: &TopicName) -> Result<Topic> {
-        self.describe(self.log.topic(name).await?).await
+        self.describe(self.log.topic(name).await?, &self.groups.lag().await).await
     }
 
     async fn create_topic(&self, name: &TopicName, spec: TopicSpec) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The log as doors and API see it: a topic is deleted once archive and tables have all of it, and takes records no faster than they
+//! The log as doors and API see it: the server's own topics are not there, a topic is deleted once archive and tables have all of it, and takes records no faster than they
 //! come along once they are far behind. Everything else is the log's own.
 
 use std::sync::Arc;
@@ -8,9 +8,11 @@ use async_trait::async_trait;
 use metrics::Counter;
 use pinlake_core::producers::ProducerState;
 use pinlake_core::{
-    Batch, Committed, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName,
+    Batch, Committed, Error, Followers, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription, TopicName,
     TopicPartition, TopicSpec,
 };
+use pinlake_ingest::groups::Groups;
+use pinlake_ingest::kafka::is_internal;
 use pinlake_lake::lake::Lake;
 
 /// A log and the lake that follows it.
@@ -18,85 +20,101 @@ pub(crate) struct FollowedLog {
     log: Arc<dyn Log>,
     lake: Arc<Lake>,
     followers: Followers,
+    groups: Groups,
     slowed: Counter,
 }
 
 impl FollowedLog {
-    pub(crate) fn new(log: Arc<dyn Log>, lake: Arc<Lake>, followers: Followers) -> Self {
+    pub(crate) fn new(log: Arc<dyn Log>, lake: Arc<Lake>, followers: Followers, groups: Groups) -> Self {
         metrics::describe_counter!("pinlake_slowed_appends_total", "appends that waited for archive or tables far behind");
         let slowed = metrics::counter!("pinlake_slowed_appends_total");
         // Shown before it counts anything.
         slowed.increment(0);
-        Self { log, lake, followers, slowed }
+        Self { log, lake, followers, groups, slowed }
+    }
+
+    /// The log, for a topic that is not the server's own.
+    fn of(&self, topic: &TopicName) -> Result<&dyn Log> {
+        if is_internal(topic) {
+            return Err(Error::not_found(format!("topic '{topic}' is the server's own: choose another name")));
+        }
+        Ok(&*self.log)
     }
 }
 
 #[async_trait]
 impl Log for FollowedLog {
     async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
-        self.log.create_topic(topic, spec).await
+        self.of(topic)?.create_topic(topic, spec).await
     }
 
     async fn topics(&self) -> Result<Vec<TopicDescription>> {
-        self.log.topics().await
+        let topics = self.log.topics().await?;
+        Ok(topics.into_iter().filter(|topic| !is_internal(&topic.name)).collect())
     }
 
     async fn topic(&self, topic: &TopicName) -> Result<TopicDescription> {
-        self.log.topic(topic).await
+        self.of(topic)?.topic(topic).await
     }
 
     /// Has archive and tables take what the topic holds first: the log refuses to drop what they have not.
     async fn delete_topic(&self, topic: &TopicName) -> Result<()> {
-        self.log.topic(topic).await?;
+        self.of(topic)?.topic(topic).await?;
         if self.lake.pipeline().follows(topic) {
             self.lake.flush().await?;
         }
-        self.log.delete_topic(topic).await
+        self.log.delete_topic(topic).await?;
+        if let Err(error) = self.groups.topic_deleted(topic).await {
+            tracing::warn!(%topic, %error, "what groups have committed of a deleted topic is still there: it goes by itself a little later");
+        }
+        Ok(())
     }
 
     async fn alter_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
-        self.log.alter_topic(topic, spec).await
+        self.of(topic)?.alter_topic(topic, spec).await
     }
 
     /// Has archive and tables take what would go first, as for a topic that is deleted.
     async fn trim(&self, of: &TopicPartition, before: Offset) -> Result<Offset> {
+        let log = self.of(&of.topic)?;
         if self.lake.pipeline().follows(&of.topic) {
             self.lake.flush().await?;
         }
-        self.log.trim(of, before).await
+        log.trim(of, before).await
     }
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
+        let log = self.of(&to.topic)?;
         // What can't be told here is told by the append.
         if let Ok(end) = self.log.stable_end(to).await
             && self.followers.come_along(to, end).await
         {
             self.slowed.increment(1);
         }
-        self.log.append(to, batch).await
+        log.append(to, batch).await
     }
 
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
-        self.log.read(from, at, max, wait).await
+        self.of(&from.topic)?.read(from, at, max, wait).await
     }
 
     async fn read_committed(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Committed> {
-        self.log.read_committed(from, at, max, wait).await
+        self.of(&from.topic)?.read_committed(from, at, max, wait).await
     }
 
     async fn stable_end(&self, of: &TopicPartition) -> Result<Offset> {
-        self.log.stable_end(of).await
+        self.of(&of.topic)?.stable_end(of).await
     }
 
     async fn producers(&self, of: &TopicPartition) -> Result<Vec<(ProducerState, Option<Offset>)>> {
-        self.log.producers(of).await
+        self.of(&of.topic)?.producers(of).await
     }
 
     async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {
-        self.log.range(of).await
+        self.of(&of.topic)?.range(of).await
     }
 
     async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset> {
-        self.log.offset_at(of, time).await
+        self.of(&of.topic)?.offset_at(of, time).await
     }
 }

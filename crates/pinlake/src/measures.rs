@@ -1,4 +1,5 @@
-//! What is measured now and then because no single event changes it: how far each follower is behind, and which partitions have stopped.
+//! What is measured now and then because no single event changes it: how far followers and consumer groups are
+//! behind, and which partitions have stopped.
 //! It must not change anything.
 
 #[cfg(test)]
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use metrics::Gauge;
 use pinlake_core::{Followers, Log, TopicPartition};
+use pinlake_ingest::groups::{GroupMeasures, Groups};
 use pinlake_log::DiskLog;
 
 const EVERY: Duration = Duration::from_secs(2);
@@ -18,6 +20,7 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct Measures {
     log: Arc<DiskLog>,
     followers: Followers,
+    groups: GroupMeasures,
     stopped: Gauge,
     /// What was shown last, so that what is gone is not shown behind for ever.
     lags: HashMap<(String, TopicPartition), Gauge>,
@@ -25,10 +28,16 @@ pub(crate) struct Measures {
 
 impl Measures {
     /// Looks the metrics up; a recorder must be installed before.
-    pub(crate) fn new(log: Arc<DiskLog>, followers: Followers) -> Self {
+    pub(crate) fn new(log: Arc<DiskLog>, followers: Followers, groups: Groups) -> Self {
         let what = "partitions that take no appends after a failed write or sync or by a defect, or damaged";
         metrics::describe_gauge!("pinlake_partitions_stopped", what);
-        Self { log, followers, stopped: metrics::gauge!("pinlake_partitions_stopped"), lags: HashMap::new() }
+        Self {
+            log,
+            followers,
+            groups: GroupMeasures::new(groups),
+            stopped: metrics::gauge!("pinlake_partitions_stopped"),
+            lags: HashMap::new(),
+        }
     }
 
     /// Measures until it is aborted.
@@ -42,6 +51,7 @@ impl Measures {
 
     #[expect(clippy::cast_precision_loss, reason = "metrics are floating point")]
     async fn measure(&mut self) {
+        self.groups.measure().await;
         self.stopped.set(self.log.health().len() as f64);
         let mut gone = std::mem::take(&mut self.lags);
         for (key, records) in self.lags().await {

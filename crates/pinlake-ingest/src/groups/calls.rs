@@ -208,7 +208,7 @@ pub struct CommitRequest {
 }
 
 /// Who sends the offsets of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionProducer {
     /// The producer's id.
     pub id: i64,

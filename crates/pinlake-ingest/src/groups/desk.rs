@@ -119,7 +119,7 @@ impl Desks {
 
     /// Writes records that belong to no one group; durable when it answers.
     pub(crate) async fn write(&self, entries: Vec<Entry>) -> Result<(), GroupError> {
-        self.store.submit(entries, Inflight::default())?.durable().await
+        Ok(self.store.submit(entries, Inflight::default())?.durable().await?)
     }
 
     /// Deletes a group without members; durable when it answers.
@@ -128,7 +128,7 @@ impl Desks {
             at.group.check_delete()?;
             self.submit_delete(desk, at)
         })?;
-        let outcome = pending.durable().await;
+        let outcome = pending.durable().await.map_err(GroupError::from);
         if outcome.is_err() && self.store.state().groups().any(|group| *group == desk.id) {
             // It is still there, and so it must be found.
             self.insert_empty(&desk.id);
@@ -199,11 +199,11 @@ impl Desks {
             Ok(pending) => {
                 let (desks, desk) = (self.clone(), desk.clone());
                 tokio::spawn(async move {
-                    let outcome = pending.durable().await;
+                    let outcome = pending.durable().await.map_err(GroupError::from);
                     desks.with(&desk, |at, now| at.stored(purpose, outcome, now));
                 });
             }
-            Err(error) => at.stored(purpose, Err(error), now),
+            Err(error) => at.stored(purpose, Err(error.into()), now),
         }
     }
 }

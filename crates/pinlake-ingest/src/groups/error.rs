@@ -129,3 +129,9 @@ impl From<&Error> for GroupError {
         }
     }
 }
+
+impl From<Error> for GroupError {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}

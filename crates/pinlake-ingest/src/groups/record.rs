@@ -1,14 +1,12 @@
-//! What the groups' topic holds: JSON records, one change each. It must not know how they are written or when.
-//!
-//! The state is what the records make of it, one after another (see the state). A snapshot is the whole state again, between a
-//! `snapshot_begin` and a `snapshot_end`: it counts only if it is whole.
+//! What the groups' topic holds: JSON records, one change each. It must not know how they are written or when. The state is what the
+//! records make of it, one after another (see the state).
 
 use std::borrow::Cow;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use pinlake_core::{Error, Result, TopicName, TopicPartition};
+use pinlake_core::{TopicName, TopicPartition};
 use serde::{Deserialize, Serialize};
 
 use super::calls::GroupId;
@@ -31,24 +29,6 @@ pub(crate) enum Entry {
     OffsetsDeleted { group: GroupId, partitions: Vec<TopicPartition> },
     /// A topic is gone, and so are all offsets of it.
     TopicDeleted { topic: TopicName },
-    /// A snapshot begins.
-    SnapshotBegin,
-    /// One part of it.
-    Snapshot(Box<Entry>),
-    /// A snapshot of so many parts ends.
-    SnapshotEnd { parts: u64 },
-}
-
-impl Entry {
-    /// The record's value.
-    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self).map_err(|error| Error::internal("a group's record can't be written as JSON").with_source(error))
-    }
-
-    /// Reads a record's value.
-    pub(crate) fn decode(value: &[u8]) -> Result<Self> {
-        serde_json::from_slice(value).map_err(|error| Error::corrupt("a group's record can't be read").with_source(error))
-    }
 }
 
 /// A group as it must survive a restart.

@@ -63,7 +63,6 @@ impl State {
             Entry::GroupDeleted { group } => self.delete_group(&group),
             Entry::OffsetsDeleted { group, partitions } => self.delete_offsets(&group, &partitions),
             Entry::TopicDeleted { topic } => self.delete_topic(&topic),
-            Entry::SnapshotBegin | Entry::Snapshot(_) | Entry::SnapshotEnd { .. } => {}
         }
     }
 

@@ -122,7 +122,7 @@ pub(crate) async fn check(desks: &Arc<Desks>) -> Result<(), GroupError> {
                 return Ok(None);
             }
             let entry = Entry::OffsetsDeleted { group: desk.id.clone(), partitions: expired };
-            desks.store.submit(vec![entry], at.inflight.clone()).map(Some)
+            Ok(Some(desks.store.submit(vec![entry], at.inflight.clone())?))
         })?;
         if let Some(pending) = pending {
             pending.durable().await?;

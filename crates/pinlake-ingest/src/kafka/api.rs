@@ -11,6 +11,7 @@ pub(super) mod produce;
 mod producers;
 mod sasl;
 mod topics;
+mod transactions;
 
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName as WireTopicName};
@@ -35,7 +36,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
     let request = call.request;
     match request.api.key {
         ApiKey::ApiVersions => cluster::api_versions(call),
-        ApiKey::SaslHandshake => request.answer(&sasl::handshake(call, request.decode()?)),
+        ApiKey::SaslHandshake => request.answer(&sasl::handshake(call, &request.decode()?)),
         ApiKey::SaslAuthenticate => request.answer(&sasl::authenticate(call, request.decode()?).await),
         ApiKey::DescribeCluster => request.answer(&cluster::describe_cluster(call, &request.decode()?)),
         ApiKey::DescribeLogDirs => request.answer(&cluster::describe_log_dirs(call, request.decode()?).await),
@@ -55,15 +56,21 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
         ApiKey::JoinGroup => request.answer(&groups::join_group(call, request.decode()?).await),
         ApiKey::SyncGroup => request.answer(&groups::sync_group(call, request.decode()?).await),
         ApiKey::Heartbeat => request.answer(&groups::heartbeat(call, request.decode()?)),
-        ApiKey::LeaveGroup => request.answer(&groups::leave_group(call, request.decode()?)),
+        ApiKey::LeaveGroup => request.answer(&groups::leave_group(call, &request.decode()?)),
         ApiKey::DescribeGroups => request.answer(&groups::describe_groups(call, request.decode()?)),
-        ApiKey::ListGroups => request.answer(&groups::list_groups(call, request.decode()?)),
+        ApiKey::ListGroups => request.answer(&groups::list_groups(call, &request.decode()?)),
         ApiKey::DeleteGroups => request.answer(&groups::delete_groups(call, request.decode()?).await),
         ApiKey::OffsetCommit => request.answer(&offsets::offset_commit(call, request.decode()?).await),
         ApiKey::OffsetFetch => request.answer(&offsets::offset_fetch(call, request.decode()?).await),
         ApiKey::OffsetDelete => request.answer(&offsets::offset_delete(call, request.decode()?).await),
         ApiKey::InitProducerId => request.answer(&producers::init_producer_id(call, &request.decode()?).await),
         ApiKey::DescribeProducers => request.answer(&producers::describe_producers(call, request.decode()?).await),
+        ApiKey::AddPartitionsToTxn => request.answer(&transactions::add_partitions_to_txn(call, request.decode()?).await),
+        ApiKey::AddOffsetsToTxn => request.answer(&transactions::add_offsets_to_txn(call, &request.decode()?).await),
+        ApiKey::TxnOffsetCommit => request.answer(&transactions::txn_offset_commit(call, request.decode()?).await),
+        ApiKey::EndTxn => request.answer(&transactions::end_txn(call, &request.decode()?).await),
+        ApiKey::DescribeTransactions => request.answer(&transactions::describe_transactions(call, request.decode()?)),
+        ApiKey::ListTransactions => request.answer(&transactions::list_transactions(call, request.decode()?)),
         other => Err(format!("{other:?} is not served")),
     }
 }

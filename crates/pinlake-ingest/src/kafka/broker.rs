@@ -1,4 +1,4 @@
-//! What all connections of the wire protocol share: the log behind the doors' producer, the groups, and who this broker says it is.
+//! What all connections of the wire protocol share: the log behind the doors' producer, groups, transactions, and who this broker says it is.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,11 +11,10 @@ use tokio::sync::Semaphore;
 use super::settings::KafkaSettings;
 use crate::groups::{Groups, OFFSETS_TOPIC};
 use crate::produce::Producer;
+use crate::transactions::{TRANSACTIONS_TOPIC, Transactions};
 
 /// The one broker's number.
 pub(crate) const NODE_ID: i32 = 1;
-/// The topic that keeps transactions and producer ids.
-pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 /// The epoch of the one leader that every partition ever has.
 pub(super) const LEADER_EPOCH: i32 = 0;
 
@@ -23,6 +22,7 @@ pub(super) const LEADER_EPOCH: i32 = 0;
 pub struct Broker {
     pub(super) producer: Arc<Producer>,
     pub(super) groups: Groups,
+    pub(super) transactions: Transactions,
     pub(super) settings: KafkaSettings,
     pub(super) cluster_id: String,
     /// Bytes of requests that may still be read.
@@ -36,11 +36,15 @@ impl Broker {
     ///
     /// # Errors
     /// The log's own.
-    pub async fn new(producer: Arc<Producer>, groups: Groups, settings: KafkaSettings) -> pinlake_core::Result<Self> {
-        let offsets = TopicName::new(OFFSETS_TOPIC).expect("a legal name");
-        let cluster_id = encode_id(producer.log().topic(&offsets).await?.id);
+    pub async fn new(
+        producer: Arc<Producer>,
+        groups: Groups,
+        transactions: Transactions,
+        settings: KafkaSettings,
+    ) -> pinlake_core::Result<Self> {
+        let cluster_id = encode_id(groups.topic_id().await?);
         let room = Arc::new(Semaphore::new(settings.inflight_bytes_max));
-        Ok(Self { producer, groups, settings, cluster_id, room, altering: tokio::sync::Mutex::default() })
+        Ok(Self { producer, groups, transactions, settings, cluster_id, room, altering: tokio::sync::Mutex::default() })
     }
 
     pub(super) fn log(&self) -> &Arc<dyn Log> {
@@ -59,6 +63,6 @@ pub(crate) fn encode_id(id: TopicId) -> String {
 }
 
 /// Whether a topic is the server's own, which clients must not write to or change.
-pub(crate) fn is_internal(topic: &TopicName) -> bool {
+pub fn is_internal(topic: &TopicName) -> bool {
     [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic.as_str())
 }

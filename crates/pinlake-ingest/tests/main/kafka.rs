@@ -5,3 +5,4 @@ mod hostile;
 mod logins;
 mod records;
 mod topics;
+mod transactions;

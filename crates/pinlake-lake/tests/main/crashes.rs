@@ -88,15 +88,15 @@ async fn flush_again(lake: &Lake, fault: Fault, store: &FaultyStore) {
 }
 
 fn strike_everywhere(fault: Fault, steps_min: u64) {
-    strike_rounds_everywhere(fault, steps_min, append_round);
+    strike_rounds_everywhere(fault, steps_min, &append_round);
 }
 
 /// Strikes at every step there is.
-pub(crate) fn strike_rounds_everywhere(fault: Fault, steps_min: u64, round: impl AsyncFn(&World, &[TopicPartition; 3], i64)) {
+pub(crate) fn strike_rounds_everywhere(fault: Fault, steps_min: u64, round: &impl AsyncFn(&World, &[TopicPartition; 3], i64)) {
     let mut step = 1;
     // A runtime a run: with it ends whatever the dead process left behind. Its time stands still while anything is done.
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    while runtime().block_on(run(fault, step, &round)) {
+    while runtime().block_on(run(fault, step, round)) {
         step += 1;
     }
     assert!(step > steps_min, "{fault:?} struck only {} times", step - 1);

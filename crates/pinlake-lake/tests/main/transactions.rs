@@ -227,12 +227,12 @@ async fn append_round(world: &World, [of, other, _]: &[TopicPartition; 3], round
 
 #[test]
 fn transactions_and_a_put_whose_answer_is_lost_lose_and_double_nothing() {
-    strike_rounds_everywhere(Fault::Outage, 15, append_round);
+    strike_rounds_everywhere(Fault::Outage, 15, &append_round);
 }
 
 #[test]
 fn transactions_and_a_death_after_a_put_lose_and_double_nothing() {
-    strike_rounds_everywhere(Fault::DeathAfter, 15, append_round);
+    strike_rounds_everywhere(Fault::DeathAfter, 15, &append_round);
 }
 
 /// A batch that unpacks to more than is taken at once is committed in parts: with a store that fails, the rest is read again.

@@ -24,6 +24,21 @@ pub struct Topic {
     pub tables: Vec<String>,
     /// What each partition holds, in order.
     pub offsets: Vec<PartitionOffsets>,
+    /// How far the consumer groups that have committed offsets of it have come.
+    pub groups: Vec<GroupPosition>,
+}
+
+/// Where a consumer group stands in one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupPosition {
+    /// The group.
+    pub group: String,
+    /// The partition.
+    pub partition: u32,
+    /// The next offset that the group takes, as it has committed it.
+    pub committed: i64,
+    /// How many offsets lie between that and the partition's end.
+    pub lag: u64,
 }
 
 /// The records of a partition that can be read now: `start` is the first, `end` the next one to come.
@@ -38,8 +53,8 @@ pub struct PartitionOffsets {
 }
 
 impl Topic {
-    /// A topic whose partitions hold `ranges`, in order, and that `tables` follow.
-    pub fn of(description: TopicDescription, ranges: &[OffsetRange], tables: Vec<String>) -> Self {
+    /// A topic whose partitions hold `ranges`, in order, that `tables` follow and `groups` read.
+    pub fn of(description: TopicDescription, ranges: &[OffsetRange], tables: Vec<String>, groups: Vec<GroupPosition>) -> Self {
         let offsets =
             |(partition, range): (u32, &OffsetRange)| PartitionOffsets { partition, start: range.start.0, end: range.end.0 };
         Self {
@@ -51,6 +66,7 @@ impl Topic {
             records: ranges.iter().map(OffsetRange::len).sum(),
             tables,
             offsets: (0..).zip(ranges).map(offsets).collect(),
+            groups,
         }
     }
 }

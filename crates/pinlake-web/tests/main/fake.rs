@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pinlake_core::{Error, Offset, OffsetRange, Result, TopicDescription, TopicName, TopicPartition, TopicSpec};
 use pinlake_web::answers::{
-    ArchiveTrace, Column, Commit, Flushed, FlushedTable, Header, Ledger, LogRange, LogRecord, OffsetKind, Outcome, Part,
-    PartitionLedger, Payload, Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail,
-    TableLedger, TablePosition, TableSummary, TableTrace, Topic, Trace,
+    ArchiveTrace, Column, Commit, Flushed, FlushedTable, GroupPosition, Header, Ledger, LogRange, LogRecord, OffsetKind, Outcome,
+    Part, PartitionLedger, Payload, Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt,
+    TableDetail, TableLedger, TablePosition, TableSummary, TableTrace, Topic, Trace,
 };
 use pinlake_web::{Console, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
 
@@ -51,7 +51,8 @@ fn known(name: &TopicName) -> Result<()> {
 
 fn topic() -> Topic {
     let description = TopicDescription { name: topic_name(), id: pinlake_core::TopicId::random(), spec: TopicSpec::default() };
-    Topic::of(description, &[OffsetRange { start: Offset(100), end: Offset(300) }], vec!["pin".to_owned()])
+    let group = GroupPosition { group: "g".to_owned(), partition: 0, committed: 250, lag: 50 };
+    Topic::of(description, &[OffsetRange { start: Offset(100), end: Offset(300) }], vec!["pin".to_owned()], vec![group])
 }
 
 fn summary() -> TableSummary {

@@ -2,6 +2,7 @@
 
 use pinlake_core::batch::ProducerSequence;
 use pinlake_core::{BatchBuilder, Clock, Followers, MemoryLog, Timestamp, pipeline};
+use pinlake_ingest::groups::GroupSettings;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
 use pinlake_log::LogSettings;
@@ -35,7 +36,8 @@ async fn world() -> World {
         Lake::start(log.clone(), &followers, Arc::new(pipeline), store, Clock::System, QueryLimits::default()).await.unwrap();
     let topic = TopicName::new("a.things").unwrap();
     log.create_topic(&topic, TopicSpec::default()).await.unwrap();
-    let console = AppConsole::new(log.clone(), Arc::new(disk), Arc::new(lake), TopicSpec::default());
+    let groups = Groups::open(log.clone(), Clock::System, GroupSettings::default()).await.unwrap();
+    let console = AppConsole::new(log.clone(), Arc::new(disk), Arc::new(lake), groups, TopicSpec::default());
     World { log, console, of: topic.partition(0), _dir: dir }
 }
 

@@ -2,7 +2,8 @@
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use pinlake_core::testing::log_contract::{batch, topic};
-use pinlake_core::{Clock, Offset};
+use pinlake_core::{Clock, MemoryLog, Offset};
+use pinlake_ingest::groups::GroupSettings;
 use pinlake_log::LogSettings;
 
 use super::*;
@@ -31,7 +32,8 @@ async fn what_is_deleted_is_neither_behind_nor_stopped() {
     let log = open(dir.path(), &followers).await;
     let whole = topic(&*log, "t", 1).await;
     log.append(&whole.partition(0), batch(&["1", "2"], 1)).await.unwrap();
-    let mut measures = Measures::new(log.clone(), followers.clone());
+    let groups = Groups::open(Arc::new(MemoryLog::new()), Clock::System, GroupSettings::default()).await.unwrap();
+    let mut measures = Measures::new(log.clone(), followers.clone(), groups);
     let expect = |lines: [&str; 2]| {
         let text = shown.render();
         lines.iter().for_each(|line| assert!(text.lines().any(|found| found == *line), "{line}: {text}"));

@@ -130,11 +130,11 @@ async fn a_partition_trimmed_to_its_end_goes_on(log: impl Log) {
 
 async fn time_finds_nothing_that_was_trimmed(log: impl Log) {
     let to = topic(&log, "t", 1).await.partition(0);
-    for (value, at) in [("0", 300), ("1", 100), ("2", 200)] {
-        log.append(&to, batch(&[value], at)).await.unwrap();
+    for (values, at) in [(&["0"][..], 300), (&["1", "2"], 100), (&["3"], 200)] {
+        log.append(&to, batch(values, at)).await.unwrap();
     }
-    log.trim(&to, Offset(1)).await.unwrap();
-    for (time, offset) in [(0, 1), (101, 2), (201, 3)] {
+    log.trim(&to, Offset(2)).await.unwrap();
+    for (time, offset) in [(0, 2), (100, 2), (101, 3), (201, 4)] {
         assert_eq!(log.offset_at(&to, Timestamp(time)).await.unwrap(), Offset(offset), "at {time}");
     }
 }

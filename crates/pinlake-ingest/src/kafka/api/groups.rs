@@ -140,7 +140,7 @@ pub(super) fn heartbeat(call: &Call<'_>, request: HeartbeatRequest) -> Heartbeat
     HeartbeatResponse::default().with_error_code(code_of(&beat))
 }
 
-pub(super) fn leave_group(call: &Call<'_>, request: LeaveGroupRequest) -> LeaveGroupResponse {
+pub(super) fn leave_group(call: &Call<'_>, request: &LeaveGroupRequest) -> LeaveGroupResponse {
     let together = call.request.version >= LEAVES_TOGETHER;
     let members: Vec<LeavingMember> = if together {
         let leaving = |member: &kafka_protocol::messages::leave_group_request::MemberIdentity| LeavingMember {
@@ -197,7 +197,7 @@ pub(super) fn describe_groups(call: &Call<'_>, request: DescribeGroupsRequest) -
     DescribeGroupsResponse::default().with_groups(request.groups.into_iter().map(describe).collect())
 }
 
-pub(super) fn list_groups(call: &Call<'_>, request: ListGroupsRequest) -> ListGroupsResponse {
+pub(super) fn list_groups(call: &Call<'_>, request: &ListGroupsRequest) -> ListGroupsResponse {
     let states = [
         GroupState::Empty,
         GroupState::PreparingRebalance,

@@ -43,6 +43,11 @@ impl Codes {
         }
     }
 
+    /// The same for every partition: an error.
+    pub(super) fn all(code: i16) -> Self {
+        Self(HashMap::new(), code)
+    }
+
     /// One partition's; what no call was made for does not exist.
     pub(super) fn get(&self, of: Option<&TopicPartition>) -> i16 {
         if self.1 != NONE {

@@ -10,10 +10,12 @@ use kafka_protocol::protocol::StrBytes;
 use pinlake_core::{Batch, Error, OffsetRange, Reason, TopicPartition};
 use tokio::sync::oneshot;
 
-use super::partition_of;
+use super::{partition_of, wire_text};
 use crate::kafka::broker::{Broker, is_internal};
 use crate::kafka::error;
 use crate::kafka::frame::Request;
+use crate::transactions::TransactionError;
+use crate::transactions::calls::TransactionalId;
 
 /// Nothing was appended.
 const NO_OFFSET: i64 = -1;
@@ -48,7 +50,10 @@ pub(in crate::kafka) async fn answer(
     turns: Vec<Turn>,
 ) -> Result<Option<Bytes>, String> {
     let acks = decoded.acks;
-    let transactional = decoded.transactional_id.is_some();
+    let transactional = match decoded.transactional_id {
+        Some(id) => TransactionalId::new(&id).map(Some),
+        None => Ok(None),
+    };
     let mut turns = turns.into_iter();
     let mut topics = Vec::with_capacity(decoded.topic_data.len());
     let mut appends = Vec::new();
@@ -56,7 +61,7 @@ pub(in crate::kafka) async fn answer(
         topics.push((name.clone(), partition_data.len()));
         for data in partition_data {
             let turn = turns.next().ok_or("every partition has its turn")?;
-            appends.push(append(broker, name.to_string(), data, acks, transactional, turn));
+            appends.push(append(broker, name.to_string(), data, acks, &transactional, turn));
         }
     }
     let mut appended = join_all(appends).await.into_iter();
@@ -75,7 +80,7 @@ async fn append(
     topic: String,
     data: PartitionProduceData,
     acks: i16,
-    transactional: bool,
+    transactional: &Result<Option<TransactionalId>, TransactionError>,
     turn: Turn,
 ) -> PartitionProduceResponse {
     let index = data.index;
@@ -84,8 +89,8 @@ async fn append(
         // An error means that it is done.
         let _ = before.await;
     }
-    let appended = match check(&topic, data, acks, transactional).await {
-        Ok((to, batch)) => append_batch(broker, &to, batch).await,
+    let appended = match check(&topic, data, acks).await {
+        Ok((to, batch)) => append_batch(broker, to, batch, transactional).await,
         Err(refused) => Err(refused),
     };
     match appended {
@@ -96,19 +101,34 @@ async fn append(
     }
 }
 
-async fn append_batch(broker: &Broker, to: &TopicPartition, batch: Batch) -> Result<(OffsetRange, i64), Refused> {
-    let offsets = broker.log().append(to, batch).await.map_err(|error| (error::code(&error), error::text(&error)))?;
-    let start = broker.log().range(to).await.map_or(0, |range| range.start.0);
-    Ok((offsets, start))
+async fn append_batch(
+    broker: &Broker,
+    to: TopicPartition,
+    batch: Batch,
+    transactional: &Result<Option<TransactionalId>, TransactionError>,
+) -> Result<(OffsetRange, i64), Refused> {
+    let refused = |error: &TransactionError| (error.old_code(), Some(wire_text(error.to_string())));
+    let id = transactional.as_ref().map_err(refused)?;
+    let admission = broker.transactions.admit(id.as_ref(), &to, &batch).await.map_err(|error| refused(&error))?;
+    let log = broker.log().clone();
+    let append = async move {
+        let offsets = log.append(&to, batch).await?;
+        let start = log.range(&to).await.map_or(0, |range| range.start.0);
+        // Now its transaction may end.
+        drop(admission);
+        Ok((offsets, start))
+    };
+    let appended = if id.is_some() {
+        // Also when the client goes away: the transaction must not end while nobody knows whether the batch is in the log.
+        tokio::spawn(append).await.unwrap_or_else(|_| Err(Error::internal("cut short")))
+    } else {
+        append.await
+    };
+    appended.map_err(|error: Error| (error::code(&error), error::text(&error)))
 }
 
 /// Checks what a producer sends for one partition: one whole batch, whose records are what it says.
-async fn check(
-    topic: &str,
-    data: PartitionProduceData,
-    acks: i16,
-    transactional: bool,
-) -> Result<(TopicPartition, Batch), Refused> {
+async fn check(topic: &str, data: PartitionProduceData, acks: i16) -> Result<(TopicPartition, Batch), Refused> {
     if !ACKS.contains(&acks) {
         return Err((ResponseError::InvalidRequiredAcks.code(), None));
     }
@@ -119,10 +139,6 @@ async fn check(
     }
     let bytes = data.records.unwrap_or_default();
     let batch = Batch::parse(bytes).map_err(|error| (ResponseError::CorruptMessage.code(), error::text(&error)))?;
-    if batch.is_transactional() && !transactional {
-        let text = StrBytes::from_static_str("a transactional batch needs the request's transactional id");
-        return Err((ResponseError::InvalidTxnState.code(), Some(text)));
-    }
     let checked = if batch.codec().ok().flatten().is_some() {
         // Unpacking is work: it must not hold up other connections.
         let batch = batch.clone();

@@ -1,4 +1,4 @@
-//! Idempotent producers: InitProducerId and DescribeProducers.
+//! Producers: InitProducerId and DescribeProducers.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ProducerId;
@@ -12,20 +12,40 @@ use pinlake_core::Offset;
 use pinlake_core::producers::ProducerState;
 
 use super::{Call, partition_of};
+use crate::groups::calls::TransactionProducer;
 use crate::kafka::error;
+use crate::transactions::TransactionError;
+use crate::transactions::calls::{InitRequest, TransactionalId};
 
+/// InitProducerId from this version on knows PRODUCER_FENCED.
+const KNOWS_FENCED: i16 = 4;
 /// Unknown, for numbers.
 const UNKNOWN: i64 = -1;
 
-/// A producer's id, never given twice.
+/// A producer's id, never given twice; or for a transactional id, the next epoch of its producer.
 pub(super) async fn init_producer_id(call: &Call<'_>, request: &InitProducerIdRequest) -> InitProducerIdResponse {
-    let refused =
-        |code| InitProducerIdResponse::default().with_error_code(code).with_producer_id(ProducerId(-1)).with_producer_epoch(-1);
-    if request.transactional_id.is_some() {
-        return refused(ResponseError::TransactionalIdAuthorizationFailed.code());
+    match init(call, request).await {
+        Ok(producer) => {
+            InitProducerIdResponse::default().with_producer_id(ProducerId(producer.id)).with_producer_epoch(producer.epoch)
+        }
+        Err(error) => {
+            let code = if call.request.version >= KNOWS_FENCED { error.code() } else { error.old_code() };
+            InitProducerIdResponse::default().with_error_code(code).with_producer_id(ProducerId(-1)).with_producer_epoch(-1)
+        }
     }
-    let _ = call;
-    refused(ResponseError::CoordinatorNotAvailable.code())
+}
+
+async fn init(call: &Call<'_>, request: &InitProducerIdRequest) -> Result<TransactionProducer, TransactionError> {
+    let Some(id) = &request.transactional_id else { return call.broker.transactions.new_producer().await };
+    let expected = match (request.producer_id.0, request.producer_epoch) {
+        (-1, -1) => None,
+        (-1, _) | (_, -1) => {
+            return Err(TransactionError::InvalidRequest("a producer id and its epoch are sent together or not at all"));
+        }
+        (id, epoch) => Some(TransactionProducer { id, epoch }),
+    };
+    let timeout_ms = i64::from(request.transaction_timeout_ms);
+    call.broker.transactions.init(InitRequest { id: TransactionalId::new(id)?, timeout_ms, expected }).await
 }
 
 /// The producers that a partition remembers.

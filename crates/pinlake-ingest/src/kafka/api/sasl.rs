@@ -17,7 +17,7 @@ use crate::kafka::sasl::{Denied, Exchange, MECHANISMS, Step};
 const DENIED_AFTER: Duration = Duration::from_millis(100);
 
 /// The client chooses how to say who it is.
-pub(super) fn handshake(call: &Call<'_>, request: SaslHandshakeRequest) -> SaslHandshakeResponse {
+pub(super) fn handshake(call: &Call<'_>, request: &SaslHandshakeRequest) -> SaslHandshakeResponse {
     let response = SaslHandshakeResponse::default().with_mechanisms(MECHANISMS.map(StrBytes::from_static_str).to_vec());
     if call.broker.settings.principals.is_none() {
         return response.with_error_code(ResponseError::IllegalSaslState.code());

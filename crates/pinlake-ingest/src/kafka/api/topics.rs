@@ -158,9 +158,6 @@ async fn delete(broker: &Broker, topic: &TopicName) -> Result<Uuid, Refused> {
     not_internal(topic)?;
     let id = broker.log().topic(topic).await.map_err(|error| of_log(&error))?.id.0;
     broker.log().delete_topic(topic).await.map_err(|error| of_log(&error))?;
-    if let Err(error) = broker.groups.topic_deleted(topic).await {
-        tracing::warn!(%topic, %error, "the offsets that groups have of a deleted topic are still there");
-    }
     Ok(id)
 }
 

@@ -1,3 +1,5 @@
+//! Who is let in, by which message; the RFCs' examples.
+
 use std::num::NonZeroU32;
 
 use base64::Engine;

@@ -9,6 +9,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use pinlake_core::{Batch, BatchBuilder, Clock, Log, MemoryLog, Timestamp, TopicName, TopicSpec};
 use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
+use pinlake_ingest::transactions::{TransactionSettings, Transactions};
 use pinlake_ingest::{DoorSettings, Producer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,8 +32,10 @@ impl Served {
         let shared: Arc<dyn Log> = log.clone();
         let auto = |topic: &TopicName| topic.as_str().starts_with("auto").then(|| TopicSpec::with_partitions(3));
         let producer = Producer::new(shared.clone(), Clock::System, DoorSettings::default().producer, Arc::new(auto));
-        let groups = Groups::open(shared, Clock::System, GroupSettings::default()).await.unwrap();
-        let broker = Arc::new(Broker::new(Arc::new(producer), groups, settings).await.unwrap());
+        let groups = Groups::open(shared.clone(), Clock::System, GroupSettings::default()).await.unwrap();
+        let transactions =
+            Transactions::open(shared, groups.clone(), Clock::System, TransactionSettings::default()).await.unwrap();
+        let broker = Arc::new(Broker::new(Arc::new(producer), groups, transactions, settings).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(kafka::serve(vec![listener], broker, std::future::pending()));

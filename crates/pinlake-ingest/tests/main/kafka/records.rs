@@ -158,7 +158,7 @@ async fn what_can_not_be_appended_is_told_by_partition() {
         (with(two), 2),
         (with(Bytes::new()), 2),
         (produce("t", 0, -1, &huge), 10),
-        (produce("t", 0, -1, &marker), 48),
+        (produce("t", 0, -1, &marker), 87),
         (produce("t", 0, -1, &good.emptied()), 87),
     ];
     for (request, code) in cases {

@@ -1,30 +1,28 @@
-//! Reading the groups' topic from its first record to its last. It must not write to it.
+//! Reading a state's topic from its first record to its last. It must not write to it.
 
 use std::time::Duration;
 
 use pinlake_core::{Batch, Error, Log, ReadLimit, Result, TopicPartition};
 
-use super::Behind;
-use crate::groups::record::Entry;
-use crate::groups::state::State;
+use super::{Behind, Kept, Stored};
 
 const READ_BYTES: usize = 4 << 20;
 
 /// What the records read so far add up to.
-#[derive(Debug, Default)]
-pub(super) struct Replay {
-    pub(super) state: State,
+#[derive(Debug)]
+pub(super) struct Replay<S> {
+    pub(super) state: S,
     pub(super) behind: Behind,
-    /// A snapshot that has not ended yet, its parts, and their bytes.
-    snapshot: Option<(State, Behind)>,
+    /// A snapshot that has not ended yet, and how much of it was there.
+    snapshot: Option<(S, Behind)>,
     /// Records that nobody of ours wrote.
     foreign: u64,
 }
 
 /// Reads all that is in the topic.
-pub(super) async fn read(log: &dyn Log, from: &TopicPartition) -> Result<Replay> {
+pub(super) async fn read<S: Kept>(log: &dyn Log, from: &TopicPartition) -> Result<Replay<S>> {
     let range = log.range(from).await?;
-    let mut replay = Replay::default();
+    let mut replay = Replay::<S>::new();
     let mut at = range.start;
     while at < range.end {
         let batches = log.read(from, at, ReadLimit { bytes: READ_BYTES }, Duration::ZERO).await?;
@@ -46,14 +44,18 @@ pub(super) async fn read(log: &dyn Log, from: &TopicPartition) -> Result<Replay>
     Ok(replay)
 }
 
-impl Replay {
+impl<S: Kept> Replay<S> {
+    pub(super) fn new() -> Self {
+        Self { state: S::default(), behind: Behind::default(), snapshot: None, foreign: 0 }
+    }
+
     fn take_batch(&mut self, batch: &Batch, from: i64) {
         if batch.is_control() {
             return;
         }
         for record in batch.records() {
-            let entry = record.map(|record| (record.offset.0, record.value.unwrap_or_default()));
-            match entry {
+            let value = record.map(|record| (record.offset.0, record.value.unwrap_or_default()));
+            match value {
                 Ok((at, _)) if at < from => {}
                 Ok((at, value)) => self.take(at, value),
                 Err(_) => self.foreign += 1,
@@ -63,23 +65,23 @@ impl Replay {
 
     pub(super) fn take(&mut self, at: i64, value: &[u8]) {
         self.behind.add(value.len());
-        let Ok(entry) = Entry::decode(value) else {
+        let Ok(stored) = serde_json::from_slice(value) else {
             self.foreign += 1;
             return;
         };
-        match entry {
-            Entry::SnapshotBegin => {
+        match stored {
+            Stored::SnapshotBegin => {
                 let mut size = Behind::default();
                 size.add(value.len());
-                self.snapshot = Some((State::default(), size));
+                self.snapshot = Some((S::default(), size));
             }
-            Entry::Snapshot(part) => {
+            Stored::Snapshot(change) => {
                 if let Some((state, size)) = &mut self.snapshot {
-                    state.apply(*part, at);
+                    state.apply(change, at);
                     size.add(value.len());
                 }
             }
-            Entry::SnapshotEnd { parts } => {
+            Stored::SnapshotEnd { parts } => {
                 if let Some((state, mut size)) = self.snapshot.take().filter(|(_, size)| size.records == parts + 1) {
                     self.state = state;
                     size.add(value.len());
@@ -88,7 +90,7 @@ impl Replay {
                 }
             }
             // A snapshot is written in one go: one that is interrupted was given up.
-            change => {
+            Stored::Change(change) => {
                 self.snapshot = None;
                 self.state.apply(change, at);
             }
