@@ -8,7 +8,7 @@
 #   run.sh --build                only builds
 #
 # A line for each test: 'ok NAME SECONDS', 'FAIL NAME SECONDS why' or 'skip NAME why'. The last one counts them. What a test
-# said is kept in target/conformance/librdkafka/logs/NAME.log.
+# said is kept in target/conformance/librdkafka/logs/NUMBER.log. The broker should be fresh: some tests count what is there.
 #
 # The library and its tests come from the crate rdkafka-sys, as cargo fetches it, and are built once under target/. That
 # takes some ten minutes on one core and needs a C and C++ compiler, make, python3, and the headers of zlib, OpenSSL, zstd and
@@ -70,25 +70,30 @@ every_test() {
 # Whether a test wants a broker that does not make topics by itself.
 wants_no_topics() {
     awk '/_TEST\(0000/,/_TEST\(8000/' "$work/source/tests/test.c" | tr '\n' ' ' | sed 's/_TEST(/\n&/g' |
-        grep -qE "^_TEST\($1,.*\"noautocreate\""
+        grep -E "^_TEST\($1,.*\"noautocreate\"" >/dev/null
 }
 
 # Runs one test and prints its line. Status 0: passed, 1: failed, 2: left out.
 run_one() {
-    local name=${1%%:*} mode=(-Q) log=$work/logs/$1.log began=$EPOCHREALTIME verdict took
-    [ "$1" = "$name" ] || mode=()
-    if [ "$1" = "$name:sasl" ]; then
+    local name=${1%%:*} suffix mode=(-Q) log began=$EPOCHREALTIME verdict took
+    suffix=${1#"$name"}
+    [ -z "$suffix" ] || mode=()
+    if [ "$suffix" = :sasl ]; then
         [ "${LIBRDKAFKA_SASL:-}" ] || { echo "skip $1 LIBRDKAFKA_SASL names no broker"; return 2; }
         local -x RDKAFKA_TEST_CONF=$confs/sasl
     elif wants_no_topics "$name"; then
         [ "${LIBRDKAFKA_NOAUTOCREATE:-}" ] || { echo "skip $1 LIBRDKAFKA_NOAUTOCREATE names no broker"; return 2; }
         local -x BROKERS=$LIBRDKAFKA_NOAUTOCREATE RDKAFKA_TEST_CONF=$confs/noautocreate
         mode+=(-s noautocreate)
+        suffix+=:noautocreate
     fi
-    # The braces keep bash's word on an aborted process out of our lines.
-    { TESTS=$name timeout -k 5 "$limit_s" ./test-runner -p1 -L "${mode[@]}" 2>&1; } 2>/dev/null | plain >"$log" || true
-    rm -f stats_*.json
-    # `name` may be a part of other names, whose tests then run too: only its own line counts.
+    # The suite runs all tests of a number together, so that one log may have several verdicts.
+    log=$work/logs/${name%%_*}$suffix.log
+    if [ ! "$log" -nt "$confs/plain" ]; then
+        # The braces keep bash's word on an aborted process out of our lines.
+        { TESTS=$name timeout -k 5 "$limit_s" ./test-runner -p1 -L "${mode[@]}" 2>&1; } 2>/dev/null | plain >"$log" || true
+        rm -f stats_*.json
+    fi
     verdict=$(sed -nE "s/.*=+ Test $name (PASSED|FAILED|SKIPPED).*/\1/p; s/^\| $name  *\|  *SKIPPED \|.*/SKIPPED/p" "$log" | tail -1)
     took=$(awk "BEGIN{printf \"%.1f\", $EPOCHREALTIME - $began}")
     # No client is made and no broker asked in less than a millisecond: each of its subtests was left out.
@@ -106,7 +111,10 @@ run_one() {
 
 # Why a test was left out, as its log or the table at its end says.
 left_out() {
-    sed -nE "s/^\| $1  *\|  *SKIPPED \|[^|]*\| *([^ ].*)/\1/p; s/^.*\[$1 .*SKIPPING TEST: (.*)/\1/p" "$2" | grep -m1 . || echo "it says nothing about why"
+    local said
+    said=$(sed -nE "s/^\| $1  *\|  *SKIPPED \|[^|]*\| *([^ ].*)/\1/p; s/^.*\[$1 .*SKIPPING TEST: (.*)/\1/p" "$2")
+    said=${said%%$'\n'*}
+    echo "${said:-it says nothing about why}"
 }
 
 # A log without colours.
@@ -116,7 +124,9 @@ plain() {
 
 # Why a test failed: what it says under its first failure, or the log's end.
 why() {
-    sed -nE "/^### Test \"$1\" failed at/{s/.* failed at ([^ ]*) .*/\1/p;n;p;q}" "$2" | grep . || { echo "no verdict in $limit_s s:"; tail -1 "$2"; }
+    local said
+    said=$(sed -nE "/^### Test \"$1[ \"].*failed at/{s/.* failed at ([^ ]*) .*/\1/p;n;p;q}" "$2")
+    echo "${said:-no verdict in $limit_s s: $(tail -1 "$2")}"
 }
 
 run() {
