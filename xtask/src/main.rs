@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks to a person")]
 #![allow(clippy::disallowed_methods, reason = "it reads the project's files; nothing of it is in the product")]
 
+mod conformance;
 mod steps;
 mod tidy;
 
@@ -23,6 +24,8 @@ usage: cargo xtask STEP [ARGS...]
   test   [ARGS...]  cargo nextest if it is installed, else cargo test; ARGS such as -p pinlake-log narrow it
   crash  [N]        kill a loaded server N times (300 by default) at starts, in rebuilds, in ends, and look for lost and doubled
                     records; not part of ci, whose tests kill 30 times
+  conformance       run the Kafka suites that take long (Java's clients, librdkafka's own tests) against the binary, and write
+                    conformance/kafka/RESULT.md; not part of ci. Needs a JDK, C and C++ compilers; the suites are fetched
 ";
 
 /// Kills of `cargo xtask crash` unless it says otherwise.
@@ -53,6 +56,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
             let kills = rest.first().map_or(Ok(KILLS), |kills| kills.parse());
             steps::crash(&root, kills.context("give how many kills, such as 'cargo xtask crash 1000'")?)?;
         }
+        Some("conformance") if rest.is_empty() => conformance::run(&root)?,
         Some("help" | "--help" | "-h") => println!("{USAGE}"),
         _ => {
             eprintln!("{USAGE}");

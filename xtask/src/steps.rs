@@ -93,7 +93,8 @@ fn is_installed(subcommand: &str) -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
-fn run(root: &Path, args: &[&str]) -> Result<()> {
+/// Runs cargo, which must succeed.
+pub(crate) fn run(root: &Path, args: &[&str]) -> Result<()> {
     let line = format!("cargo {}", args.join(" "));
     println!("== {line}");
     let status = cargo().args(args).current_dir(root).status().with_context(|| format!("can't start '{line}'"))?;

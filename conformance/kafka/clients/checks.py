@@ -5,6 +5,7 @@ knows a client or a broker. Each check prints `ok NAME` or `FAIL NAME why`; the 
 """
 
 import faulthandler
+import os
 import queue
 import re
 import secrets
@@ -20,7 +21,7 @@ WAIT_S = 30
 # How long the whole run may take.
 RUN_S = 300
 # A new group that has one member must have its partitions within this time.
-FIRST_ASSIGNMENT_S = 3
+FIRST_ASSIGNMENT_S = float(os.environ.get("FIRST_ASSIGNMENT_S", 3))
 # The topic of the partitioner's keys has this many partitions for all clients.
 PARTITIONS = 7
 # Keys of all lengths, with bytes above 127: one partition each, the same from every client.

@@ -19,7 +19,7 @@ clients=$work/_atoti_server_kafka/__resources__/plugin.jar
 
 if [ ! -f "$clients" ]; then
     mkdir -p "$work"
-    "${PINLAKE_CLIENTS_PYTHON:-python3}" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    "${PINLAKE_TEST_KAFKA_PYTHON:-python3}" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
         --python-version "$python" --dest "$work" "$wheel"
     (cd "$work" && jar xf ./*.whl)
 fi

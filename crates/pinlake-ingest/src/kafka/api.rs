@@ -40,7 +40,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
         ApiKey::ApiVersions => cluster::api_versions(call),
         ApiKey::SaslHandshake => request.answer(&sasl::handshake(call, &request.decode()?)),
         ApiKey::SaslAuthenticate => request.answer(&sasl::authenticate(call, request.decode()?).await),
-        ApiKey::DescribeCluster => request.answer(&cluster::describe_cluster(call)),
+        ApiKey::DescribeCluster => request.answer(&cluster::describe_cluster(call, &request.decode()?)),
         ApiKey::DescribeLogDirs => request.answer(&cluster::describe_log_dirs(call, request.decode()?).await),
         ApiKey::FindCoordinator => request.answer(&cluster::find_coordinator(call, request.decode()?)),
         ApiKey::Metadata => request.answer(&metadata::metadata(call, request.decode()?).await),
@@ -75,6 +75,18 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
         ApiKey::ListTransactions => request.answer(&transactions::list_transactions(call, request.decode()?)),
         other => Err(format!("{other:?} is not served")),
     }
+}
+
+/// What may be done to a topic, the cluster and a group, by Kafka's numbers of operations.
+const TOPIC_OPERATIONS: [i32; 8] = [3, 4, 5, 6, 7, 8, 10, 11];
+const CLUSTER_OPERATIONS: [i32; 7] = [5, 7, 8, 9, 10, 11, 12];
+const GROUP_OPERATIONS: [i32; 3] = [3, 6, 8];
+/// The operations that a client may do are not told.
+const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
+
+/// The operations that a client may do, as responses have them: all, because whoever is let in may do everything.
+fn allowed(operations: &[i32], asked: bool) -> i32 {
+    if asked { operations.iter().fold(0, |set, operation| set | 1 << operation) } else { OPERATIONS_NOT_ASKED }
 }
 
 /// A partition as requests name it; `None` if no partition can be called so.

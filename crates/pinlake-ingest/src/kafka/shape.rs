@@ -41,11 +41,12 @@ enum Kind {
     Optional(Vec<Field>),
 }
 
-/// Whether `body` is a whole request of API `key` in `version`, with no array longer than what is there.
+/// Whether `body` begins with a whole request of API `key` in `version`, with no array longer than what is there. Bytes behind it are
+/// passed over, as Kafka's own brokers do: librdkafka sends three of them when it asks for all topics.
 pub(super) fn holds(key: i16, version: i16, body: &[u8]) -> bool {
     let Some(shape) = SHAPES.get(&key) else { return false };
     let mut walk = Walk { rest: body, version, flexible: version >= shape.flexible_from, elements: ELEMENTS_MAX };
-    walk.structure(&shape.fields).is_some() && walk.rest.is_empty()
+    walk.structure(&shape.fields).is_some()
 }
 
 struct Walk<'a> {

@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod hostile;
 mod hostile_sql;
+mod kafka_clients;
 mod lakes;
 mod metrics;
 mod names;

@@ -63,6 +63,12 @@ impl Server {
         }
     }
 
+    /// Where Kafka's clients find it.
+    pub(crate) fn kafka(&self) -> &str {
+        let told = self.shown.iter().find_map(|line| line.strip_prefix("Kafka clients connect to "));
+        told.unwrap_or_else(|| panic!("no Kafka clients are served: {:?}", self.shown))
+    }
+
     /// Asks it to end, as `kill -TERM` does.
     pub(crate) async fn terminate(&self) {
         let id = self.child.id().expect("the server runs").to_string();

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
+use kafka_protocol::messages::describe_cluster_request::DescribeClusterRequest;
 use kafka_protocol::messages::describe_cluster_response::{DescribeClusterBroker, DescribeClusterResponse};
 use kafka_protocol::messages::describe_log_dirs_request::DescribeLogDirsRequest;
 use kafka_protocol::messages::describe_log_dirs_response::{
@@ -13,7 +14,7 @@ use kafka_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use kafka_protocol::messages::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, wire_name, wire_number, wire_text};
+use super::{CLUSTER_OPERATIONS, Call, allowed, wire_name, wire_number, wire_text};
 use crate::kafka::broker::NODE_ID;
 use crate::kafka::error::NONE;
 use crate::kafka::versions::APIS;
@@ -34,7 +35,7 @@ pub(super) fn api_versions(call: &Call<'_>) -> Result<Bytes, String> {
 }
 
 /// The cluster, which is this broker.
-pub(super) fn describe_cluster(call: &Call<'_>) -> DescribeClusterResponse {
+pub(super) fn describe_cluster(call: &Call<'_>, request: &DescribeClusterRequest) -> DescribeClusterResponse {
     let (host, port) = call.broker.address(call.ends.local);
     let broker =
         DescribeClusterBroker::default().with_broker_id(BrokerId(NODE_ID)).with_host(wire_text(host)).with_port(i32::from(port));
@@ -43,7 +44,7 @@ pub(super) fn describe_cluster(call: &Call<'_>) -> DescribeClusterResponse {
         .with_cluster_id(wire_text(&*call.broker.cluster_id))
         .with_controller_id(BrokerId(NODE_ID))
         .with_brokers(vec![broker])
-        .with_cluster_authorized_operations(i32::MIN)
+        .with_cluster_authorized_operations(allowed(&CLUSTER_OPERATIONS, request.include_cluster_authorized_operations))
 }
 
 /// Who coordinates a group or a transaction: this broker.

@@ -1,5 +1,6 @@
 //! The settings of topics and of the broker: DescribeConfigs, AlterConfigs, IncrementalAlterConfigs. The names are Kafka's. What can't be
-//! changed here is shown as it is, and setting it to anything else is refused.
+//! changed here is shown as it is. Setting it to anything else is refused where records would be other than promised, and passed over
+//! where it says only how a broker keeps them.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_configs_request::AlterConfigsRequest;
@@ -45,6 +46,19 @@ enum Kind {
     List = 7,
 }
 
+impl Kind {
+    /// Whether a value is of this type.
+    fn takes(self, value: &str) -> bool {
+        match self {
+            Self::Boolean => ["true", "false"].contains(&value),
+            Self::Text | Self::List => !value.is_empty(),
+            Self::Int => value.parse::<i32>().is_ok(),
+            Self::Long => value.parse::<i64>().is_ok(),
+            Self::Double => value.parse::<f64>().is_ok_and(f64::is_finite),
+        }
+    }
+}
+
 /// One setting as it stands.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -55,20 +69,26 @@ pub(super) struct Entry {
     kind: Kind,
 }
 
-/// Settings of a topic that are as they are.
-const FIXED: [(&str, &str, Kind); 14] = [
-    ("cleanup.policy", "delete", Kind::List),
+/// Settings that promise something about records, and are as they are.
+const FIXED: [(&str, &str, Kind); 2] = [("cleanup.policy", "delete", Kind::List), ("min.insync.replicas", "1", Kind::Int)];
+
+/// Settings about how a broker keeps records. Tools set them along with others; they are passed over and shown as they are.
+const PASSED_OVER: [(&str, &str, Kind); 17] = [
     ("compression.type", "producer", Kind::Text),
     ("delete.retention.ms", "86400000", Kind::Long),
     ("file.delete.delay.ms", "0", Kind::Long),
     ("flush.messages", "1", Kind::Long),
+    ("flush.ms", "0", Kind::Long),
     ("index.interval.bytes", "4096", Kind::Int),
     ("max.compaction.lag.ms", "9223372036854775807", Kind::Long),
+    ("message.downconversion.enable", "false", Kind::Boolean),
+    ("message.format.version", "3.0-IV1", Kind::Text),
     ("min.cleanable.dirty.ratio", "0.5", Kind::Double),
     ("min.compaction.lag.ms", "0", Kind::Long),
-    ("min.insync.replicas", "1", Kind::Int),
     ("preallocate", "false", Kind::Boolean),
     ("segment.bytes", "268435456", Kind::Int),
+    ("segment.index.bytes", "10485760", Kind::Int),
+    ("segment.jitter.ms", "0", Kind::Long),
     ("segment.ms", "604800000", Kind::Long),
     ("unclean.leader.election.enable", "false", Kind::Boolean),
 ];
@@ -87,8 +107,10 @@ pub(super) fn of_topic(spec: &TopicSpec, defaults: &TopicSpec) -> Vec<Entry> {
         let source = if value == default { SOURCE_DEFAULT } else { SOURCE_TOPIC };
         Entry { name, value, source, read_only: false, kind }
     });
-    let fixed =
-        FIXED.map(|(name, value, kind)| Entry { name, value: value.to_owned(), source: SOURCE_DEFAULT, read_only: true, kind });
+    let fixed = FIXED.iter().chain(&PASSED_OVER).map(|&(name, value, kind)| {
+        let value = value.to_owned();
+        Entry { name, value, source: SOURCE_DEFAULT, read_only: true, kind }
+    });
     let mut entries: Vec<Entry> = changeable.into_iter().chain(fixed).collect();
     entries.sort_by_key(|entry| entry.name);
     entries
@@ -114,6 +136,15 @@ pub(super) fn set(spec: &mut TopicSpec, name: &str, value: Option<&str>, default
             Some(value) if value != *fixed => Err(refused(
                 ResponseError::InvalidConfig,
                 format!("'{name}' is {fixed} here and can't be '{}'", value.escape_debug()),
+            )),
+            _ => Ok(()),
+        };
+    }
+    if let Some((_, _, kind)) = PASSED_OVER.iter().find(|(passed_over, _, _)| *passed_over == name) {
+        return match value {
+            Some(value) if !kind.takes(value) => Err(refused(
+                ResponseError::InvalidConfig,
+                format!("'{name}' takes a value of type {kind:?}, not '{}'", value.escape_debug()),
             )),
             _ => Ok(()),
         };

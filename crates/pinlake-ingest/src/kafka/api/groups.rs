@@ -20,7 +20,7 @@ use kafka_protocol::messages::sync_group_request::SyncGroupRequest;
 use kafka_protocol::messages::sync_group_response::SyncGroupResponse;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, wire_text};
+use super::{Call, GROUP_OPERATIONS, allowed, wire_text};
 use crate::groups::GroupError;
 use crate::groups::calls::{self, GroupId, GroupState, JoinRequest, Joined, LeavingMember, SyncRequest};
 use crate::kafka::error::NONE;
@@ -169,8 +169,9 @@ pub(super) fn leave_group(call: &Call<'_>, request: &LeaveGroupRequest) -> Leave
 }
 
 pub(super) fn describe_groups(call: &Call<'_>, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
+    let operations = allowed(&GROUP_OPERATIONS, request.include_authorized_operations);
     let describe = |asked: WireGroupId| {
-        let described = DescribedGroup::default().with_group_id(asked.clone()).with_authorized_operations(i32::MIN);
+        let described = DescribedGroup::default().with_group_id(asked.clone()).with_authorized_operations(operations);
         match GroupId::new(&asked).and_then(|group| call.broker.groups.describe(&group)) {
             Ok(group) => {
                 let members = group.members.into_iter().map(|member| {

@@ -13,21 +13,20 @@ use kafka_protocol::messages::metadata_response::{
 use pinlake_core::{ErrorKind, TopicDescription, TopicName};
 use uuid::Uuid;
 
-use super::{Call, wire_name, wire_number, wire_text};
+use super::{CLUSTER_OPERATIONS, Call, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, allowed, wire_name, wire_number, wire_text};
 use crate::kafka::broker::{LEADER_EPOCH, NODE_ID, is_internal};
 use crate::kafka::error;
-
-/// The operations that a client may do are not told.
-const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 
 /// The cluster and its topics: all, or those that are asked for, which are created if the server's rule for first records says so.
 pub(super) async fn metadata(call: &Call<'_>, request: MetadataRequest) -> MetadataResponse {
     let creates = request.allow_auto_topic_creation;
+    let operations = allowed(&TOPIC_OPERATIONS, request.include_topic_authorized_operations);
+    let cluster_operations = allowed(&CLUSTER_OPERATIONS, request.include_cluster_authorized_operations);
     // Before version 1 an empty list means all topics, and null can't be said.
     let asked = request.topics.filter(|topics| call.request.version > 0 || !topics.is_empty());
     let topics = match asked {
         None => match call.broker.log().topics().await {
-            Ok(topics) => topics.iter().map(described).collect(),
+            Ok(topics) => topics.iter().map(|topic| described(topic, operations)).collect(),
             Err(error) => {
                 tracing::warn!(%error, "topics can't be listed for a client");
                 Vec::new()
@@ -36,7 +35,7 @@ pub(super) async fn metadata(call: &Call<'_>, request: MetadataRequest) -> Metad
         Some(topics) => {
             let mut found = Vec::with_capacity(topics.len());
             for topic in topics {
-                found.push(one(call, topic, creates).await);
+                found.push(one(call, topic, creates, operations).await);
             }
             found
         }
@@ -49,13 +48,13 @@ pub(super) async fn metadata(call: &Call<'_>, request: MetadataRequest) -> Metad
         .with_cluster_id(Some(wire_text(&*call.broker.cluster_id)))
         .with_controller_id(BrokerId(NODE_ID))
         .with_topics(topics)
-        .with_cluster_authorized_operations(OPERATIONS_NOT_ASKED)
+        .with_cluster_authorized_operations(cluster_operations)
 }
 
-async fn one(call: &Call<'_>, asked: MetadataRequestTopic, creates: bool) -> MetadataResponseTopic {
-    let Some(name) = asked.name else { return by_id(call, asked.topic_id).await };
+async fn one(call: &Call<'_>, asked: MetadataRequestTopic, creates: bool, operations: i32) -> MetadataResponseTopic {
+    let Some(name) = asked.name else { return by_id(call, asked.topic_id, operations).await };
     match open(call, &name, creates).await {
-        Ok(topic) => described(&topic),
+        Ok(topic) => described(&topic, operations),
         Err(code) => MetadataResponseTopic::default()
             .with_name(Some(name))
             .with_error_code(code)
@@ -63,10 +62,10 @@ async fn one(call: &Call<'_>, asked: MetadataRequestTopic, creates: bool) -> Met
     }
 }
 
-async fn by_id(call: &Call<'_>, id: Uuid) -> MetadataResponseTopic {
+async fn by_id(call: &Call<'_>, id: Uuid, operations: i32) -> MetadataResponseTopic {
     let found = call.broker.log().topics().await.ok().and_then(|topics| topics.into_iter().find(|topic| topic.id.0 == id));
     match found {
-        Some(topic) => described(&topic),
+        Some(topic) => described(&topic, operations),
         None => MetadataResponseTopic::default()
             .with_name(None)
             .with_topic_id(id)
@@ -87,7 +86,7 @@ async fn open(call: &Call<'_>, name: &str, creates: bool) -> Result<TopicDescrip
     }
 }
 
-fn described(topic: &TopicDescription) -> MetadataResponseTopic {
+fn described(topic: &TopicDescription, operations: i32) -> MetadataResponseTopic {
     let partition = |number| {
         MetadataResponsePartition::default()
             .with_partition_index(wire_number(number))
@@ -101,7 +100,7 @@ fn described(topic: &TopicDescription) -> MetadataResponseTopic {
         .with_topic_id(topic.id.0)
         .with_is_internal(is_internal(&topic.name))
         .with_partitions((0..topic.spec.partitions).map(partition).collect())
-        .with_topic_authorized_operations(OPERATIONS_NOT_ASKED)
+        .with_topic_authorized_operations(operations)
 }
 
 /// Topics and their partitions, a page at a time.
@@ -160,5 +159,5 @@ fn partitions_of(topic: &TopicDescription, numbers: std::ops::Range<u32>) -> Des
         .with_topic_id(topic.id.0)
         .with_is_internal(is_internal(&topic.name))
         .with_partitions(numbers.map(partition).collect())
-        .with_topic_authorized_operations(OPERATIONS_NOT_ASKED)
+        .with_topic_authorized_operations(allowed(&TOPIC_OPERATIONS, true))
 }

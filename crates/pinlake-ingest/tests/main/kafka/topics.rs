@@ -13,8 +13,9 @@ use kafka_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, ApiKey, BrokerId, CreatePartitionsRequest, CreatePartitionsResponse,
     CreateTopicsRequest, CreateTopicsResponse, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest,
     DeleteTopicsResponse, DescribeClusterRequest, DescribeClusterResponse, DescribeConfigsRequest, DescribeConfigsResponse,
-    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, MetadataRequest, MetadataResponse, TopicName as WireName,
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+    FindCoordinatorRequest, FindCoordinatorResponse, GroupId, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
+    MetadataRequest, MetadataResponse, TopicName as WireName,
 };
 use kafka_protocol::protocol::StrBytes;
 use pinlake_core::{Log, Offset, TopicName};
@@ -131,7 +132,9 @@ async fn topics_are_created_and_deleted_and_nonsense_is_refused() {
         (topic("d", 1, 1).with_configs(vec![config("retention.ms", "x")]), 40),
         (topic("d", 1, 1).with_configs(vec![config("cleanup.policy", "compact")]), 40),
         (topic("d", 1, 1).with_configs(vec![config("no.such", "1")]), 40),
+        (topic("d", 1, 1).with_configs(vec![config("segment.bytes", "many")]), 40),
         (topic("e", 1, 1).with_configs(vec![config("retention.ms", "-1"), config("cleanup.policy", "delete")]), 0),
+        (topic("kept", 1, 1).with_configs(vec![config("segment.bytes", "20000"), config("compression.type", "lz4")]), 0),
     ];
     for (topic, code) in cases {
         let shown = format!("{topic:?}");
@@ -142,7 +145,10 @@ async fn topics_are_created_and_deleted_and_nonsense_is_refused() {
     let only_asked = CreateTopicsRequest::default().with_topics(vec![topic("f", 1, 1)]).with_validate_only(true);
     let answer: CreateTopicsResponse = client.call(ApiKey::CreateTopics, 4, &only_asked).await;
     assert_eq!(answer.topics[0].error_code, 0);
-    assert_eq!(names(&mut client).await, ["__consumer_offsets", "__transaction_state", "a", "assigned", "b", "c", "e", "t"]);
+    assert_eq!(
+        names(&mut client).await,
+        ["__consumer_offsets", "__transaction_state", "a", "assigned", "b", "c", "e", "kept", "t"]
+    );
 
     let id = served.log.topic(&TopicName::new("b").unwrap()).await.unwrap().id.0;
     let by_name = DeleteTopicsRequest::default().with_topic_names(vec![name("a"), name("a"), name("__consumer_offsets")]);
@@ -155,7 +161,7 @@ async fn topics_are_created_and_deleted_and_nonsense_is_refused() {
     let answer: DeleteTopicsResponse =
         client.call(ApiKey::DeleteTopics, 6, &DeleteTopicsRequest::default().with_topics(topics)).await;
     assert_eq!(answer.responses.iter().map(|one| one.error_code).collect::<Vec<_>>(), [0, 0]);
-    assert_eq!(names(&mut client).await, ["__consumer_offsets", "__transaction_state", "assigned", "e", "t"]);
+    assert_eq!(names(&mut client).await, ["__consumer_offsets", "__transaction_state", "assigned", "e", "kept", "t"]);
 }
 
 #[tokio::test]
@@ -177,7 +183,7 @@ async fn changed(client: &mut Client) -> Vec<(String, String)> {
         DescribeConfigsResource::default().with_resource_type(2).with_resource_name(text("t")).with_configuration_keys(None);
     let request = DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true);
     let answer: DescribeConfigsResponse = client.call(ApiKey::DescribeConfigs, 4, &request).await;
-    assert_eq!(answer.results[0].configs.len(), 18);
+    assert_eq!(answer.results[0].configs.len(), 23);
     let by_somebody = answer.results[0].configs.iter().filter(|entry| entry.config_source == 1);
     by_somebody.map(|entry| (entry.name.to_string(), entry.value.as_ref().unwrap().to_string())).collect()
 }
@@ -187,13 +193,16 @@ async fn settings_are_shown_and_changed() {
     let served = Served::start().await;
     let mut client = served.connect().await;
     assert_eq!(changed(&mut client).await, []);
-    let cases: [(&str, i8, Option<&str>, i16); 8] = [
+    let cases: [(&str, i8, Option<&str>, i16); 11] = [
         ("retention.ms", 0, Some("1000"), 0),
         ("message.timestamp.type", 0, Some("LogAppendTime"), 0),
         ("max.message.bytes", 0, Some("1"), 40),
         ("retention.bytes", 0, Some("-2"), 40),
         ("min.insync.replicas", 0, Some("2"), 40),
         ("min.insync.replicas", 0, Some("1"), 0),
+        ("segment.ms", 0, Some("60000"), 0),
+        ("segment.ms", 0, Some("soon"), 40),
+        ("unclean.leader.election.enable", 0, Some("yes"), 40),
         ("retention.ms", 2, Some("1"), 40),
         ("no.such", 1, None, 40),
     ];
@@ -259,4 +268,35 @@ async fn topics_are_described_a_page_at_a_time() {
         request.cursor = Some(cursor.with_topic_name(next.topic_name).with_partition_index(next.partition_index));
     }
     assert_eq!(pages, ["nowhere 3 [], t 0 [0, 1], u 0 [0]", "u 0 [1, 2]"]);
+}
+
+/// Bit 8 is to describe: whatever it is, who may do everything may do that.
+#[tokio::test]
+async fn what_a_client_may_do_is_told_if_it_asks() {
+    const NOT_ASKED: i32 = i32::MIN;
+    let served = Served::start().await;
+    let mut client = served.connect().await;
+    for asked in [false, true] {
+        let request = MetadataRequest::default()
+            .with_topics(None)
+            .with_include_topic_authorized_operations(asked)
+            .with_include_cluster_authorized_operations(asked);
+        let metadata: MetadataResponse = client.call(ApiKey::Metadata, 8, &request).await;
+        let request = DescribeClusterRequest::default().with_include_cluster_authorized_operations(asked);
+        let cluster: DescribeClusterResponse = client.call(ApiKey::DescribeCluster, 0, &request).await;
+        let groups = vec![GroupId(text("g"))];
+        let request = DescribeGroupsRequest::default().with_groups(groups).with_include_authorized_operations(asked);
+        let groups: DescribeGroupsResponse = client.call(ApiKey::DescribeGroups, 5, &request).await;
+        let topic = metadata.topics.last().unwrap().topic_authorized_operations;
+        let told = [
+            topic,
+            metadata.cluster_authorized_operations,
+            cluster.cluster_authorized_operations,
+            groups.groups[0].authorized_operations,
+        ];
+        let expected = if asked { [8, 7, 7, 3].map(Some) } else { [None; 4] };
+        let counted = told.map(|set| (set != NOT_ASKED).then(|| set.count_ones()));
+        assert_eq!(counted, expected, "asked: {asked}");
+        assert!(!asked || told.iter().all(|set| set & (1 << 8) != 0));
+    }
 }

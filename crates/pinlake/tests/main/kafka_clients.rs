@@ -1,0 +1,97 @@
+//! Kafka's clients, as their users install them, do with the server what they do with a broker: the scripts of
+//! `conformance/kafka/clients`. Every client brings a key to the same partition.
+//!
+//! `PINLAKE_TEST_KAFKA_PYTHON` names a python that has the libraries of that folder's `requirements.txt`; kafkajs is installed
+//! there by `npm ci`; kcat and node are on the path.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::server::Server;
+
+/// Names the python.
+const PYTHON: &str = "PINLAKE_TEST_KAFKA_PYTHON";
+/// As many partitions as the topic of the partitioner's keys has: kcat can't say how many it wants.
+const CONFIG: &str = "log: { auto_create: all, partitions: 7 }\n";
+/// How long a group may take to its first assignment. The scripts' own bound of three seconds is for a machine that does nothing else.
+const FIRST_ASSIGNMENT_S: &str = "20";
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/kafka/clients")
+}
+
+#[expect(clippy::print_stderr, reason = "for whoever reads the test's output")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Runs a script against a server of its own; `args` stand behind the server's address. All its checks must pass.
+async fn check(program: OsString, script: &str, args: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yml");
+    std::fs::write(&config, CONFIG).unwrap();
+    let server = Server::start_with(&folder.path().join("data"), "127.0.0.1:0", &["--config", config.to_str().unwrap()]).await;
+    let mut command = Command::new(program);
+    command.arg(scripts().join(script)).arg(server.kafka()).args(args).kill_on_drop(true);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("FIRST_ASSIGNMENT_S", FIRST_ASSIGNMENT_S);
+    let done = command.output().await.unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    let complaints = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}{complaints}");
+    let expected = std::fs::read_to_string(scripts().join("partitions.txt")).unwrap();
+    let found = said.lines().find_map(|line| line.strip_prefix("partitions: "));
+    assert_eq!(found, Some(expected.trim()), "{script} brings each key to the partition where the others bring it");
+}
+
+async fn check_with_python(script: &str) {
+    match std::env::var_os(PYTHON) {
+        Some(python) => check(python, script, &[]).await,
+        None => say(&format!("skipped: {PYTHON} names no python that has conformance/kafka/clients/requirements.txt")),
+    }
+}
+
+/// Whether a program can be started; says so where not, and the test is skipped.
+async fn is_there(program: &str, version: &str) -> bool {
+    let asked = Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
+    let found = asked.is_ok();
+    if !found {
+        say(&format!("skipped: there is no {program}"));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn confluent_kafka_finds_a_broker() {
+    check_with_python("with_confluent_kafka.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_python_finds_a_broker() {
+    check_with_python("with_kafka_python.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aiokafka_finds_a_broker() {
+    check_with_python("with_aiokafka.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafkajs_finds_a_broker() {
+    if !is_there("node", "--version").await {
+        return;
+    }
+    if !scripts().join("node_modules/kafkajs").exists() {
+        return say("skipped: run 'npm ci' in conformance/kafka/clients first");
+    }
+    check("node".into(), "with_kafkajs.js", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kcat_finds_a_broker() {
+    if is_there("kcat", "-V").await {
+        check("bash".into(), "with_kcat.sh", &["kcat", "seven"]).await;
+    }
+}
