@@ -217,7 +217,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
     ) -> Result<(), End> {
         self.drain().await?;
         let held = Held::default();
-        let call = api::Call { broker: &self.broker, request: &arrived.request, ends: self.ends, session: &self.session, held: &held };
+        let call =
+            api::Call { broker: &self.broker, request: &arrived.request, ends: self.ends, session: &self.session, held: &held };
         let answer = tokio::select! {
             biased;
             answer = api::answer(&call) => answer,

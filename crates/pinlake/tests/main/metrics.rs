@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::server::Server;
 
@@ -11,10 +13,38 @@ use crate::server::Server;
 const LAG_WAIT: Duration = Duration::from_secs(60);
 
 /// The units that a name may end with, before `_total`.
-const UNITS: [&str; 8] = ["bytes", "seconds", "records", "requests", "rows", "syncs", "appends", "offset"];
+const UNITS: [&str; 12] =
+    ["bytes", "seconds", "records", "requests", "rows", "syncs", "appends", "offset", "connections", "refused", "members", "lag"];
 
 async fn scrape(server: &Server) -> String {
     reqwest::get(format!("{}/metrics", server.url)).await.unwrap().text().await.unwrap()
+}
+
+/// A frame of Kafka's wire protocol: API, version, correlation id 1, no client id, and the body.
+fn frame(key: u8, version: u8, body: &[u8]) -> Vec<u8> {
+    let head = [0, key, 0, version, 0, 0, 0, 1, 0xff, 0xff];
+    let length = u32::try_from(head.len() + body.len()).unwrap();
+    [&length.to_be_bytes()[..], &head, body].concat()
+}
+
+/// Fetches nothing, commits an offset of `m.pin` for group `h`, joins group `g`, and sends what is no request.
+async fn speak_kafka(address: &str) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let fetch = frame(1, 4, &[&[0xff; 4][..], &[0; 12], &[0], &[0; 4]].concat());
+    let commit = frame(
+        8,
+        2,
+        &[&b"\0\x01h"[..], &[0xff; 4], &[0; 2], &[0xff; 8], b"\0\0\0\x01\0\x05m.pin", &[0, 0, 0, 1], &[0; 12], &[0; 2]].concat(),
+    );
+    let join = frame(11, 0, b"\0\x01g\0\0\x27\x10\0\0\0\x08consumer\0\0\0\x01\0\x05range\0\0\0\0");
+    for request in [fetch, commit, join] {
+        stream.write_all(&request).await.unwrap();
+        let length = stream.read_i32().await.unwrap();
+        let mut answer = vec![0; usize::try_from(length).unwrap()];
+        stream.read_exact(&mut answer).await.unwrap();
+    }
+    stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0, "it is cut off");
 }
 
 /// A server that has done all that is counted.
@@ -25,11 +55,12 @@ async fn busy(server: &Server) -> String {
         let answer = request.header("content-type", "application/vnd.kafka.json.v2+json").send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status);
     }
+    speak_kafka(server.kafka()).await;
     server.post("/api/v1/flush", Value::Null).await;
     let measured = async {
         loop {
             let text = scrape(server).await;
-            if text.contains("pinlake_lag_records{") {
+            if text.contains("pinlake_lag_records{") && text.contains("pinlake_group_lag{") {
                 return text;
             }
         }
