@@ -12,7 +12,8 @@
 #
 # The library and its tests come from the crate rdkafka-sys, as cargo fetches it, and are built once under target/. That
 # takes some ten minutes on one core and needs a C and C++ compiler, make, python3, and the headers of zlib, OpenSSL, zstd and
-# RapidJSON. PINLAKE_TEST_KAFKA_PYTHON names a python that has confluent-kafka, for the tests that want Kafka's own tools.
+# RapidJSON. PINLAKE_TEST_KAFKA_PYTHON names a python that has confluent-kafka, for the tests that want Kafka's own tools; one wants
+# Java's clients, which ../java/run.sh fetches.
 #
 # The broker must make unknown topics by itself, with four partitions. Tests that want one which does not are run against
 # LIBRDKAFKA_NOAUTOCREATE, another broker's address, and left out where it is not set.
@@ -24,6 +25,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$here/../../../target/conformance/librdkafka
 crate=rdkafka-sys crate_version=4.10.0
+java_clients=3.9.2
 # No test of the allow-list comes near this.
 limit_s=${LIBRDKAFKA_LIMIT_S:-180}
 
@@ -59,6 +61,16 @@ build() {
         nice make -j "${LIBRDKAFKA_JOBS:-2}" -C tests build
     ) >"$work/build.log" 2>&1 || { tail -20 "$work/build.log" >&2; exit 2; }
     echo "$crate_version" >"$work/built"
+}
+
+# A folder as Kafka's own distribution has it, as far as tests look into it.
+kafka_folder() {
+    [ ! -d "$work/kafka" ] || return 0
+    "$here/../java/run.sh" --fetch "$java_clients"
+    mkdir -p "$work/kafka/libs"
+    ln -s "$(cd "$here/../../../target/conformance/java/$java_clients/_atoti_server_kafka/__resources__" && pwd)/plugin.jar" \
+        "$work/kafka/libs/kafka-clients-$java_clients.jar"
+    ln -s "$here/kafka/bin" "$work/kafka/bin"
 }
 
 # Tests that speak to a broker, as the suite lists them: not those against its mock cluster ('local'), not manual ones.
@@ -154,6 +166,7 @@ run() {
 main() {
     [ $# -ge 1 ] || { sed -n '2,/^set/p' "$0" | sed '$d; s/^# \{0,1\}//' >&2; exit 2; }
     build
+    kafka_folder
     [ "$1" != --build ] || exit 0
     confs=$(mktemp -d)
     trap 'rm -rf "$confs"' EXIT
@@ -162,7 +175,7 @@ main() {
     printf '%s\n' "bootstrap.servers=${LIBRDKAFKA_SASL:-}" security.protocol=SASL_PLAINTEXT sasl.mechanism=SCRAM-SHA-256 \
         sasl.username=tests sasl.password=secret >"$confs/sasl"
     export RDKAFKA_TEST_CONF=$confs/plain LD_LIBRARY_PATH=../src:../src-cpp TEST_KAFKA_VERSION=3.8.0
-    export KAFKA_PATH=$here/kafka BROKERS=$1
+    export KAFKA_PATH=$work/kafka BROKERS=$1
     shift
     local tests
     case ${1:-} in
