@@ -11,16 +11,19 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
-use pinlake_core::{Clock, Error, ErrorKind, Log, Result};
+use pinlake_core::{Clock, Error, ErrorKind, Log, Result, TopicName};
 use tokio::time::Instant;
 
 use crate::door_metrics::{self, DoorMetrics};
+use crate::groups::Groups;
+use crate::kafka::is_internal;
 use crate::limits::{Inflight, Permit, Refusal};
 use crate::partitioner::Partitioning;
 use crate::path::{self, Door, Segments};
 pub use crate::produce::AutoCreate;
 use crate::produce::{OpenTopic, Placed, Producer};
 use crate::records::{BYTES_MAX, Records};
+use crate::rest_proxy::consumers::Consumers;
 use crate::settings::DoorSettings;
 use crate::{body, kinesis, not_served, pin_door, rest_proxy};
 
@@ -40,11 +43,17 @@ struct Inner {
 /// What every door works with.
 pub(crate) struct Shared {
     pub(crate) producer: Arc<Producer>,
+    pub(crate) consumers: Consumers,
     pub(crate) settings: DoorSettings,
     inflight: Inflight,
 }
 
 impl Shared {
+    /// A place for a request whose body is not read, or not at once.
+    pub(crate) fn enter(&self) -> Result<Permit, Refusal> {
+        self.inflight.enter()
+    }
+
     /// Reads a request's body under the limits.
     pub(crate) async fn read(&self, parts: &Parts, body: Body) -> Result<(Bytes, Permit), Refusal> {
         if is_compressed(&parts.headers) {
@@ -95,7 +104,10 @@ impl Call<'_> {
 
     /// The topic that records go to, created if its first record creates it.
     pub(crate) async fn open(&self, topic: &str, records: &Records) -> Result<OpenTopic> {
-        let opened = self.shared.producer.open(topic).await;
+        let opened = match TopicName::new(topic) {
+            Ok(name) if is_internal(&name) => Err(Error::invalid(format!("topic '{name}' is the server's own: use another"))),
+            _ => self.shared.producer.open(topic).await,
+        };
         opened.inspect_err(|error| self.rejected(records.len(), error))
     }
 
@@ -131,13 +143,15 @@ impl Call<'_> {
 }
 
 impl Doors {
-    /// Doors onto `log`. `auto_create` says which topics their first record creates. Metrics go to the recorder that is installed now.
-    pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate) -> Self {
+    /// Doors onto `log`, whose consumers are in `groups`. `auto_create` says which topics their first record creates. Metrics go to the
+    /// recorder that is installed now.
+    pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate, groups: Groups) -> Self {
         let mut settings = settings;
         settings.body_bytes_max = settings.body_bytes_max.min(BYTES_MAX);
         door_metrics::describe();
         let inner = Inner {
             shared: Shared {
+                consumers: Consumers::new(log.clone(), groups, settings.consumers.clone()),
                 producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
                 inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
                 settings,
@@ -162,6 +176,11 @@ impl Doors {
         &self.inner.shared.producer
     }
 
+    /// Closes all consumer instances: they commit what they are to commit by themselves, and leave their groups.
+    pub async fn close(&self) {
+        self.inner.shared.consumers.close().await;
+    }
+
     /// Answers a request, whatever its path.
     pub async fn answer(&self, request: Request) -> Response {
         let started = Instant::now();
@@ -180,7 +199,7 @@ impl Doors {
         let response = match door {
             Door::Topics => rest_proxy::topics(&call, body).await,
             Door::Brokers => rest_proxy::brokers(&call),
-            Door::Consumers => rest_proxy::consumers(&call),
+            Door::Consumers => rest_proxy::consumers::answer(&call, body).await,
             Door::Streams => kinesis::gateway(&call, body).await,
             Door::Pin => pin_door::answer(&call, body).await,
         };

@@ -22,6 +22,7 @@ mod tls;
 mod versions;
 
 pub use broker::Broker;
+pub(crate) use broker::is_internal;
 pub use server::serve;
 pub use settings::KafkaSettings;
 pub use tls::Tls;

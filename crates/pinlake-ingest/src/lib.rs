@@ -31,4 +31,4 @@ pub use doors::{AutoCreate, Doors};
 pub use groups::Groups;
 pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
-pub use settings::{DoorSettings, KinesisSettings, ProducerSettings};
+pub use settings::{ConsumerSettings, DoorSettings, KinesisSettings, ProducerSettings};

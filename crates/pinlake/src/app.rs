@@ -45,6 +45,7 @@ pub(crate) struct App {
     /// Where Kafka clients connect to; none if the wire protocol is not served.
     pub(crate) kafka_addresses: Vec<SocketAddr>,
     log: Arc<DiskLog>,
+    doors: Doors,
     lake: Arc<Lake>,
     http: Door,
     kafka: Door,
@@ -95,10 +96,11 @@ impl App {
         // Those that can't go on still show what they have, and the others follow.
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
         let followed: Arc<dyn Log> = Arc::new(FollowedLog::new(shared.clone(), lake.clone(), followers.clone()));
-        let doors = Doors::new(followed.clone(), clock.clone(), door_settings(config), auto_create(config, pipeline));
-        let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
         let groups =
             Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await.context("reading the consumer groups")?;
+        let settings = door_settings(config);
+        let doors = Doors::new(followed.clone(), clock.clone(), settings, auto_create(config, pipeline), groups.clone());
+        let console = AppConsole::new(followed, log.clone(), lake.clone(), topic_defaults(config));
         let broker = Arc::new(Broker::new(doors.producer().clone(), groups, kafka_settings).await?);
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
@@ -116,7 +118,7 @@ impl App {
         let kafka = Door::open(|stopped| kafka::serve(kafka_listeners, broker, wait_for(stopped)));
         report("Kafka", Ok(()));
         let measures = tokio::spawn(Measures::new(log.clone(), followers).run());
-        Ok(App { address, kafka_addresses, log, lake, http, kafka, measures })
+        Ok(App { address, kafka_addresses, log, doors, lake, http, kafka, measures })
     }
 
     /// Waits until a listener has ended, which it does unasked only by a defect.
@@ -133,6 +135,7 @@ impl App {
         self.kafka.stop.send_replace(true);
         self.lake.end_queries();
         let served = self.http.task.await;
+        self.doors.close().await;
         let kafka = self.kafka.task.await;
         self.measures.abort();
         let lake = self.lake.stop().await;

@@ -4,6 +4,7 @@
 
 mod cases;
 mod concurrency;
+mod consumers;
 mod faults;
 mod kafka;
 mod limits;
