@@ -22,7 +22,7 @@ mod tls;
 mod versions;
 
 pub use broker::Broker;
-pub(crate) use broker::is_internal;
+pub(crate) use broker::{NODE_ID, cluster_id, is_internal};
 pub use server::serve;
 pub use settings::KafkaSettings;
 pub use tls::Tls;

@@ -26,6 +26,7 @@ pub mod produce;
 pub mod records;
 mod rest_proxy;
 mod settings;
+mod topic_settings;
 
 pub use doors::{AutoCreate, Doors};
 pub use groups::Groups;

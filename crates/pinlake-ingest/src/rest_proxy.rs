@@ -1,11 +1,13 @@
-//! Kafka REST (Confluent's REST proxy): v2 with produce, topics, brokers and consumers. It must not know how records are batched.
+//! Kafka REST (Confluent's REST proxy): v2 with produce, topics, brokers and consumers, and v3. It must not know how records are batched.
 
 pub(crate) mod consumers;
 mod content_type;
 mod envelope;
 mod error;
 mod produce;
+mod server_url;
 mod topics;
+pub(crate) mod v3;
 
 use axum::body::Body;
 use axum::http::request::Parts;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinlake_core::TopicName;
+use pinlake_core::{TopicName, TopicSpec};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -24,6 +24,8 @@ pub struct DoorSettings {
     pub accept_plain_json: bool,
     /// The topic behind `POST /pin/`. Default `Pinterest_data`.
     pub pin_topic: TopicName,
+    /// What Kafka REST v3 creates topics with where a client says nothing else. Default: as [`TopicSpec::default`].
+    pub topic_defaults: TopicSpec,
     /// The consumer instances of the Kafka REST door.
     pub consumers: ConsumerSettings,
     /// The Kinesis gateway door.
@@ -42,6 +44,7 @@ impl Default for DoorSettings {
             retry_after: Duration::from_secs(1),
             accept_plain_json: false,
             pin_topic: TopicName::new("Pinterest_data").expect("a legal name"),
+            topic_defaults: TopicSpec::default(),
             consumers: ConsumerSettings::default(),
             kinesis: KinesisSettings::default(),
             producer: ProducerSettings::default(),

@@ -134,8 +134,9 @@ impl App {
         self.http.stop.send_replace(true);
         self.kafka.stop.send_replace(true);
         self.lake.end_queries();
-        let served = self.http.task.await;
+        // Their reads end with what they have, so that nobody waits for them.
         self.doors.close().await;
+        let served = self.http.task.await;
         let kafka = self.kafka.task.await;
         self.measures.abort();
         let lake = self.lake.stop().await;
@@ -191,6 +192,7 @@ fn door_settings(config: &Config) -> DoorSettings {
         body_bytes_max: config.doors.body_bytes_max(),
         inflight_bytes_max: config.doors.inflight_bytes_max(),
         accept_plain_json: config.doors.accept_plain_json,
+        topic_defaults: topic_defaults(config),
         pin_topic: config.doors.pin_topic.clone(),
         ..DoorSettings::default()
     }

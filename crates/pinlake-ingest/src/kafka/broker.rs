@@ -27,8 +27,6 @@ pub struct Broker {
     pub(super) cluster_id: String,
     /// Bytes of requests that may still be read.
     pub(super) room: Arc<Semaphore>,
-    /// Held while a topic's settings are read, changed and written back.
-    pub(super) altering: tokio::sync::Mutex<()>,
 }
 
 impl Broker {
@@ -37,10 +35,9 @@ impl Broker {
     /// # Errors
     /// The log's own.
     pub async fn new(producer: Arc<Producer>, groups: Groups, settings: KafkaSettings) -> pinlake_core::Result<Self> {
-        let offsets = TopicName::new(OFFSETS_TOPIC).expect("a legal name");
-        let cluster_id = encode_id(producer.log().topic(&offsets).await?.id);
+        let cluster_id = cluster_id(&**producer.log()).await?;
         let room = Arc::new(Semaphore::new(settings.inflight_bytes_max));
-        Ok(Self { producer, groups, settings, cluster_id, room, altering: tokio::sync::Mutex::default() })
+        Ok(Self { producer, groups, settings, cluster_id, room })
     }
 
     pub(super) fn log(&self) -> &Arc<dyn Log> {
@@ -51,6 +48,12 @@ impl Broker {
     pub(super) fn address(&self, local: SocketAddr) -> (String, u16) {
         self.settings.advertised.clone().unwrap_or_else(|| (local.ip().to_canonical().to_string(), local.port()))
     }
+}
+
+/// The cluster's id, which lasts as long as its log: that of the topic which keeps the groups.
+pub(crate) async fn cluster_id(log: &dyn Log) -> pinlake_core::Result<String> {
+    let offsets = TopicName::new(OFFSETS_TOPIC).expect("a legal name");
+    Ok(encode_id(log.topic(&offsets).await?.id))
 }
 
 /// An id as Kafka writes it: 22 characters of base64.

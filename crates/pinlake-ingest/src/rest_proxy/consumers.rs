@@ -6,7 +6,6 @@
 //! ```
 
 mod assignor;
-mod base_uri;
 mod bodies;
 mod instance;
 mod member;
@@ -25,10 +24,11 @@ use tokio::time::Instant;
 
 use super::content_type::{answer_type, check_body_type, records_type};
 use super::error::RestError;
-use super::{ok, topics};
+use super::{ok, server_url, topics};
 use crate::doors::Call;
 use crate::groups::calls::GroupId;
 use crate::path;
+pub(super) use assignor::assigned;
 use messages::{Message, ReadRequest, Reply, SeekTo};
 pub(crate) use registry::Consumers;
 use settings::InstanceSettings;
@@ -56,7 +56,8 @@ async fn create(call: &Call<'_>, group: &str, body: Body) -> Result<Response, Re
     let settings = InstanceSettings::parse(&body)?;
     let name = settings.name.clone();
     let consumers = &call.shared.consumers;
-    let uri = base_uri::of_instance(call.parts, consumers.settings().advertised_url.as_deref(), group, &name);
+    let server = server_url::of(call.parts, consumers.settings().advertised_url.as_deref(), "consumers");
+    let uri = format!("{server}/consumers/{}/instances/{}", server_url::part(group), server_url::part(&name));
     consumers.create(id, settings)?;
     Ok(ok(accepted, serde_json::json!({"instance_id": name, "base_uri": uri}).to_string()))
 }
@@ -84,7 +85,8 @@ impl Instance<'_> {
             (&Method::POST, ["positions", "beginning"]) => self.seek(body, SeekTo::Beginning).await,
             (&Method::POST, ["positions", "end"]) => self.seek(body, SeekTo::End).await,
             (_, ["positions"] | ["positions", "beginning" | "end"]) => Err(self.no_method("POST", "POST moves positions")),
-            (&Method::GET, ["records"]) => self.records().await,
+            // A HEAD has no answer to take, and must not read past what it would hold.
+            (&Method::GET, ["records"]) if self.call.parts.method == Method::GET => self.records().await,
             (_, ["records"]) => Err(self.no_method("GET", "GET reads records, POST /topics/TOPIC produces them")),
             _ => Err(RestError::no_path(self.call.parts)),
         }

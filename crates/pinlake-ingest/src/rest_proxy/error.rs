@@ -35,7 +35,7 @@ pub(super) const ILLEGAL_STATE: u16 = 40903;
 pub(super) const CONSUMER_SETTING: u16 = 42204;
 
 /// An answer that is not 200. The status is the code's first three digits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RestError {
     code: u16,
     message: String,
@@ -178,9 +178,13 @@ impl RestError {
     }
 
     /// The code.
-    #[cfg(test)]
     pub(super) fn code(&self) -> u16 {
         self.code
+    }
+
+    /// The text.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The answer at a door, which says in the log if it can't do its work.

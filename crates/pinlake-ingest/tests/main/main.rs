@@ -12,3 +12,4 @@ mod metrics;
 mod properties;
 mod server;
 mod setup;
+mod streams;

@@ -140,7 +140,7 @@ fn subscribed(metadata: &[u8]) -> Option<BTreeSet<TopicName>> {
 }
 
 /// What an assignment says; nothing if it is empty or can't be read.
-pub(super) fn assigned(bytes: &[u8]) -> BTreeSet<TopicPartition> {
+pub(in crate::rest_proxy) fn assigned(bytes: &[u8]) -> BTreeSet<TopicPartition> {
     let mut partitions = BTreeSet::new();
     // What was read before the first wrong byte is not what the leader meant.
     take_assigned(bytes, &mut partitions).map_or_else(BTreeSet::new, |()| partitions)

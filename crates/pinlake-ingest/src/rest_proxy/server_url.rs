@@ -1,5 +1,5 @@
-//! The address that a client uses for all later calls of its instance: as the server is told to say, else as the client or the proxies
-//! before the server say.
+//! The server's own address as a client reaches it: as the server is told to say, else as the client or the proxies before the server
+//! say.
 
 #[cfg(test)]
 mod tests;
@@ -16,22 +16,26 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
-/// The address of an instance. `advertised` is the server's own address, if it is set.
-pub(super) fn of_instance(parts: &Parts, advertised: Option<&str>, group: &str, name: &str) -> String {
-    let server = advertised.map_or_else(|| server_of(parts), |url| url.trim_end_matches('/').to_owned());
-    let (group, name) = (utf8_percent_encode(group, PLAIN), utf8_percent_encode(name, PLAIN));
-    format!("{server}/consumers/{group}/instances/{name}")
+/// The server's address without a `/` at its end. `advertised` is what it is set to, if it is; `door` is the first segment of the door's
+/// paths.
+pub(super) fn of(parts: &Parts, advertised: Option<&str>, door: &str) -> String {
+    advertised.map_or_else(|| server_of(parts, door), |url| url.trim_end_matches('/').to_owned())
+}
+
+/// A name as a part of a path.
+pub(super) fn part(name: &str) -> String {
+    utf8_percent_encode(name, PLAIN).to_string()
 }
 
 /// Where the client reaches the doors: scheme, host, and what stands before the door in the path.
-fn server_of(parts: &Parts) -> String {
+fn server_of(parts: &Parts, door: &str) -> String {
     let proto = header_of(parts, &FORWARDED_PROTO).filter(|proto| *proto == "https").unwrap_or("http");
     let forwarded = header_of(parts, &FORWARDED_HOST);
     let host = forwarded.or_else(|| header_of(parts, &header::HOST)).or_else(|| parts.uri.host()).unwrap_or("localhost");
     let port = header_of(parts, &FORWARDED_PORT).filter(|port| port.parse::<u16>().is_ok_and(|port| !is_default(proto, port)));
     let port = port.filter(|_| !has_port(host)).map_or_else(String::new, |port| format!(":{port}"));
     let prefix = header_of(parts, &FORWARDED_PREFIX).unwrap_or_default().trim_matches('/');
-    let stage = parts.uri.path().split('/').find(|segment| !segment.is_empty()).filter(|first| *first != "consumers");
+    let stage = parts.uri.path().split('/').find(|segment| !segment.is_empty()).filter(|first| *first != door);
     let mut server = format!("{proto}://{host}{port}");
     for part in [Some(prefix), stage].into_iter().flatten().filter(|part| !part.is_empty()) {
         server.push('/');
