@@ -86,6 +86,41 @@ impl MemoryLog {
         Self::default()
     }
 
+    /// Appends a batch that no producer may send, as a cluster's compacted topic holds it. For tests of those who read it.
+    ///
+    /// # Errors
+    /// As [`Log::append`], but for what is wrong with the batch by itself.
+    pub async fn append_as_is(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
+        let spec = self.topic(&to.topic).await?.spec;
+        let partition = self.partition(to)?;
+        let mut kept = lock(&partition.kept);
+        let kept = &mut *kept;
+        if kept.deleted {
+            return Err(no_topic(&to.topic));
+        }
+        if let Verdict::Duplicate(offsets) = kept.producers.check(&batch, &kept.transactions)? {
+            return Ok(offsets);
+        }
+        let base = partition.end();
+        let batch = match spec.timestamps {
+            TimestampType::Create => batch,
+            TimestampType::Append => {
+                kept.stamped = kept.stamped.max(self.clock.now());
+                batch.appended_at(kept.stamped)
+            }
+        };
+        let batch = batch.at(base);
+        let offsets = batch.offsets();
+        kept.producers.record(&batch, base, &kept.transactions);
+        if let Some(aborted) = kept.transactions.record(&batch) {
+            kept.aborted.push(aborted);
+        }
+        kept.batches.push(batch);
+        let stable = kept.transactions.stable_end(OffsetRange { start: kept.start, end: offsets.end });
+        partition.end.send_replace(Ends { end: offsets.end, stable });
+        Ok(offsets)
+    }
+
     fn partition(&self, of: &TopicPartition) -> Result<Arc<Partition>> {
         let topics = lock(&self.topics);
         let topic = topics.alive.get(&of.topic).ok_or_else(|| no_topic(&of.topic))?;
@@ -180,35 +215,8 @@ impl Log for MemoryLog {
     }
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
-        let spec = self.topic(&to.topic).await?.spec;
-        let partition = self.partition(to)?;
-        check_batch(&spec, &batch)?;
-        let mut kept = lock(&partition.kept);
-        let kept = &mut *kept;
-        if kept.deleted {
-            return Err(no_topic(&to.topic));
-        }
-        if let Verdict::Duplicate(offsets) = kept.producers.check(&batch, &kept.transactions)? {
-            return Ok(offsets);
-        }
-        let base = partition.end();
-        let batch = match spec.timestamps {
-            TimestampType::Create => batch,
-            TimestampType::Append => {
-                kept.stamped = kept.stamped.max(self.clock.now());
-                batch.appended_at(kept.stamped)
-            }
-        };
-        let batch = batch.at(base);
-        let offsets = batch.offsets();
-        kept.producers.record(&batch, base, &kept.transactions);
-        if let Some(aborted) = kept.transactions.record(&batch) {
-            kept.aborted.push(aborted);
-        }
-        kept.batches.push(batch);
-        let stable = kept.transactions.stable_end(OffsetRange { start: kept.start, end: offsets.end });
-        partition.end.send_replace(Ends { end: offsets.end, stable });
-        Ok(offsets)
+        check_batch(&self.topic(&to.topic).await?.spec, &batch)?;
+        self.append_as_is(to, batch).await
     }
 
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {

@@ -54,7 +54,8 @@ fn announced_len(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn why(error: &axum::Error) -> Refusal {
+/// Why a body can't be read on.
+pub(crate) fn why(error: &axum::Error) -> Refusal {
     let mut cause = error.source();
     while let Some(error) = cause {
         if error.is::<BodyTimedOut>() {

@@ -11,16 +11,19 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
-use pinlake_core::{Clock, Error, ErrorKind, Log, Result};
+use pinlake_core::{Clock, Error, ErrorKind, Log, Result, Timestamp, TopicName};
 use tokio::time::Instant;
 
 use crate::door_metrics::{self, DoorMetrics};
+use crate::groups::Groups;
+use crate::kafka::is_internal;
 use crate::limits::{Inflight, Permit, Refusal};
 use crate::partitioner::Partitioning;
 use crate::path::{self, Door, Segments};
 pub use crate::produce::AutoCreate;
-use crate::produce::{OpenTopic, Placed, Producer};
+use crate::produce::{Apart, OpenTopic, Placed, Producer};
 use crate::records::{BYTES_MAX, Records};
+use crate::rest_proxy::consumers::Consumers;
 use crate::settings::DoorSettings;
 use crate::{body, kinesis, not_served, pin_door, rest_proxy};
 
@@ -40,11 +43,18 @@ struct Inner {
 /// What every door works with.
 pub(crate) struct Shared {
     pub(crate) producer: Arc<Producer>,
+    pub(crate) consumers: Consumers,
+    pub(crate) groups: Groups,
     pub(crate) settings: DoorSettings,
     inflight: Inflight,
 }
 
 impl Shared {
+    /// A place for a request whose body is not read, or not at once.
+    pub(crate) fn enter(&self) -> Result<Permit, Refusal> {
+        self.inflight.enter()
+    }
+
     /// Reads a request's body under the limits.
     pub(crate) async fn read(&self, parts: &Parts, body: Body) -> Result<(Bytes, Permit), Refusal> {
         if is_compressed(&parts.headers) {
@@ -77,6 +87,7 @@ fn states_other_charset(headers: &HeaderMap) -> bool {
 
 /// A request at its door.
 pub(crate) struct Call<'a> {
+    pub(crate) doors: &'a Doors,
     pub(crate) shared: &'a Shared,
     pub(crate) metrics: &'a DoorMetrics,
     pub(crate) parts: &'a Parts,
@@ -95,7 +106,10 @@ impl Call<'_> {
 
     /// The topic that records go to, created if its first record creates it.
     pub(crate) async fn open(&self, topic: &str, records: &Records) -> Result<OpenTopic> {
-        let opened = self.shared.producer.open(topic).await;
+        let opened = match TopicName::new(topic) {
+            Ok(name) if is_internal(&name) => Err(Error::invalid(format!("topic '{name}' is the server's own: use another"))),
+            _ => self.shared.producer.open(topic).await,
+        };
         opened.inspect_err(|error| self.rejected(records.len(), error))
     }
 
@@ -103,14 +117,7 @@ impl Call<'_> {
     pub(crate) async fn produce(&self, topic: &OpenTopic, records: &Records, by: Partitioning) -> Result<Vec<Placed>> {
         let placed = self.shared.producer.produce(topic, records, by).await;
         let placed = placed.inspect_err(|error| self.rejected(records.len(), error))?;
-        let (mut taken, mut bytes) = (0, 0);
-        for (index, record) in placed.iter().enumerate() {
-            match &record.offset {
-                Ok(_) => (taken, bytes) = (taken + 1, bytes + records.size(index)),
-                Err(error) => self.rejected(1, error),
-            }
-        }
-        self.metrics.received(taken, bytes);
+        count(self.metrics, &placed, |index| records.size(index));
         Ok(placed)
     }
 
@@ -123,21 +130,40 @@ impl Call<'_> {
 
     /// Counts what the log did not take, and says so unless the client is at fault.
     fn rejected(&self, records: usize, error: &Error) {
-        self.metrics.rejected(records, error.kind());
-        if matches!(error.kind(), ErrorKind::Retry | ErrorKind::Corrupt | ErrorKind::Internal) {
-            self.metrics.warn(format_args!("records are not stored: {error}"));
+        rejected(self.metrics, records, error);
+    }
+}
+
+/// Counts what became of each record.
+fn count(metrics: &DoorMetrics, placed: &[Placed], size: impl Fn(usize) -> usize) {
+    let (mut taken, mut bytes) = (0, 0);
+    for (index, record) in placed.iter().enumerate() {
+        match &record.offset {
+            Ok(_) => (taken, bytes) = (taken + 1, bytes + size(index)),
+            Err(error) => rejected(metrics, 1, error),
         }
+    }
+    metrics.received(taken, bytes);
+}
+
+fn rejected(metrics: &DoorMetrics, records: usize, error: &Error) {
+    metrics.rejected(records, error.kind());
+    if matches!(error.kind(), ErrorKind::Retry | ErrorKind::Corrupt | ErrorKind::Internal) {
+        metrics.warn(format_args!("records are not stored: {error}"));
     }
 }
 
 impl Doors {
-    /// Doors onto `log`. `auto_create` says which topics their first record creates. Metrics go to the recorder that is installed now.
-    pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate) -> Self {
+    /// Doors onto `log`, whose consumers are in `groups`. `auto_create` says which topics their first record creates. Metrics go to the
+    /// recorder that is installed now.
+    pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate, groups: Groups) -> Self {
         let mut settings = settings;
         settings.body_bytes_max = settings.body_bytes_max.min(BYTES_MAX);
         door_metrics::describe();
         let inner = Inner {
             shared: Shared {
+                consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),
+                groups,
                 producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
                 inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
                 settings,
@@ -162,6 +188,38 @@ impl Doors {
         &self.inner.shared.producer
     }
 
+    /// What every door works with.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    /// As [`Call::produce`], for records of a stream at the Kafka REST door, all stamped `now`.
+    pub(crate) async fn produce_streamed(
+        &self,
+        topic: &OpenTopic,
+        records: &Records,
+        by: Partitioning,
+        now: Timestamp,
+    ) -> Result<Vec<Placed>> {
+        let metrics = &self.inner.rest_proxy;
+        let placed = self.inner.shared.producer.produce_at(topic, records, by, now).await;
+        let placed = placed.inspect_err(|error| rejected(metrics, records.len(), error))?;
+        count(metrics, &placed, |index| records.size(index));
+        Ok(placed)
+    }
+
+    /// The same for records that have a time or headers of their own.
+    pub(crate) async fn produce_streamed_apart(&self, topic: &OpenTopic, records: &[Apart]) -> Vec<Placed> {
+        let placed = self.inner.shared.producer.produce_apart(topic, records).await;
+        count(&self.inner.rest_proxy, &placed, |index| records[index].size());
+        placed
+    }
+
+    /// Closes all consumer instances: they commit what they are to commit by themselves, and leave their groups.
+    pub async fn close(&self) {
+        self.inner.shared.consumers.close().await;
+    }
+
     /// Answers a request, whatever its path.
     pub async fn answer(&self, request: Request) -> Response {
         let started = Instant::now();
@@ -171,16 +229,17 @@ impl Doors {
             return not_served::answer(&parts).unwrap_or_else(|| rest_proxy::no_such_path(&parts));
         };
         let metrics = match door {
-            Door::Topics | Door::Brokers | Door::Consumers => &inner.rest_proxy,
+            Door::Topics | Door::Brokers | Door::Consumers | Door::V3 => &inner.rest_proxy,
             Door::Streams => &inner.kinesis,
             Door::Pin => &inner.pin,
         };
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
-        let call = Call { shared: &inner.shared, metrics, parts: &parts, segments, method };
+        let call = Call { doors: self, shared: &inner.shared, metrics, parts: &parts, segments, method };
         let response = match door {
             Door::Topics => rest_proxy::topics(&call, body).await,
             Door::Brokers => rest_proxy::brokers(&call),
-            Door::Consumers => rest_proxy::consumers(&call),
+            Door::Consumers => rest_proxy::consumers::answer(&call, body).await,
+            Door::V3 => rest_proxy::v3::answer(&call, body).await,
             Door::Streams => kinesis::gateway(&call, body).await,
             Door::Pin => pin_door::answer(&call, body).await,
         };

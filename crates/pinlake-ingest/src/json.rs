@@ -7,6 +7,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use memchr::memchr2;
 
 pub(crate) use scanner::{JsonError, Scanner, Value};
@@ -41,6 +42,13 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
 /// Appends a number.
 pub(crate) fn push_number(out: &mut String, number: impl itoa::Integer) {
     out.push_str(itoa::Buffer::new().format(number));
+}
+
+/// The compact form of a valid JSON text.
+pub(crate) fn compacted(raw: &str) -> Bytes {
+    let mut out = Vec::with_capacity(raw.len());
+    compact(raw, &mut out);
+    out.into()
 }
 
 /// Appends the compact form of the valid JSON text `raw` to `out`.

@@ -23,6 +23,7 @@ mod tls;
 mod versions;
 
 pub use broker::{Broker, is_internal};
+pub(crate) use broker::{NODE_ID, cluster_id};
 pub use server::serve;
 pub use settings::KafkaSettings;
 pub use tls::Tls;

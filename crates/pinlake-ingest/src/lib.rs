@@ -26,6 +26,7 @@ pub mod produce;
 pub mod records;
 mod rest_proxy;
 mod settings;
+mod topic_settings;
 mod topic_store;
 pub mod transactions;
 
@@ -33,5 +34,5 @@ pub use doors::{AutoCreate, Doors};
 pub use groups::Groups;
 pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
-pub use settings::{DoorSettings, KinesisSettings, ProducerSettings};
+pub use settings::{ConsumerSettings, DoorSettings, KinesisSettings, ProducerSettings};
 pub use transactions::Transactions;

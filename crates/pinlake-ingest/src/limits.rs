@@ -73,6 +73,16 @@ impl Permit {
     }
 }
 
+impl Permit {
+    /// Gives `less` bytes back.
+    pub(crate) fn shrink(&mut self, less: usize) {
+        let less = less.min(self.bytes);
+        self.bytes -= less;
+        let before = self.inner.bytes.fetch_sub(less, Ordering::Relaxed);
+        self.inner.gauge.set((before - less) as f64);
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         self.inner.requests.fetch_sub(1, Ordering::Relaxed);

@@ -18,11 +18,6 @@ pub(crate) fn answer(parts: &Parts) -> Option<Response> {
     let mut segments = parts.uri.path().split('/').filter(|segment| !segment.is_empty());
     Some(match (segments.next(), segments.next()) {
         (None, _) => aws(&parts.headers.get(AMZ_TARGET)?.to_str().unwrap_or_default().chars().take(200).collect::<String>()),
-        (Some("v3"), _) => refused(
-            "501",
-            "HTTP 501 Not Implemented: Kafka REST v3 is not served by this version; v2 is: POST /topics/TOPIC produces, GET \
-             /topics lists topics",
-        ),
         (Some("connectors" | "connector-plugins"), _) => refused(
             "501",
             "Kafka Connect's API is not served by this version: the archive and the tables follow the pipeline's topics without \

@@ -11,8 +11,7 @@ use percent_encoding::percent_decode_str;
 const SEGMENTS_MAX: usize = 8;
 
 /// First segments that belong to other parts of the server and so are no stage.
-const NOT_STAGES: [&str; 9] =
-    ["api", "ui", "v3", "connectors", "connector-plugins", "metrics", "healthz", "readyz", "favicon.ico"];
+const NOT_STAGES: [&str; 8] = ["api", "ui", "connectors", "connector-plugins", "metrics", "healthz", "readyz", "favicon.ico"];
 
 /// The doors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +22,8 @@ pub(crate) enum Door {
     Brokers,
     /// Kafka REST v2: `/consumers...`.
     Consumers,
+    /// Kafka REST v3: `/v3...`.
+    V3,
     /// Kinesis gateway: `/streams...`.
     Streams,
     /// The plain pin: `/pin`.
@@ -35,6 +36,7 @@ impl Door {
             "topics" => Self::Topics,
             "brokers" => Self::Brokers,
             "consumers" => Self::Consumers,
+            "v3" => Self::V3,
             "streams" => Self::Streams,
             "pin" => Self::Pin,
             _ => return None,

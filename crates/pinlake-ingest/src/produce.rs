@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::join_all;
 use pinlake_core::{
-    BatchBuilder, Clock, Error, ErrorKind, Log, Offset, Result, Timestamp, TopicDescription, TopicName, TopicSpec,
+    Batch, BatchBuilder, Clock, Error, ErrorKind, Log, Offset, Record, Result, Timestamp, TopicDescription, TopicName, TopicSpec,
 };
 
 use crate::lane::{GatherLimits, Lane, Queued, RECORD_OVERHEAD_MAX};
@@ -32,6 +32,7 @@ pub struct Producer {
     auto_create: AutoCreate,
     lanes: RwLock<HashMap<TopicName, Arc<Lanes>>>,
     queued: Arc<AtomicUsize>,
+    altering: tokio::sync::Mutex<()>,
 }
 
 struct Lanes {
@@ -63,6 +64,23 @@ impl OpenTopic {
     }
 }
 
+/// A record with a time of its own, and perhaps headers.
+pub(crate) struct Apart {
+    /// The partition that it must go to, if any.
+    pub(crate) partition: Option<u32>,
+    pub(crate) at: Timestamp,
+    pub(crate) record: Record,
+}
+
+impl Apart {
+    /// The bytes of its key, value and headers.
+    pub(crate) fn size(&self) -> usize {
+        let len = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
+        let headers: usize = self.record.headers.iter().map(|(name, value)| name.len() + len(value)).sum();
+        len(&self.record.key) + len(&self.record.value) + headers
+    }
+}
+
 /// Where one record went, or why not.
 #[derive(Debug, Clone)]
 pub struct Placed {
@@ -75,12 +93,25 @@ pub struct Placed {
 impl Producer {
     /// A producer to `log`.
     pub fn new(log: Arc<dyn Log>, clock: Clock, settings: ProducerSettings, auto_create: AutoCreate) -> Self {
-        Self { log, clock, settings, auto_create, lanes: RwLock::default(), queued: Arc::default() }
+        Self {
+            log,
+            clock,
+            settings,
+            auto_create,
+            lanes: RwLock::default(),
+            queued: Arc::default(),
+            altering: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The log behind it.
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.log
+    }
+
+    /// To be held while a topic's settings are read, changed and written back.
+    pub(crate) async fn altering(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.altering.lock().await
     }
 
     /// The time that records get.
@@ -163,13 +194,23 @@ impl Producer {
     /// `NotFound` if a record asks for a partition the topic has not; `Retry` if too many bytes wait for the log. Then nothing was
     /// written.
     pub async fn produce(&self, topic: &OpenTopic, records: &Records, by: Partitioning) -> Result<Vec<Placed>> {
+        self.produce_at(topic, records, by, self.clock.now()).await
+    }
+
+    /// The same, stamped `now`.
+    pub(crate) async fn produce_at(
+        &self,
+        topic: &OpenTopic,
+        records: &Records,
+        by: Partitioning,
+        now: Timestamp,
+    ) -> Result<Vec<Placed>> {
         if let Some(partition) = records.partition_max() {
             has_partition(topic.name(), topic.partitions(), partition)?;
         }
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let now = self.clock.now();
         let pieces = self.pieces(topic, records, by);
         let mut queued = Vec::with_capacity(pieces.len());
         for piece in &pieces {
@@ -188,6 +229,27 @@ impl Producer {
             }
         }
         Ok(all.into_iter().map(|placed| placed.expect("each record is in one piece")).collect())
+    }
+
+    /// Produces records that have a time or headers of their own, each as a batch; those of one partition keep their order. Their
+    /// partitions must be the topic's.
+    pub(crate) async fn produce_apart(&self, topic: &OpenTopic, records: &[Apart]) -> Vec<Placed> {
+        join_all(records.iter().map(|apart| self.append_apart(topic, apart))).await
+    }
+
+    async fn append_apart(&self, topic: &OpenTopic, apart: &Apart) -> Placed {
+        let partitions = topic.partitions();
+        let partition = match (apart.partition, &apart.record.key) {
+            (Some(partition), _) => partition,
+            (None, Some(key)) => Partitioning::Kafka.of_key(key, partitions),
+            (None, None) => topic.lanes.sticky.next(apart.size() as u64, self.settings.sticky_bytes, partitions),
+        };
+        let append = async {
+            let _queued = Queued::enter(&self.queued, apart.size(), self.settings.queued_bytes_max)?;
+            let batch = Batch::of(std::slice::from_ref(&apart.record), apart.at)?;
+            self.log.append(&topic.name().partition(partition), batch).await.map(|offsets| offsets.start)
+        };
+        Placed { partition, offset: append.await }
     }
 
     fn pieces(&self, topic: &OpenTopic, records: &Records, by: Partitioning) -> Vec<Piece> {

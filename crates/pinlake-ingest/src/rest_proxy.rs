@@ -1,10 +1,13 @@
-//! Kafka REST v2 (Confluent's REST proxy): produce, topics, brokers. It must not know how records are batched.
+//! Kafka REST (Confluent's REST proxy): v2 with produce, topics, brokers and consumers, and v3. It must not know how records are batched.
 
+pub(crate) mod consumers;
 mod content_type;
 mod envelope;
 mod error;
 mod produce;
+mod server_url;
 mod topics;
+pub(crate) mod v3;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -51,11 +54,6 @@ pub(crate) fn brokers(call: &Call<'_>) -> Response {
         _ => Err(RestError::no_path(call.parts)),
     };
     answered.map_or_else(|error| error.answer(call), |(accepted, body)| ok(accepted, body))
-}
-
-/// `/consumers...`
-pub(crate) fn consumers(call: &Call<'_>) -> Response {
-    RestError::consumers(call.parts).response()
 }
 
 /// A path that no door has.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinlake_core::TopicName;
+use pinlake_core::{TopicName, TopicSpec};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -24,6 +24,10 @@ pub struct DoorSettings {
     pub accept_plain_json: bool,
     /// The topic behind `POST /pin/`. Default `Pinterest_data`.
     pub pin_topic: TopicName,
+    /// What Kafka REST v3 creates topics with where a client says nothing else. Default: as [`TopicSpec::default`].
+    pub topic_defaults: TopicSpec,
+    /// The consumer instances of the Kafka REST door.
+    pub consumers: ConsumerSettings,
     /// The Kinesis gateway door.
     pub kinesis: KinesisSettings,
     /// The way from all doors to the log.
@@ -40,9 +44,31 @@ impl Default for DoorSettings {
             retry_after: Duration::from_secs(1),
             accept_plain_json: false,
             pin_topic: TopicName::new("Pinterest_data").expect("a legal name"),
+            topic_defaults: TopicSpec::default(),
+            consumers: ConsumerSettings::default(),
             kinesis: KinesisSettings::default(),
             producer: ProducerSettings::default(),
         }
+    }
+}
+
+/// The consumer instances of the Kafka REST door.
+#[derive(Debug, Clone)]
+pub struct ConsumerSettings {
+    /// Instances at once; one more is answered 429. Default 1,000.
+    pub instances_max: usize,
+    /// How long an instance may go without a call before it is closed. Default 300 s.
+    pub idle_timeout: Duration,
+    /// Bytes of keys and values that one read answers at most, whatever the client asks for; one record at least. Default 64 MiB.
+    pub response_bytes_max: usize,
+    /// The address that instances are told to be reached at, such as `https://kafka.example`. Default none: the one that the request
+    /// came to, as proxies and the client say in `X-Forwarded-*` and `Host`.
+    pub advertised_url: Option<String>,
+}
+
+impl Default for ConsumerSettings {
+    fn default() -> Self {
+        Self { instances_max: 1000, idle_timeout: Duration::from_secs(300), response_bytes_max: 64 * MIB, advertised_url: None }
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) struct App {
     /// Where Kafka clients connect to; none if the wire protocol is not served.
     pub(crate) kafka_addresses: Vec<SocketAddr>,
     log: Arc<DiskLog>,
+    doors: Doors,
     lake: Arc<Lake>,
     http: Door,
     kafka: Door,
@@ -99,7 +100,8 @@ impl App {
         let groups = groups.context("reading the consumer groups")?;
         let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone());
         let followed: Arc<dyn Log> = Arc::new(followed);
-        let doors = Doors::new(followed.clone(), clock.clone(), door_settings(config), auto_create(config, pipeline));
+        let settings = door_settings(config);
+        let doors = Doors::new(followed.clone(), clock.clone(), settings, auto_create(config, pipeline), groups.clone());
         let console = AppConsole::new(followed, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
         let transactions =
             Transactions::open(shared.clone(), groups.clone(), clock.clone(), TransactionSettings::default()).await;
@@ -122,7 +124,7 @@ impl App {
         let kafka = Door::open(|stopped| kafka::serve(kafka_listeners, broker, wait_for(stopped)));
         report("Kafka", Ok(()));
         let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
-        Ok(App { address, kafka_addresses, log, lake, http, kafka, measures })
+        Ok(App { address, kafka_addresses, log, doors, lake, http, kafka, measures })
     }
 
     /// Waits until a listener has ended, which it does unasked only by a defect.
@@ -138,6 +140,8 @@ impl App {
         self.http.stop.send_replace(true);
         self.kafka.stop.send_replace(true);
         self.lake.end_queries();
+        // Their reads end with what they have, so that nobody waits for them.
+        self.doors.close().await;
         let served = self.http.task.await;
         let kafka = self.kafka.task.await;
         self.measures.abort();
@@ -194,6 +198,7 @@ fn door_settings(config: &Config) -> DoorSettings {
         body_bytes_max: config.doors.body_bytes_max(),
         inflight_bytes_max: config.doors.inflight_bytes_max(),
         accept_plain_json: config.doors.accept_plain_json,
+        topic_defaults: topic_defaults(config),
         pin_topic: config.doors.pin_topic.clone(),
         ..DoorSettings::default()
     }

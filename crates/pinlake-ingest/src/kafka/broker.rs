@@ -29,8 +29,6 @@ pub struct Broker {
     /// Bytes of requests that may still be read.
     pub(super) room: Arc<Semaphore>,
     pub(super) answers: Answers,
-    /// Held while a topic's settings are read, changed and written back.
-    pub(super) altering: tokio::sync::Mutex<()>,
 }
 
 impl Broker {
@@ -44,10 +42,10 @@ impl Broker {
         transactions: Transactions,
         settings: KafkaSettings,
     ) -> pinlake_core::Result<Self> {
-        let cluster_id = encode_id(groups.topic_id().await?);
+        let cluster_id = cluster_id(&groups).await?;
         let room = Arc::new(Semaphore::new(settings.inflight_bytes_max));
         let answers = Answers::new(settings.inflight_bytes_max);
-        Ok(Self { producer, groups, transactions, settings, cluster_id, room, answers, altering: tokio::sync::Mutex::default() })
+        Ok(Self { producer, groups, transactions, settings, cluster_id, room, answers })
     }
 
     pub(super) fn log(&self) -> &Arc<dyn Log> {
@@ -60,8 +58,13 @@ impl Broker {
     }
 }
 
+/// The cluster's id, which lasts as long as its log: that of the topic which keeps the groups.
+pub(crate) async fn cluster_id(groups: &Groups) -> pinlake_core::Result<String> {
+    Ok(encode_id(groups.topic_id().await?))
+}
+
 /// An id as Kafka writes it: 22 characters of base64.
-pub(crate) fn encode_id(id: TopicId) -> String {
+fn encode_id(id: TopicId) -> String {
     URL_SAFE_NO_PAD.encode(id.0.as_bytes())
 }
 

@@ -13,6 +13,7 @@ fn one_stage_or_none_leads_to_the_same_door() {
         assert_eq!(found(&format!("{stage}//streams/s//record/")), Some((Door::Streams, vec!["s", "record"])), "{stage}");
         assert_eq!(found(&format!("{stage}/pin/")), Some((Door::Pin, vec![])), "{stage}");
         assert_eq!(found(&format!("{stage}/consumers/g")), Some((Door::Consumers, vec!["g"])), "{stage}");
+        assert_eq!(found(&format!("{stage}/v3/clusters/")), Some((Door::V3, vec!["clusters"])), "{stage}");
         assert_eq!(found(&format!("{stage}/brokers")), Some((Door::Brokers, vec![])), "{stage}");
     }
 }
@@ -25,7 +26,7 @@ fn a_door_name_further_on_is_only_a_name() {
 
 #[test]
 fn other_paths_are_nobodys() {
-    for path in ["", "/", "/x", "/a/b/topics", "/api/topics", "/v3/topics", "/connectors/topics", "/topics/1/2/3/4/5/6/7/8/9"] {
+    for path in ["", "/", "/x", "/a/b/topics", "/api/topics", "/connectors/topics", "/topics/1/2/3/4/5/6/7/8/9"] {
         assert_eq!(found(path), None, "{path}");
     }
 }

@@ -5,7 +5,7 @@ mod tests;
 
 use axum::http::{HeaderMap, header};
 
-use super::error::RestError;
+use super::error::{FORMAT_MISMATCH, RestError};
 
 /// How keys and values stand in a produce request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,51 @@ pub(super) fn answer_type(headers: &HeaderMap) -> Result<Answer, RestError> {
         (false, true) => Ok(Answer::Json),
         (false, false) => Err(RestError::not_acceptable(&asked)),
     }
+}
+
+/// Refuses a body of a call other than produce that says it is no JSON of Kafka REST v2. One that says nothing is taken.
+pub(super) fn check_body_type(headers: &HeaderMap) -> Result<(), RestError> {
+    for value in headers.get_all(header::CONTENT_TYPE) {
+        let stated = essence(value.to_str().unwrap_or_default()).to_ascii_lowercase();
+        let is_kafka = stated.starts_with("application/vnd.kafka.") && stated.ends_with("v2+json");
+        if !is_kafka && !matches!(stated.as_str(), "application/json" | "application/vnd.kafka+json" | "application/octet-stream")
+        {
+            let shown: String = stated.chars().take(100).collect();
+            let text = format!("HTTP 415 Unsupported Media Type: send application/vnd.kafka.v2+json, not '{shown}'");
+            return Err(RestError::new(415, text));
+        }
+    }
+    Ok(())
+}
+
+/// What the records of an instance are labelled with, if that is what the client takes: the instance's format, or anything. A client that
+/// asks for nothing asks for `binary`.
+pub(super) fn records_type(headers: &HeaderMap, format: Format) -> Result<&'static str, RestError> {
+    let own = match format {
+        Format::Json => "application/vnd.kafka.json.v2+json",
+        Format::Binary => "application/vnd.kafka.binary.v2+json",
+    };
+    let asked = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let asked: Vec<String> = asked
+        .filter(|range| !range.trim().is_empty() && !is_refused(range))
+        .map(|range| essence(range).to_ascii_lowercase())
+        .collect();
+    let takes = |kind: &str| asked.iter().any(|asked| asked == kind);
+    let takes_any =
+        ["*/*", "application/*", "application/vnd.kafka.v2+json", "application/vnd.kafka+json"].iter().any(|kind| takes(kind));
+    if takes(own) || takes_any || (asked.is_empty() && format == Format::Binary) {
+        return Ok(own);
+    }
+    if takes("application/json") || takes("text/html") {
+        return Ok("application/json");
+    }
+    if asked.is_empty() || asked.iter().any(|kind| kind.starts_with("application/vnd.kafka.")) {
+        let text = format!(
+            "The requested embedded data format does not match the deserializer for this consumer instance: send Accept {own}"
+        );
+        return Err(RestError::new(FORMAT_MISMATCH, text));
+    }
+    Err(RestError::not_acceptable(asked.first().map_or("", String::as_str)))
 }
 
 /// A media range or type without its parameters.

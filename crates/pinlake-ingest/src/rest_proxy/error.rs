@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use pinlake_core::{Error, ErrorKind};
 
 use crate::doors::Call;
+use crate::groups::GroupError;
 use crate::json;
 use crate::limits::Refusal;
 
@@ -15,11 +16,26 @@ pub(super) const RETRIABLE: u16 = 50003;
 /// The code of a record that the log refused.
 pub(super) const KAFKA_ERROR: u16 = 50002;
 
-const TOPIC_NOT_FOUND: u16 = 40401;
+/// A setting of an instance is out of its bounds.
+pub(super) const OUT_OF_RANGE: u16 = 40001;
+/// Kafka would refuse it too.
+pub(super) const KAFKA_BAD_REQUEST: u16 = 40002;
+/// Not for clients.
+pub(super) const NOT_AUTHORISED: u16 = 40301;
+pub(super) const TOPIC_NOT_FOUND: u16 = 40401;
 const PARTITION_NOT_FOUND: u16 = 40402;
+pub(super) const INSTANCE_NOT_FOUND: u16 = 40403;
+pub(super) const GROUP_NOT_FOUND: u16 = 40405;
+/// Records are asked for in another format than the instance's.
+pub(super) const FORMAT_MISMATCH: u16 = 40601;
+pub(super) const INSTANCE_EXISTS: u16 = 40902;
+/// Not now, and not as it stands.
+pub(super) const ILLEGAL_STATE: u16 = 40903;
+/// A setting of an instance is none.
+pub(super) const CONSUMER_SETTING: u16 = 42204;
 
 /// An answer that is not 200. The status is the code's first three digits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RestError {
     code: u16,
     message: String,
@@ -49,17 +65,6 @@ impl RestError {
         let path = shown(parts.uri.path());
         let message = format!("HTTP 405 Method Not Allowed: {path} has no {}: {hint}", parts.method);
         Self { allow: Some(allow), ..Self::new(405, message) }
-    }
-
-    pub(super) fn consumers(parts: &Parts) -> Self {
-        let path = shown(parts.uri.path());
-        let message = format!(
-            "HTTP 501 Not Implemented: {} {path}: consumer instances are not served by this version. Read records with GET \
-             /api/v1/topics/TOPIC/records?offset=start, or the cleaned rows with POST /api/v1/sql; POST /topics/TOPIC and GET \
-             /topics/... work",
-            parts.method
-        );
-        Self::new(501, message)
     }
 
     pub(super) fn unsupported_media_type(topic: &str, why: &str) -> Self {
@@ -101,6 +106,44 @@ impl RestError {
         }
     }
 
+    /// What a group said.
+    pub(super) fn of_group(error: &GroupError) -> Self {
+        let code = match error {
+            GroupError::UnknownPartition => PARTITION_NOT_FOUND,
+            GroupError::GroupIdNotFound => GROUP_NOT_FOUND,
+            GroupError::CoordinatorLoading
+            | GroupError::CoordinatorNotAvailable
+            | GroupError::NotCoordinator
+            | GroupError::RebalanceInProgress
+            | GroupError::UnstableOffset => RETRIABLE,
+            GroupError::IllegalGeneration
+            | GroupError::InconsistentProtocol
+            | GroupError::UnknownMember
+            | GroupError::NonEmptyGroup
+            | GroupError::GroupMaxSize
+            | GroupError::TooManyGroups
+            | GroupError::TooManyOffsets
+            | GroupError::FencedInstance
+            | GroupError::SubscribedToTopic => ILLEGAL_STATE,
+            GroupError::OffsetMetadataTooLarge
+            | GroupError::InvalidGroupId
+            | GroupError::InvalidSessionTimeout
+            | GroupError::InvalidRequest(_)
+            | GroupError::MemberIdRequired(_)
+            | GroupError::InvalidProducerEpoch => KAFKA_BAD_REQUEST,
+            GroupError::Storage => KAFKA_ERROR,
+        };
+        Self::new(code, error.to_string())
+    }
+
+    /// What is wrong with a body: it is not JSON, or not of the form that is wanted.
+    pub(super) fn of_json(error: &serde_json::Error) -> Self {
+        match error.classify() {
+            serde_json::error::Category::Data => Self::new(422, format!("the body is of another form: {error}")),
+            _ => Self::new(400, format!("the body is not JSON: {error}")),
+        }
+    }
+
     /// What the producer said about the partitions that records ask for.
     pub(super) fn of_partition(error: &Error) -> Self {
         match error.kind() {
@@ -132,6 +175,16 @@ impl RestError {
             ),
             Refusal::BodyCutOff => Self::new(400, "HTTP 400 Bad Request: the body ended early"),
         }
+    }
+
+    /// The code.
+    pub(super) fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The text.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The answer at a door, which says in the log if it can't do its work.

@@ -12,7 +12,10 @@
 //!     then                             (another request to the same log)
 //!     stored TOPIC/PARTITION KEY VALUE (after all requests; all that is in the log)
 //!     ---
+//!
+//! `CLUSTER` stands for the cluster's id.
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use pinlake_core::{Log, TopicName, TopicSpec};
@@ -23,6 +26,16 @@ use crate::setup::{open, send, stored};
 #[tokio::test]
 async fn kafka_rest() {
     run(include_str!("cases/kafka_rest.txt")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn consumers() {
+    run(include_str!("cases/consumers.txt")).await;
+}
+
+#[tokio::test]
+async fn kafka_rest_v3() {
+    run(include_str!("cases/kafka_rest_v3.txt")).await;
 }
 
 #[tokio::test]
@@ -99,13 +112,15 @@ impl Case {
         for (name, partitions) in &self.topics {
             log.create_topic(&TopicName::new(name).unwrap(), TopicSpec::with_partitions(*partitions)).await.unwrap();
         }
+        let cluster = cluster(&router).await;
         let mut wrong = Vec::new();
         for step in &self.steps {
-            let mut request = Request::builder().method(step.method.as_str()).uri(&step.path);
+            let mut request = Request::builder().method(step.method.as_str()).uri(step.path.replace("CLUSTER", &cluster));
             for (name, value) in &step.headers {
                 request = request.header(name, value);
             }
             let (status, headers, body) = send(&router, request.body(Body::from(step.body.clone())).unwrap()).await;
+            let body = body.replace(&cluster, "CLUSTER");
             let mut say = |problem: String| {
                 wrong.push(format!("{}: {} {}: {problem}\n  status {status}, body {body}", self.title, step.method, step.path));
             };
@@ -123,8 +138,12 @@ impl Case {
             for part in step.parts.iter().filter(|part| !body.contains(part.as_str())) {
                 say(format!("body does not hold {part}"));
             }
-            if let Err(error) = serde_json::from_str::<serde_json::Value>(&body) {
+            let mut values = serde_json::Deserializer::from_str(&body).into_iter::<serde_json::Value>();
+            if let Some(Err(error)) = values.find(Result::is_err) {
                 say(format!("body is not JSON: {error}"));
+            }
+            if step.method != "HEAD" && body.is_empty() != (status == 204) {
+                say("a body is there unless the status is 204".to_owned());
             }
         }
         let found = stored(&*log).await;
@@ -133,6 +152,13 @@ impl Case {
         }
         wrong
     }
+}
+
+/// The cluster's id, which differs from log to log.
+async fn cluster(router: &Router) -> String {
+    let (_, _, body) = send(router, Request::get("/v3/clusters").body(Body::empty()).unwrap()).await;
+    let clusters: serde_json::Value = serde_json::from_str(&body).unwrap();
+    clusters["data"][0]["cluster_id"].as_str().unwrap().to_owned()
 }
 
 impl Step {

@@ -4,6 +4,7 @@
 
 mod cases;
 mod concurrency;
+mod consumers;
 mod faults;
 mod kafka;
 mod limits;
@@ -11,3 +12,4 @@ mod metrics;
 mod properties;
 mod server;
 mod setup;
+mod streams;

@@ -6,10 +6,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use futures::FutureExt;
 use http_body_util::BodyExt;
 use pinlake_core::pipeline::Pattern;
 use pinlake_core::{Clock, Log, MemoryLog, Offset, ReadLimit, Timestamp, TopicName, TopicSpec};
-use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
+use pinlake_ingest::groups::GroupSettings;
+use pinlake_ingest::{AutoCreate, DoorSettings, Doors, Groups};
 use tower::ServiceExt;
 
 /// Kafka's `json` content type.
@@ -29,15 +31,26 @@ pub(crate) fn auto_create() -> AutoCreate {
     })
 }
 
-/// Doors onto any log.
+/// Doors onto any log. Their groups are elsewhere, for a log that does not do all that a log must.
 pub(crate) fn doors(log: Arc<dyn Log>, settings: DoorSettings) -> Doors {
-    Doors::new(log, Clock::manual(NOW), settings, auto_create())
+    doors_with(log, settings, groups(Arc::new(MemoryLog::new())))
+}
+
+/// Doors onto a log with these groups.
+pub(crate) fn doors_with(log: Arc<dyn Log>, settings: DoorSettings, groups: Groups) -> Doors {
+    Doors::new(log, Clock::manual(NOW), settings, auto_create(), groups)
+}
+
+/// Groups in a log.
+pub(crate) fn groups(log: Arc<MemoryLog>) -> Groups {
+    let opened = Groups::open(log, Clock::manual(NOW), GroupSettings::default());
+    opened.now_or_never().expect("a log in memory waits for nothing").unwrap()
 }
 
 /// Doors onto a new log.
 pub(crate) fn open(settings: DoorSettings) -> (Arc<MemoryLog>, Router) {
     let log = Arc::new(MemoryLog::new());
-    (log.clone(), doors(log, settings).router())
+    (log.clone(), doors_with(log.clone(), settings, groups(log)).router())
 }
 
 /// Status, headers and text of an answer.
@@ -55,11 +68,11 @@ pub(crate) async fn post(router: &Router, topic: &str, body: impl Into<Body>) ->
     (status, body)
 }
 
-/// A stored record as text: topic/partition, key, value; `-` for none.
+/// A stored record as text: topic/partition, key, value; `-` for none. The server's own topics are left out.
 pub(crate) async fn stored(log: &dyn Log) -> Vec<String> {
     let text = |bytes: Option<&[u8]>| bytes.map_or("-".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned());
     let mut found = Vec::new();
-    for topic in log.topics().await.unwrap() {
+    for topic in log.topics().await.unwrap().into_iter().filter(|topic| !topic.name.as_str().starts_with("__")) {
         for partition in 0..topic.spec.partitions {
             let from = topic.name.partition(partition);
             let range = log.range(&from).await.unwrap();

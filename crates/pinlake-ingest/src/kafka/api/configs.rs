@@ -14,174 +14,38 @@ use kafka_protocol::messages::incremental_alter_configs_response::{
     AlterConfigsResourceResponse as IncrementalResponse, IncrementalAlterConfigsResponse,
 };
 use kafka_protocol::protocol::StrBytes;
-use pinlake_core::log::TimestampType;
 use pinlake_core::{TopicName, TopicSpec};
 
 use super::topics::{Refused, not_internal, of_log, refused};
 use super::{Call, wire_text};
 use crate::kafka::broker::{Broker, NODE_ID};
 use crate::kafka::error::NONE;
+use crate::topic_settings::{self, Entry, Kind, Source, of_topic, value_of};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-/// Set for this topic.
-const SOURCE_TOPIC: i8 = 1;
-/// The broker's own configuration.
-const SOURCE_BROKER: i8 = 4;
-/// Nobody has set it.
-const SOURCE_DEFAULT: i8 = 5;
-
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 
-/// Types as the protocol numbers them.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Boolean = 1,
-    Text = 2,
-    Int = 3,
-    Long = 5,
-    Double = 6,
-    List = 7,
-}
-
-impl Kind {
-    /// Whether a value is of this type.
-    fn takes(self, value: &str) -> bool {
-        match self {
-            Self::Boolean => ["true", "false"].contains(&value),
-            Self::Text | Self::List => !value.is_empty(),
-            Self::Int => value.parse::<i32>().is_ok(),
-            Self::Long => value.parse::<i64>().is_ok(),
-            Self::Double => value.parse::<f64>().is_ok_and(f64::is_finite),
-        }
-    }
-}
-
-/// One setting as it stands.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) name: &'static str,
-    pub(super) value: String,
-    pub(super) source: i8,
-    pub(super) read_only: bool,
-    kind: Kind,
-}
-
-/// Settings that promise something about records, and are as they are.
-const FIXED: [(&str, &str, Kind); 2] = [("cleanup.policy", "delete", Kind::List), ("min.insync.replicas", "1", Kind::Int)];
-
-/// Settings about how a broker keeps records. Tools set them along with others; they are passed over and shown as they are.
-const PASSED_OVER: [(&str, &str, Kind); 17] = [
-    ("compression.type", "producer", Kind::Text),
-    ("delete.retention.ms", "86400000", Kind::Long),
-    ("file.delete.delay.ms", "0", Kind::Long),
-    ("flush.messages", "1", Kind::Long),
-    ("flush.ms", "0", Kind::Long),
-    ("index.interval.bytes", "4096", Kind::Int),
-    ("max.compaction.lag.ms", "9223372036854775807", Kind::Long),
-    ("message.downconversion.enable", "false", Kind::Boolean),
-    ("message.format.version", "3.0-IV1", Kind::Text),
-    ("min.cleanable.dirty.ratio", "0.5", Kind::Double),
-    ("min.compaction.lag.ms", "0", Kind::Long),
-    ("preallocate", "false", Kind::Boolean),
-    ("segment.bytes", "268435456", Kind::Int),
-    ("segment.index.bytes", "10485760", Kind::Int),
-    ("segment.jitter.ms", "0", Kind::Long),
-    ("segment.ms", "604800000", Kind::Long),
-    ("unclean.leader.election.enable", "false", Kind::Boolean),
-];
-
-const CHANGEABLE: [(&str, Kind); 4] = [
-    ("max.message.bytes", Kind::Int),
-    ("message.timestamp.type", Kind::Text),
-    ("retention.bytes", Kind::Long),
-    ("retention.ms", Kind::Long),
-];
-
-/// All settings of a topic, by name.
-pub(super) fn of_topic(spec: &TopicSpec, defaults: &TopicSpec) -> Vec<Entry> {
-    let changeable = CHANGEABLE.map(|(name, kind)| {
-        let (value, default) = (value_of(spec, name), value_of(defaults, name));
-        let source = if value == default { SOURCE_DEFAULT } else { SOURCE_TOPIC };
-        Entry { name, value, source, read_only: false, kind }
-    });
-    let fixed = FIXED.iter().chain(&PASSED_OVER).map(|&(name, value, kind)| {
-        let value = value.to_owned();
-        Entry { name, value, source: SOURCE_DEFAULT, read_only: true, kind }
-    });
-    let mut entries: Vec<Entry> = changeable.into_iter().chain(fixed).collect();
-    entries.sort_by_key(|entry| entry.name);
-    entries
-}
-
-fn value_of(spec: &TopicSpec, name: &str) -> String {
-    let or_unlimited = |value: Option<u64>| value.map_or_else(|| "-1".to_owned(), |value| value.to_string());
-    match name {
-        "max.message.bytes" => spec.batch_bytes_max.to_string(),
-        "retention.bytes" => or_unlimited(spec.retention_bytes),
-        "retention.ms" => or_unlimited(spec.retention_ms),
-        _ => match spec.timestamps {
-            TimestampType::Create => "CreateTime".to_owned(),
-            TimestampType::Append => "LogAppendTime".to_owned(),
-        },
-    }
-}
-
 /// Sets one setting of a topic; no value sets the default.
 pub(super) fn set(spec: &mut TopicSpec, name: &str, value: Option<&str>, defaults: &TopicSpec) -> Result<(), Refused> {
-    if let Some((_, fixed, _)) = FIXED.iter().find(|(fixed, _, _)| *fixed == name) {
-        return match value {
-            Some(value) if value != *fixed => Err(refused(
-                ResponseError::InvalidConfig,
-                format!("'{name}' is {fixed} here and can't be '{}'", value.escape_debug()),
-            )),
-            _ => Ok(()),
-        };
+    topic_settings::set(spec, name, value, defaults).map_err(|text| refused(ResponseError::InvalidConfig, text))
+}
+
+/// A source as the protocol numbers it.
+pub(super) fn number_of(source: Source) -> i8 {
+    match source {
+        Source::Topic => 1,
+        Source::Broker => 4,
+        Source::Default => 5,
     }
-    if let Some((_, _, kind)) = PASSED_OVER.iter().find(|(passed_over, _, _)| *passed_over == name) {
-        return match value {
-            Some(value) if !kind.takes(value) => Err(refused(
-                ResponseError::InvalidConfig,
-                format!("'{name}' takes a value of type {kind:?}, not '{}'", value.escape_debug()),
-            )),
-            _ => Ok(()),
-        };
-    }
-    let default = value_of(defaults, name);
-    let value = value.unwrap_or(&default);
-    let wrong =
-        |takes: &str| refused(ResponseError::InvalidConfig, format!("'{name}' takes {takes}, not '{}'", value.escape_debug()));
-    let limit = |value: &str| match value.parse::<i64>() {
-        Ok(-1) => Ok(None),
-        Ok(number) => u64::try_from(number).map(Some).map_err(|_| wrong("a number from 0 on, or -1 for no limit")),
-        Err(_) => Err(wrong("a number from 0 on, or -1 for no limit")),
-    };
-    match name {
-        "retention.ms" => spec.retention_ms = limit(value)?,
-        "retention.bytes" => spec.retention_bytes = limit(value)?,
-        "max.message.bytes" => {
-            let (least, most) = (pinlake_core::log::BATCH_BYTES_MAX.start(), pinlake_core::log::BATCH_BYTES_MAX.end());
-            let number = value.parse().ok().filter(|number| pinlake_core::log::BATCH_BYTES_MAX.contains(number));
-            spec.batch_bytes_max = number.ok_or_else(|| wrong(&format!("{least} to {most}")))?;
-        }
-        "message.timestamp.type" => {
-            spec.timestamps = match value {
-                "CreateTime" => TimestampType::Create,
-                "LogAppendTime" => TimestampType::Append,
-                _ => return Err(wrong("CreateTime or LogAppendTime")),
-            }
-        }
-        _ => return Err(refused(ResponseError::InvalidConfig, format!("'{}' is no setting of a topic", name.escape_debug()))),
-    }
-    Ok(())
 }
 
 /// The broker's own settings, all read-only: they are the configuration's.
 fn of_broker(broker: &Broker) -> Vec<Entry> {
     let defaults = &broker.settings.topic_defaults;
-    let entry = |name, value: String, kind| Entry { name, value, source: SOURCE_BROKER, read_only: true, kind };
+    let entry = |name, value: String, kind| Entry { name, value, source: Source::Broker, read_only: true, kind };
     vec![
         entry("broker.id", NODE_ID.to_string(), Kind::Int),
         entry("compression.type", "producer".to_owned(), Kind::Text),
@@ -236,12 +100,13 @@ async fn entries_of(broker: &Broker, resource: &DescribeConfigsResource) -> Resu
 fn described(entry: Entry, synonyms: bool) -> DescribeConfigsResourceResult {
     let name = StrBytes::from_static_str(entry.name);
     let value = Some(wire_text(entry.value));
-    let synonym = DescribeConfigsSynonym::default().with_name(name.clone()).with_value(value.clone()).with_source(entry.source);
+    let source = number_of(entry.source);
+    let synonym = DescribeConfigsSynonym::default().with_name(name.clone()).with_value(value.clone()).with_source(source);
     DescribeConfigsResourceResult::default()
         .with_name(name)
         .with_value(value)
         .with_read_only(entry.read_only)
-        .with_config_source(entry.source)
+        .with_config_source(source)
         .with_config_type(entry.kind as i8)
         .with_synonyms(if synonyms { vec![synonym] } else { Vec::new() })
 }
@@ -250,7 +115,7 @@ fn described(entry: Entry, synonyms: bool) -> DescribeConfigsResourceResult {
 pub(super) async fn alter_configs(call: &Call<'_>, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
-        let changes = CHANGEABLE.iter().map(|(name, _)| (*name, None));
+        let changes = topic_settings::changeable().map(|name| (name, None));
         let named =
             resource.configs.iter().map(|config| (config.name.as_str(), config.value.as_ref().map(|value| value.as_str())));
         let changes: Vec<_> = changes.chain(named).collect();
@@ -305,7 +170,7 @@ async fn alter(
     }
     let name = TopicName::new(resource).map_err(|_| (ResponseError::UnknownTopicOrPartition.code(), None))?;
     not_internal(&name)?;
-    let _turn = broker.altering.lock().await;
+    let _turn = broker.producer.altering().await;
     let mut spec = broker.log().topic(&name).await.map_err(|error| of_log(&error))?.spec;
     for (name, value) in changes {
         set(&mut spec, name, *value, &broker.settings.topic_defaults)?;

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::{Call, configs, partition_of, wire_name, wire_number, wire_text};
 use crate::kafka::broker::{Broker, NODE_ID, is_internal};
 use crate::kafka::error;
+use crate::topic_settings;
 
 /// What the server's default is to be.
 const UNSTATED: i32 = -1;
@@ -50,14 +51,15 @@ pub(super) async fn create_topics(call: &Call<'_>, request: CreateTopicsRequest)
         let result = CreatableTopicResult::default().with_name(topic.name.clone());
         topics.push(match created {
             Ok((id, spec)) => {
-                let config = |entry: configs::Entry| {
+                let config = |entry: topic_settings::Entry| {
                     CreatableTopicConfigs::default()
                         .with_name(StrBytes::from_static_str(entry.name))
                         .with_value(Some(wire_text(entry.value)))
-                        .with_config_source(entry.source)
+                        .with_config_source(configs::number_of(entry.source))
                         .with_read_only(entry.read_only)
                 };
-                let entries = configs::of_topic(&spec, &call.broker.settings.topic_defaults).into_iter().map(config).collect();
+                let entries =
+                    topic_settings::of_topic(&spec, &call.broker.settings.topic_defaults).into_iter().map(config).collect();
                 result
                     .with_topic_id(id)
                     .with_num_partitions(wire_number(spec.partitions))
@@ -184,7 +186,7 @@ pub(super) async fn create_partitions(call: &Call<'_>, request: CreatePartitions
 async fn add_partitions(broker: &Broker, topic: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refused> {
     let name = TopicName::new(&topic.name).map_err(|_| (ResponseError::UnknownTopicOrPartition.code(), None))?;
     not_internal(&name)?;
-    let _turn = broker.altering.lock().await;
+    let _turn = broker.producer.altering().await;
     let spec = broker.log().topic(&name).await.map_err(|error| of_log(&error))?.spec;
     let count = u32::try_from(topic.count).ok().filter(|count| (spec.partitions + 1..=PARTITIONS_MAX).contains(count));
     let Some(count) = count else {
