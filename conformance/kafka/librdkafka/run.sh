@@ -26,6 +26,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$here/../../../target/conformance/librdkafka
 crate=rdkafka-sys crate_version=4.10.0
 java_clients=3.9.2
+at_once=${LIBRDKAFKA_AT_ONCE:-3}
+everything=""
 # No test of the allow-list comes near this.
 limit_s=${LIBRDKAFKA_LIMIT_S:-180}
 
@@ -141,25 +143,40 @@ why() {
     echo "${said:-no verdict in $limit_s s: $(tail -1 "$2")}"
 }
 
-run() {
-    local passed=0 failed=0 skipped=0 status said everything=""
-    [ "$1" != --all ] || { everything=yes; shift; }
-    mkdir -p "$work/logs"
-    cd "$work/source/tests"
-    ulimit -c 0
+# Runs tests of one number, one after the other, and prints their lines.
+run_number() {
+    local test said status
     for test in "$@"; do
         status=0
         said=$(run_one "$test") || status=$?
         if [ "$status" -eq 2 ] && [ "$everything" ] && grep -qF "quick mode" <<<"$said"; then
-            status=0
-            said=$(run_one "$test:full") || status=$?
+            said=$(run_one "$test:full") || true
         fi
         echo "$said"
-        case $status in 0) passed=$((passed + 1)) ;; 2) skipped=$((skipped + 1)) ;; *) failed=$((failed + 1)) ;; esac
     done
-    echo "$passed passed, $failed failed, $skipped skipped"
+}
+
+# Runs all tests, those of some numbers at once: most of them wait most of the time.
+run() {
+    local tests test number="" together=() said=$confs/said
+    mapfile -t tests < <(printf '%s\n' "$@" | sort)
+    mkdir -p "$work/logs"
+    cd "$work/source/tests"
+    ulimit -c 0
+    : >"$said"
+    for test in "${tests[@]}" end; do
+        if [ "${test%%_*}" != "$number" ] && [ "${#together[@]}" -gt 0 ]; then
+            while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do wait -n || true; done
+            run_number "${together[@]}" | tee -a "$said" &
+            together=()
+        fi
+        number=${test%%_*}
+        together+=("$test")
+    done
+    wait
+    echo "$(grep -c '^ok ' "$said") passed, $(grep -c '^FAIL ' "$said") failed, $(grep -c '^skip ' "$said") skipped"
     # A listed test that is left out is one that no longer says anything.
-    [ $((failed + skipped)) -eq 0 ]
+    ! grep -qv '^ok ' "$said"
 }
 
 # bash reads a script as it goes: in a function, a changed file does no harm to a run.
@@ -179,7 +196,7 @@ main() {
     shift
     local tests
     case ${1:-} in
-        --all) mapfile -t tests < <(every_test); run --all "${tests[@]}" || true ;;
+        --all) everything=yes; mapfile -t tests < <(every_test); run "${tests[@]}" || true ;;
         "") mapfile -t tests < <(sed 's/ *#.*//; /^$/d' "$here/tests.allow"); run "${tests[@]}" ;;
         *) run "$@" ;;
     esac
