@@ -16,7 +16,7 @@ use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
-use pinlake_ingest::{AutoCreate, DoorSettings, Doors};
+use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
@@ -200,6 +200,7 @@ fn door_settings(config: &Config) -> DoorSettings {
         accept_plain_json: config.doors.accept_plain_json,
         topic_defaults: topic_defaults(config),
         pin_topic: config.doors.pin_topic.clone(),
+        consumers: ConsumerSettings { advertised_url: config.http.advertised.clone(), ..ConsumerSettings::default() },
         ..DoorSettings::default()
     }
 }

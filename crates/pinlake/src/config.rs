@@ -42,6 +42,8 @@ pub(crate) struct Http {
     #[serde(deserialize_with = "address")]
     pub(crate) listen: SocketAddr,
     pub(crate) hosts: Vec<String>,
+    #[serde(deserialize_with = "base_url")]
+    pub(crate) advertised: Option<String>,
     pub(crate) connections_max: usize,
 }
 
@@ -148,6 +150,19 @@ fn address_of(written: &Value, port: u16) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("'{text}' is no IP address with a port, such as 127.0.0.1:{port}; a name won't do"))
 }
 
+/// A URL without its last slash; nothing for an empty text.
+fn base_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let is_http = reqwest::Url::parse(&text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    if is_http {
+        return Ok(Some(text.trim_end_matches('/').to_owned()));
+    }
+    Err(de::Error::custom(format!("'{text}' is no URL such as https://lake.example/prod")))
+}
+
 /// Host and port; nothing for an empty text.
 fn advertised<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(String, u16)>, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -210,6 +225,21 @@ impl Config {
         (!self.pipeline.is_empty()).then(|| Path::new(&self.pipeline))
     }
 
+    /// All addresses that are listened at, that of HTTP first, with who may do what there from the network.
+    pub(crate) fn listened(&self) -> impl Iterator<Item = (SocketAddr, &'static str)> {
+        let open = "is open to the network, and whoever reaches it may read and write everything: nobody is asked who they are";
+        let kafka = match (self.kafka.authentication, self.kafka.certificate.as_os_str().is_empty()) {
+            (Authentication::None, _) => open,
+            (Authentication::Sasl, true) => {
+                "is open to the network without encryption: whoever sees a PLAIN login on its way knows the password, so set \
+                 kafka.certificate and kafka.private_key"
+            }
+            (Authentication::Sasl, false) => "is open to the network for whoever can log in",
+        };
+        let of_kafka = self.kafka.listen.iter().map(move |listen| (*listen, kafka));
+        std::iter::once((self.http.listen, open)).chain(of_kafka)
+    }
+
     /// Settings with which nothing could work: the key, another one that it depends on, and what it takes.
     fn senseless(&self) -> Vec<(&'static str, Option<&'static str>, String)> {
         let (body, inflight) = (self.doors.body_max.0, self.doors.inflight_max.0);
@@ -240,7 +270,11 @@ impl Config {
             wrong.push(("principals", None, "a name of its own for each".to_owned()));
         }
         if self.kafka.certificate.as_os_str().is_empty() != self.kafka.private_key.as_os_str().is_empty() {
-            wrong.push(("kafka.certificate", Some("kafka.private_key"), "a file if kafka.private_key does".to_owned()));
+            wrong.push((
+                "kafka.certificate",
+                Some("kafka.private_key"),
+                "a file if kafka.private_key does, and none if it has none".to_owned(),
+            ));
         }
         if inflight < body {
             // A body of the largest size would be refused for ever.

@@ -112,5 +112,8 @@ async fn stay(app: &App, server: &str) -> Result<()> {
     terminal::line(format!(
         "  Kafka REST        curl -X POST {server}/topics/0a1b2c3d4e5f.pin -H 'Content-Type: application/vnd.kafka.json.v2+json' -d '{{\"records\":[{{\"value\":{{\"index\":1}}}}]}}'"
     ));
+    if let Some(kafka) = app.kafka_addresses.first() {
+        terminal::line(format!("  Kafka clients     kcat -b {kafka} -t 0a1b2c3d4e5f.pin -C -e"));
+    }
     serve::until_the_end(app).await
 }

@@ -28,9 +28,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
         }
     };
     report("pipeline", pipeline_files::load(config.pipeline_folder()).map(|pipeline| pipeline.name));
-    report("address", address("http.listen", config.http.listen));
-    for listen in &config.kafka.listen {
-        report("Kafka address", address("kafka.listen", *listen));
+    for (number, (listen, reach)) in config.listened().enumerate() {
+        let (what, option) = if number == 0 { ("address", "http.listen") } else { ("Kafka address", "kafka.listen") };
+        report(what, address(option, listen, reach));
     }
     report("data folder", data_folder(&config));
     report("disk", disk(&config.data_dir));
@@ -39,17 +39,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     if wrong == 0 { Ok(()) } else { bail!("{} to mend", terminal::count(wrong, "thing")) }
 }
 
-fn address(option: &str, listen: std::net::SocketAddr) -> Result<String> {
+fn address(option: &str, listen: std::net::SocketAddr, reach: &str) -> Result<String> {
     if crate::address::take_all(option, &[listen, listen]).is_ok_and(|taken| taken.is_empty()) {
         return Ok(format!("{listen} is left out, this machine has no IPv6"));
     }
     crate::address::take(option, listen)?;
-    let reach = if listen.ip().is_loopback() {
-        ", loopback only"
-    } else {
-        "; it is open to the network, and nobody is asked who they are"
-    };
-    Ok(format!("{listen} is free{reach}"))
+    if listen.ip().is_loopback() {
+        return Ok(format!("{listen} is free, loopback only"));
+    }
+    Ok(format!("{listen} is free; it {reach}"))
 }
 
 /// A server keeps its folder to itself, whatever its address.

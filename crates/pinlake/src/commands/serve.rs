@@ -12,11 +12,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let config = configure(&args)?;
     telemetry::start_logs("info")?;
     let metrics = telemetry::start_metrics()?;
-    let listened = std::iter::once(&config.http.listen).chain(&config.kafka.listen);
-    for listen in listened.filter(|listen| !listen.ip().is_loopback()) {
-        tracing::warn!(
-            "{listen} is open to the network, and whoever reaches it may read and write everything: nobody is asked who they are"
-        );
+    for (listen, reach) in config.listened().filter(|(listen, _)| !listen.ip().is_loopback()) {
+        tracing::warn!("{listen} {reach}");
     }
     let app = App::start(&config, metrics, &terminal::part).await?;
     if !app.kafka_addresses.is_empty() {

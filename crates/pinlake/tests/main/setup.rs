@@ -177,6 +177,14 @@ async fn values_of_a_wrong_form_are_refused_with_the_right_one() {
         ("http:\n  listen: localhost:8082\n", format!("http.listen: 'localhost:8082' {address}")),
         ("http:\n  listen: 8082\n", format!("http.listen: '8082' {address}")),
         ("log:\n  retention: 7\n", "log.retention: '7' has no unit: a time span is written as 7s, 7m, 7h or 7d".to_owned()),
+        ("kafka:\n  listen: [127.0.0.1:9093, here]\n", format!("kafka.listen: 'here' {}", address.replace("8082", "9092"))),
+        ("kafka:\n  advertised: broker\n", "kafka.advertised: 'broker' is not HOST:PORT, such as broker.example:9092".to_owned()),
+        ("http:\n  advertised: lake\n", "http.advertised: 'lake' is no URL such as https://lake.example/prod".to_owned()),
+        ("kafka:\n  authentication: sasl\n", "principals takes somebody, for kafka.authentication is sasl".to_owned()),
+        (
+            "kafka:\n  certificate: a.pem\n",
+            "kafka.certificate takes a file if kafka.private_key does, and none if it has none".to_owned(),
+        ),
         ("log:\n  retention: -7\n", "log.retention: it takes text such as 64MiB or 60s, or a whole number".to_owned()),
     ] {
         std::fs::write(&file, text).unwrap();
@@ -335,7 +343,7 @@ async fn config_merges_file_and_environment_and_hides_secrets() {
     std::fs::write(&file, "http:\n  # where\n  listne: 127.0.0.1:1\n").unwrap();
     for command in ["config", "serve", "doctor"] {
         let unknown = run(&[command, "--config", file.to_str().unwrap()]).await.failed();
-        let expected = format!("{}:3: unknown key 'http.listne': there are listen, hosts, connections_max", file.display());
+        let expected = format!("{}:3: unknown key 'http.listne': there are listen, hosts, advertised, connections_max", file.display());
         assert!(unknown.contains(&expected), "{command}: {unknown}");
     }
     let missing = run(&["config", "--config", "no-such.yml"]).await.failed();
@@ -373,4 +381,30 @@ async fn doctor_says_what_is_well_and_what_to_do() {
     let beside = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await;
     assert!(beside.out.contains("✗ data folder: another process has the log in "), "{}", beside.out);
     assert_eq!(beside.failed(), "error: 1 thing to mend\n");
+}
+
+/// Who logs in with which password stands in the environment and in a file, and never in what is shown.
+#[tokio::test]
+async fn passwords_of_principals_are_named_and_never_shown() {
+    let place = tempfile::tempdir().unwrap();
+    let (file, secret) = (place.path().join("my.yml"), place.path().join("secret"));
+    let text =
+        |password: &str| format!("principals:\n  - {{ name: alice, password: {password} }}\nkafka:\n  authentication: sasl\n");
+    std::fs::write(&secret, "from-the-file\n").unwrap();
+    std::fs::write(&file, text(&format!("{{ file: {} }}", secret.display()))).unwrap();
+    let shown = run(&["config", "--config", file.to_str().unwrap()]).await.done();
+    assert!(shown.contains("alice") && !shown.contains("from-the-file"), "{shown}");
+    for (password, why) in [
+        ("{ env: PASSWORD_OF_NOBODY }", "the password of principal 'alice': variable PASSWORD_OF_NOBODY is not set"),
+        ("{ file: /nowhere/at/all }", "the password of principal 'alice': reading '/nowhere/at/all'"),
+    ] {
+        std::fs::write(&file, text(password)).unwrap();
+        let data = place.path().join("data");
+        let args = ["serve", "--data-dir", data.to_str().unwrap(), "--config", file.to_str().unwrap()];
+        let mut shell = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0");
+        shell.variables.push(("PINLAKE_KAFKA_LISTEN", "127.0.0.1:0".to_owned()));
+        let failed = shell.run(&args).await.failed();
+        assert!(failed.contains(why), "{failed}");
+        assert!(!data.exists(), "a start that can't have its secrets leaves nothing behind");
+    }
 }
