@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use pinlake_core::ErrorKind;
 
 use super::versions::Api;
+
+/// The wire protocol among the doors.
+const DOOR: &str = "kafka";
 
 /// Says what the numbers mean, and shows those without labels from the start.
 pub(super) fn describe() {
@@ -28,6 +32,17 @@ pub(super) fn observe_refusal(reason: &'static str) {
 /// A request was answered.
 pub(super) fn observe_request(api: &'static Api, took: Duration) {
     histogram!("pinlake_kafka_request_seconds", "api" => api.name()).record(took.as_secs_f64());
+}
+
+/// The log took a batch.
+pub(super) fn observe_received(records: u32, bytes: usize) {
+    counter!("pinlake_received_records_total", "door" => DOOR).increment(u64::from(records));
+    counter!("pinlake_received_bytes_total", "door" => DOOR).increment(bytes as u64);
+}
+
+/// A well-formed batch was not stored.
+pub(super) fn observe_rejected(records: u32, why: ErrorKind) {
+    counter!("pinlake_rejected_records_total", "door" => DOOR, "reason" => why.as_str()).increment(u64::from(records));
 }
 
 /// A fetch answered so many bytes of batches.

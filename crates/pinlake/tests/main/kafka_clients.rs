@@ -7,7 +7,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::server::Server;
@@ -94,4 +96,47 @@ async fn kcat_finds_a_broker() {
     if is_there("kcat", "-V").await {
         check("bash".into(), "with_kcat.sh", &["kcat", "seven"]).await;
     }
+}
+
+/// How often the server is killed under a client's work.
+const KILLS: u64 = 8;
+/// Records that are acknowledged between two kills.
+const ACKED_BETWEEN: u64 = 50;
+
+/// An idempotent producer, a transactional one and a group, all librdkafka's: what they were told holds after any number of kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_were_told_holds_after_kills() {
+    let Some(python) = std::env::var_os(PYTHON) else {
+        return say(&format!("skipped: {PYTHON} names no python that has conformance/kafka/clients/requirements.txt"));
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // Below the ports that the system hands to clients, so that no retrying client takes it while the server is down.
+    let kafka = format!("127.0.0.1:{}", 30_000 + std::process::id() % 2_000);
+    let start = async || Server::start_at(&data, "127.0.0.1:0", &kafka, &[]).await;
+    let mut server = start().await;
+    let mut command = Command::new(python);
+    command.arg(scripts().join("through_kills.py")).arg(&kafka).env("PYTHONDONTWRITEBYTECODE", "1").kill_on_drop(true);
+    let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let working = script.stdin.take().unwrap();
+    let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
+    let mut acked = 0;
+    for kill in 0..KILLS {
+        let enough = acked + ACKED_BETWEEN;
+        while acked < enough {
+            let line = lines.next_line().await.unwrap().expect("the script works until it is told to stop");
+            acked = line.parse().unwrap_or(acked);
+        }
+        // A moment is the point of the test, not a wait for something.
+        tokio::time::sleep(Duration::from_millis(kill * 61 % 400)).await;
+        assert!(server.kill().await, "it ran until it was killed");
+        server = start().await;
+    }
+    drop(working);
+    let mut said = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said = format!("{said}{line}\n");
+    }
+    assert!(script.wait().await.unwrap().success(), "{said}");
+    assert!(said.ends_with("7 passed, 0 failed\n"), "{said}");
 }

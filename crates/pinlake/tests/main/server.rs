@@ -20,14 +20,21 @@ pub(crate) struct Server {
     pub(crate) shown: Vec<String>,
 }
 
+/// Any port for Kafka's clients.
+const ANYWHERE: &str = "127.0.0.1:0";
+
 /// The process of a server that may not listen yet; `args` are further arguments of `pinlake serve`.
 pub(crate) fn spawn(data: &Path, listen: &str, args: &[&str]) -> Child {
+    spawn_at(data, listen, ANYWHERE, args)
+}
+
+fn spawn_at(data: &Path, listen: &str, kafka: &str, args: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_pinlake"))
         .args(["serve", "--data-dir"])
         .arg(data)
         .args(args)
         .env("PINLAKE_HTTP_LISTEN", listen)
-        .env("PINLAKE_KAFKA_LISTEN", "127.0.0.1:0")
+        .env("PINLAKE_KAFKA_LISTEN", kafka)
         .env("RUST_LOG", "warn,buoyant_kernel=off,delta_kernel=off,deltalake_core=off")
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
@@ -44,7 +51,12 @@ impl Server {
 
     /// Starts it with further arguments.
     pub(crate) async fn start_with(data: &Path, listen: &str, args: &[&str]) -> Server {
-        let mut child = spawn(data, listen, args);
+        Self::start_at(data, listen, ANYWHERE, args).await
+    }
+
+    /// Starts it with Kafka's clients at an address of their own.
+    pub(crate) async fn start_at(data: &Path, listen: &str, kafka: &str, args: &[&str]) -> Server {
+        let mut child = spawn_at(data, listen, kafka, args);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut shown = Vec::new();
         let listens = async {

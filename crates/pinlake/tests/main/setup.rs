@@ -343,7 +343,8 @@ async fn config_merges_file_and_environment_and_hides_secrets() {
     std::fs::write(&file, "http:\n  # where\n  listne: 127.0.0.1:1\n").unwrap();
     for command in ["config", "serve", "doctor"] {
         let unknown = run(&[command, "--config", file.to_str().unwrap()]).await.failed();
-        let expected = format!("{}:3: unknown key 'http.listne': there are listen, hosts, advertised, connections_max", file.display());
+        let expected =
+            format!("{}:3: unknown key 'http.listne': there are listen, hosts, advertised, connections_max", file.display());
         assert!(unknown.contains(&expected), "{command}: {unknown}");
     }
     let missing = run(&["config", "--config", "no-such.yml"]).await.failed();

@@ -14,6 +14,7 @@ use super::{partition_of, wire_text};
 use crate::kafka::broker::{Broker, is_internal};
 use crate::kafka::error;
 use crate::kafka::frame::Request;
+use crate::kafka::metrics;
 use crate::transactions::TransactionError;
 use crate::transactions::calls::TransactionalId;
 
@@ -112,7 +113,13 @@ async fn append_batch(
     let admission = broker.transactions.admit(id.as_ref(), &to, &batch).await.map_err(|error| refused(&error))?;
     let log = broker.log().clone();
     let append = async move {
-        let offsets = log.append(&to, batch).await?;
+        let (records, bytes) = (batch.record_count(), batch.bytes().len());
+        let offsets = log.append(&to, batch).await;
+        match &offsets {
+            Ok(_) => metrics::observe_received(records, bytes),
+            Err(error) => metrics::observe_rejected(records, error.kind()),
+        }
+        let offsets = offsets?;
         let start = log.range(&to).await.map_or(0, |range| range.start.0);
         // Now its transaction may end.
         drop(admission);
