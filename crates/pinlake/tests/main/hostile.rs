@@ -145,7 +145,7 @@ async fn names_that_no_topic_has_are_refused_and_lead_nowhere() {
         (long.as_str(), 422, NOT_LEGAL),
         (too_long.as_str(), 414, ""),
         ("/topics/nobodys", 404, "no pattern of the pipeline matches it"),
-        ("/topics/__consumer_offsets", 404, "Topic not found"),
+        ("/topics/__consumer_offsets", 403, "is the server's own"),
         ("/topics/hostile.pin/partitions/-1", 404, "has no partition '-1'"),
         ("/topics/hostile.pin/partitions/4294967296", 404, "has no partition '4294967296'"),
         ("/topics/hostile.pin/partitions/99999999999999999999", 404, "has no partition"),
