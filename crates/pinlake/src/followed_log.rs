@@ -1,5 +1,5 @@
-//! The log as doors and API see it: the server's own topics are not there, a topic is deleted once archive and tables have all of it, and takes records no faster than they
-//! come along once they are far behind. Everything else is the log's own.
+//! The log as doors and API see it: the server's own topics are not there, a topic is deleted once archive and tables have all of it,
+//! and takes records no faster than they come along once they are far behind. Everything else is the log's own.
 
 use std::sync::Arc;
 use std::time::Duration;

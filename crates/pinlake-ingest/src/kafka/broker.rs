@@ -28,6 +28,7 @@ pub struct Broker {
     pub(super) cluster_id: String,
     /// Bytes of requests that may still be read.
     pub(super) room: Arc<Semaphore>,
+    /// Room for what fetches have read.
     pub(super) answers: Answers,
 }
 

@@ -12,6 +12,7 @@ use futures::stream::FuturesOrdered;
 use kafka_protocol::messages::ApiKey;
 use pinlake_core::TopicPartition;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
@@ -24,6 +25,9 @@ use super::session::{STRANGERS_BYTES_MAX, Session};
 
 /// Requests that are read ahead of the one that is worked on.
 const READ_AHEAD: usize = 4;
+
+/// Partitions of which the last request is remembered before those that are done are let go.
+const LANES_MAX: usize = 1000;
 
 /// The two ends of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -190,6 +194,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
         let decoded = request.decode().map_err(|text| End::Refused("bad_request", text))?;
         if self.pending.is_empty() {
             self.lanes.clear();
+        }
+        if self.lanes.len() >= LANES_MAX {
+            // A client that never pauses may name ever new partitions: those that are done are nobody's wait.
+            self.lanes.retain(|_, last| last.try_recv() == Err(TryRecvError::Empty));
         }
         let lanes = &mut self.lanes;
         let turns = produce::partitions(&decoded).map(|partition| {

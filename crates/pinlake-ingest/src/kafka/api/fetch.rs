@@ -16,13 +16,14 @@ use super::{Call, partition_of};
 use crate::kafka::broker::LEADER_EPOCH;
 use crate::kafka::{error, metrics};
 
-const READ_COMMITTED: i8 = 1;
+/// The isolation level of readers of committed records.
+pub(super) const READ_COMMITTED: i8 = 1;
 /// The offset is not known.
 const NO_OFFSET: i64 = -1;
 
 /// One partition of a fetch.
 struct Wanted {
-    /// Where it is in the request: topic and partition by position.
+    /// Which one; `None` if no partition can be called so.
     of: Option<TopicPartition>,
     request: FetchPartition,
     refused: Option<i16>,

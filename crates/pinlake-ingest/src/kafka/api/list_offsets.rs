@@ -17,7 +17,6 @@ use super::{Call, fetch, partition_of};
 use crate::kafka::broker::LEADER_EPOCH;
 use crate::kafka::error;
 
-const READ_COMMITTED: i8 = 1;
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
@@ -29,7 +28,7 @@ const UNKNOWN: i64 = -1;
 
 /// The first or last offset of partitions, or the first record at or after a time.
 pub(super) async fn list_offsets(call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
-    let committed = request.isolation_level == READ_COMMITTED;
+    let committed = request.isolation_level == fetch::READ_COMMITTED;
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());

@@ -16,6 +16,7 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
+use kafka_protocol::protocol::StrBytes;
 use pinlake_core::TopicPartition;
 
 use super::{Call, partition_of, wire_name, wire_number, wire_text};
@@ -57,6 +58,11 @@ impl Codes {
     }
 }
 
+/// What is committed for a partition, as requests say it.
+pub(super) fn new_offset(offset: i64, leader_epoch: i32, metadata: Option<&StrBytes>) -> NewOffset {
+    NewOffset { offset, leader_epoch, metadata: metadata.map(|text| text.as_str().to_owned()).unwrap_or_default() }
+}
+
 /// The partitions of `offsets` that are there: an offset of any other is refused.
 pub(super) async fn existing(call: &Call<'_>, offsets: Vec<(TopicPartition, NewOffset)>) -> Vec<(TopicPartition, NewOffset)> {
     let mut found = Vec::with_capacity(offsets.len());
@@ -72,11 +78,8 @@ pub(super) async fn existing(call: &Call<'_>, offsets: Vec<(TopicPartition, NewO
 pub(super) async fn offset_commit(call: &Call<'_>, request: OffsetCommitRequest) -> OffsetCommitResponse {
     let offsets = request.topics.iter().flat_map(|topic| {
         topic.partitions.iter().filter_map(|partition| {
-            let new = NewOffset {
-                offset: partition.committed_offset,
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.as_ref().map(|text| text.as_str().to_owned()).unwrap_or_default(),
-            };
+            let new =
+                new_offset(partition.committed_offset, partition.committed_leader_epoch, partition.committed_metadata.as_ref());
             Some((partition_of(&topic.name, partition.partition_index)?, new))
         })
     });

@@ -28,7 +28,7 @@ use kafka_protocol::protocol::StrBytes;
 use pinlake_core::batch::Marker;
 use pinlake_core::{TopicName, TopicPartition};
 
-use super::offsets::{Codes, existing};
+use super::offsets::{Codes, existing, new_offset};
 use super::{Call, partition_of, wire_name, wire_number, wire_text};
 use crate::groups::calls::{CommitRequest, ForPartition, GroupId, NO_GENERATION, NewOffset, TransactionProducer};
 use crate::kafka::broker::is_internal;
@@ -116,11 +116,8 @@ pub(super) async fn add_offsets_to_txn(call: &Call<'_>, request: &AddOffsetsToTx
 pub(super) async fn txn_offset_commit(call: &Call<'_>, request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse {
     let offsets = request.topics.iter().flat_map(|topic| {
         topic.partitions.iter().filter_map(|partition| {
-            let new = NewOffset {
-                offset: partition.committed_offset,
-                leader_epoch: partition.committed_leader_epoch,
-                metadata: partition.committed_metadata.as_ref().map(|text| text.as_str().to_owned()).unwrap_or_default(),
-            };
+            let new =
+                new_offset(partition.committed_offset, partition.committed_leader_epoch, partition.committed_metadata.as_ref());
             Some((partition_of(&topic.name, partition.partition_index)?, new))
         })
     });
