@@ -105,7 +105,7 @@ class Load:
     """One run of the load generator. `report` waits for its end; anything that was not taken ends the program."""
 
     def __init__(self, setup, port, path, lines, *flags, **options):
-        command = [setup.load_program, "--to", f"127.0.0.1:{port}", "--path", path, "--lines", lines, *flags]
+        command = [setup.load_program, "post", "--to", f"127.0.0.1:{port}", "--path", path, "--lines", lines, *flags]
         for name, value in options.items():
             if value is not None:
                 command += [f"--{name}", value]
