@@ -22,9 +22,9 @@ fn decoded(sent: &mut impl Buf) -> (i32, String, i32, BatchDecodeInfo, RecordSet
     let request = ProduceRequest::decode(&mut frame, PRODUCE_VERSION).unwrap();
     assert_eq!((request.acks, frame.len()), (-1, 0));
     let data = &request.topic_data[0].partition_data[0];
-    let records = data.records.clone().unwrap();
+    let mut records = data.records.clone().unwrap();
     let info = RecordBatchDecoder::decode_batch_info(&mut records.clone()).unwrap().remove(0);
-    let set = RecordBatchDecoder::decode(&mut records.clone()).unwrap();
+    let set = RecordBatchDecoder::decode(&mut records).unwrap();
     (header.correlation_id, request.topic_data[0].name.to_string(), data.index, info, set)
 }
 
