@@ -7,6 +7,7 @@
 //! Record batches pass through as they are, in both directions. What each API does is in `api/`, one file a family; which versions are
 //! served is in `versions`. It must not keep records or offsets of its own.
 
+mod answer;
 mod api;
 mod broker;
 mod connection;

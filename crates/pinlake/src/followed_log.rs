@@ -1,5 +1,5 @@
 //! The log as doors and API see it: the server's own topics are not there, a topic is deleted once archive and tables have all of it,
-//! and takes records no faster than they come along once they are far behind. Everything else is the log's own.
+//! and doors are told to wait once those are far behind. Everything else is the log's own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,14 +84,16 @@ impl Log for FollowedLog {
     }
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
-        let log = self.of(&to.topic)?;
+        self.of(&to.topic)?.append(to, batch).await
+    }
+
+    async fn come_along(&self, to: &TopicPartition) {
         // What can't be told here is told by the append.
         if let Ok(end) = self.log.stable_end(to).await
             && self.followers.come_along(to, end).await
         {
             self.slowed.increment(1);
         }
-        log.append(to, batch).await
     }
 
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {

@@ -18,6 +18,7 @@ use kafka_protocol::messages::{ApiKey, TopicName as WireTopicName};
 use kafka_protocol::protocol::StrBytes;
 use pinlake_core::{TopicName, TopicPartition};
 
+use super::answer::Answer;
 use super::broker::Broker;
 use super::connection::Ends;
 use super::frame::Request;
@@ -34,7 +35,16 @@ pub(super) struct Call<'a> {
 }
 
 /// The frame that answers a request other than Produce; an error ends the connection.
-pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
+pub(super) async fn answer(call: &Call<'_>) -> Result<Answer, String> {
+    let request = call.request;
+    if request.api.key == ApiKey::Fetch {
+        return fetch::answer(call, request.decode()?).await;
+    }
+    encoded(call).await.map(Answer::from)
+}
+
+/// The same, for all whose answers the codec encodes whole.
+async fn encoded(call: &Call<'_>) -> Result<Bytes, String> {
     let request = call.request;
     match request.api.key {
         ApiKey::ApiVersions => cluster::api_versions(call),
@@ -45,7 +55,6 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
         ApiKey::FindCoordinator => request.answer(&cluster::find_coordinator(call, request.decode()?)),
         ApiKey::Metadata => request.answer(&metadata::metadata(call, request.decode()?).await),
         ApiKey::DescribeTopicPartitions => request.answer(&metadata::describe_topic_partitions(call, request.decode()?).await),
-        ApiKey::Fetch => request.answer(&fetch::fetch(call, request.decode()?).await),
         ApiKey::ListOffsets => request.answer(&list_offsets::list_offsets(call, request.decode()?).await),
         ApiKey::OffsetForLeaderEpoch => request.answer(&list_offsets::offset_for_leader_epoch(call, request.decode()?).await),
         ApiKey::CreateTopics => request.answer(&topics::create_topics(call, request.decode()?).await),

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
@@ -16,6 +15,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
+use super::answer::Answer;
 use super::api::{self, produce};
 use super::broker::Broker;
 use super::frame::{self, Request};
@@ -143,7 +143,7 @@ fn slowest(length: usize) -> std::time::Duration {
 }
 
 /// An answer on its way: `None` where the client wants none.
-type Pending = BoxFuture<'static, Result<Option<Bytes>, String>>;
+type Pending = BoxFuture<'static, Result<Option<Answer>, String>>;
 
 struct Answering<S> {
     broker: Arc<Broker>,
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
         let turns = produce::partitions(&decoded).map(|partition| {
             let (done, next) = oneshot::channel();
             let before = lanes.insert(partition, next);
-            produce::Turn { before, _done: done }
+            produce::Turn { before, done }
         });
         let turns = turns.collect();
         let broker = self.broker.clone();
@@ -211,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
             let answer = produce::answer(&broker, &request, decoded, turns).await;
             metrics::observe_request(request.api, at.elapsed());
             drop(room);
-            answer
+            answer.map(|answer| answer.map(Answer::from))
         }));
         Ok(())
     }
@@ -244,10 +244,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
         Ok(())
     }
 
-    async fn write(&mut self, answer: Result<Option<Bytes>, String>) -> Result<(), End> {
+    async fn write(&mut self, answer: Result<Option<Answer>, String>) -> Result<(), End> {
         match answer {
             Ok(None) => Ok(()),
-            Ok(Some(bytes)) => self.writer.write_all(&bytes).await.map_err(|_| End::Closed),
+            Ok(Some(mut frame)) => self.writer.write_all_buf(&mut frame).await.map_err(|_| End::Closed),
             Err(text) => Err(End::Refused("no_answer", text)),
         }
     }
