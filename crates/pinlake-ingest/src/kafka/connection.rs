@@ -190,8 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
     }
 
     fn start_produce(&mut self, arrived: Arrived) -> Result<(), End> {
-        let Arrived { request, at, room } = arrived;
-        let decoded = request.decode().map_err(|text| End::Refused("bad_request", text))?;
+        let Arrived { mut request, at, room } = arrived;
+        let decoded = request.take().map_err(|text| End::Refused("bad_request", text))?;
         if self.pending.is_empty() {
             self.lanes.clear();
         }

@@ -3,6 +3,9 @@
 //!
 //! Source: the Kafka protocol guide, "Protocol Primitive Types" and "Request Header".
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -87,6 +90,13 @@ impl Request {
     pub(super) fn decode<R: Decodable>(&self) -> Result<R, String> {
         let mut body = self.body.clone();
         R::decode(&mut body, self.version).map_err(|error| format!("a {:?} request does not decode: {error}", self.api.key))
+    }
+
+    /// The body, decoded, and not kept: its bytes belong to who holds a part of what was decoded.
+    pub(super) fn take<R: Decodable>(&mut self) -> Result<R, String> {
+        let decoded = self.decode();
+        self.body = Bytes::new();
+        decoded
     }
 
     /// The frame that answers it.
