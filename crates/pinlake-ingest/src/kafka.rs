@@ -12,6 +12,7 @@ mod broker;
 mod connection;
 mod error;
 mod frame;
+mod lanes;
 mod metrics;
 mod room;
 mod sasl;
