@@ -167,5 +167,8 @@ fn what_does_not_unpack_or_unpacks_to_too_much_is_refused() {
         let bomb = packed(&batch, codec, |_| pack(&zeros));
         assert!(bomb.plain().unwrap_err().message().contains("more than"), "codec {codec}, a bomb");
     }
+    // 64 MiB in four bytes of a varint, and one byte.
+    let claim = packed(&batch, 2, |_| vec![0x80, 0x80, 0x80, 0x20, 0]);
+    assert!(claim.plain().unwrap_err().message().contains("larger than its bytes can be"), "no room is set aside for a claim");
     assert_eq!(packed(&batch, 5, <[u8]>::to_vec).plain().unwrap_err().kind(), ErrorKind::Invalid);
 }
