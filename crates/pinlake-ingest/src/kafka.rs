@@ -13,6 +13,7 @@ mod broker;
 mod connection;
 mod error;
 mod frame;
+mod lanes;
 mod metrics;
 mod room;
 mod sasl;
@@ -20,6 +21,8 @@ mod server;
 mod session;
 mod settings;
 mod shape;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod tls;
 mod versions;
 

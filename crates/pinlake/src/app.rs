@@ -12,10 +12,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pinlake_core::pipeline::Pipeline;
 use pinlake_core::{Clock, Followers, Log, TopicName, TopicSpec};
 use pinlake_ingest::auth::{Principal, Principals};
-use pinlake_ingest::groups::{GroupSettings, Groups};
+use pinlake_ingest::groups::Groups;
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
-use pinlake_ingest::transactions::{TransactionSettings, Transactions};
+use pinlake_ingest::transactions::Transactions;
 use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
@@ -96,15 +96,15 @@ impl App {
         let lake = Arc::new(lake);
         // Those that can't go on still show what they have, and the others follow.
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
-        let groups = Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await;
+        let groups = Groups::open(shared.clone(), clock.clone(), config.groups.settings()).await;
         let groups = groups.context("reading the consumer groups")?;
         let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone());
         let followed: Arc<dyn Log> = Arc::new(followed);
         let settings = door_settings(config);
         let doors = Doors::new(followed.clone(), clock.clone(), settings, auto_create(config, pipeline), groups.clone());
         let console = AppConsole::new(followed, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
-        let transactions =
-            Transactions::open(shared.clone(), groups.clone(), clock.clone(), TransactionSettings::default()).await;
+        let settings = config.transactions.settings();
+        let transactions = Transactions::open(shared.clone(), groups.clone(), clock.clone(), settings).await;
         let transactions = transactions.context("reading the transactions")?;
         let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, kafka_settings).await?;
         let broker = Arc::new(broker);

@@ -13,6 +13,9 @@ mod sasl;
 mod topics;
 mod transactions;
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName as WireTopicName};
 use kafka_protocol::protocol::StrBytes;
@@ -96,6 +99,12 @@ const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 /// The operations that a client may do, as responses have them: all, because whoever is let in may do everything.
 fn allowed(operations: &[i32], asked: bool) -> i32 {
     if asked { operations.iter().fold(0, |set, operation| set | 1 << operation) } else { OPERATIONS_NOT_ASKED }
+}
+
+/// What a request names, each by its key once: an answer grows with what there is, not with how often it is asked for.
+fn once<T, K: Eq + Hash>(named: Vec<T>, key: impl Fn(&T) -> K) -> impl Iterator<Item = T> {
+    let mut seen = HashSet::with_capacity(named.len());
+    named.into_iter().filter(move |one| seen.insert(key(one)))
 }
 
 /// A partition as requests name it; `None` if no partition can be called so.

@@ -1,7 +1,6 @@
 //! One client's connection: requests in, answers out in the order of the requests. Produce requests are appended while the next ones are
 //! read; everything else is done one at a time, as Kafka does. It must not know what a request means.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,9 +8,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use kafka_protocol::messages::ApiKey;
-use pinlake_core::TopicPartition;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
@@ -19,15 +16,13 @@ use super::answer::Answer;
 use super::api::{self, produce};
 use super::broker::Broker;
 use super::frame::{self, Request};
+use super::lanes::Lanes;
 use super::metrics;
 use super::room::Held;
 use super::session::{STRANGERS_BYTES_MAX, Session};
 
 /// Requests that are read ahead of the one that is worked on.
 const READ_AHEAD: usize = 4;
-
-/// Partitions of which the last request is remembered before those that are done are let go.
-const LANES_MAX: usize = 1000;
 
 /// The two ends of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +64,7 @@ where
             end
         })
     };
-    let answering = Answering { broker, ends, session, writer, pending: FuturesOrdered::new(), lanes: HashMap::new() };
+    let answering = Answering { broker, ends, session, writer, pending: FuturesOrdered::new(), lanes: Lanes::default() };
     let answered = answering.run(requests, is_gone, closing).await;
     // It holds the other half of the stream: the client sees the end when both are gone.
     reading.abort();
@@ -152,8 +147,8 @@ struct Answering<S> {
     writer: WriteHalf<S>,
     /// Produce requests that are being appended.
     pending: FuturesOrdered<Pending>,
-    /// The last of them for each partition: the next one there waits for it, so that a partition gets them in order.
-    lanes: HashMap<TopicPartition, oneshot::Receiver<()>>,
+    /// Their order by partition.
+    lanes: Lanes,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
@@ -195,17 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
         if self.pending.is_empty() {
             self.lanes.clear();
         }
-        if self.lanes.len() >= LANES_MAX {
-            // A client that never pauses may name ever new partitions: those that are done are nobody's wait.
-            self.lanes.retain(|_, last| last.try_recv() == Err(TryRecvError::Empty));
-        }
-        let lanes = &mut self.lanes;
-        let turns = produce::partitions(&decoded).map(|partition| {
-            let (done, next) = oneshot::channel();
-            let before = lanes.insert(partition, next);
-            produce::Turn { before, done }
-        });
-        let turns = turns.collect();
+        let turns = self.lanes.enter(produce::partitions(&decoded));
         let broker = self.broker.clone();
         self.pending.push_back(Box::pin(async move {
             let answer = produce::answer(&broker, &request, decoded, turns).await;
