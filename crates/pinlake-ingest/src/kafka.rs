@@ -20,6 +20,8 @@ mod server;
 mod session;
 mod settings;
 mod shape;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod tls;
 mod versions;
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::testing::any_batch;
 
 fn any_record() -> impl Strategy<Value = Record> {
     let blob = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from));
@@ -171,4 +172,28 @@ fn what_does_not_unpack_or_unpacks_to_too_much_is_refused() {
     let claim = packed(&batch, 2, |_| vec![0x80, 0x80, 0x80, 0x20, 0]);
     assert!(claim.plain().unwrap_err().message().contains("larger than its bytes can be"), "no room is set aside for a claim");
     assert_eq!(packed(&batch, 5, <[u8]>::to_vec).plain().unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// What fuzzing starts from and what it found, each a file below `tests/fuzz/batch/`.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads its files")]
+fn any_bytes_are_a_batch_or_corrupt() {
+    let seeds = any_batch::seeds();
+    assert!(seeds.iter().all(|seed| Batch::parse(seed.clone().into()).unwrap().plain().is_ok()), "seeds lead into every codec");
+    seeds.iter().for_each(|seed| any_batch::run(seed));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/batch");
+    for file in std::fs::read_dir(folder).into_iter().flatten() {
+        any_batch::run(&std::fs::read(file.unwrap().path()).unwrap());
+    }
+}
+
+proptest! {
+    #[test]
+    fn bytes_near_a_batch(seed in prop::sample::select(any_batch::seeds()), at in any::<prop::sample::Index>(), byte: u8, end in any::<prop::sample::Index>()) {
+        let mut bytes = seed;
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        any_batch::run(&bytes);
+        any_batch::run(&bytes[..end.index(bytes.len())]);
+    }
 }
