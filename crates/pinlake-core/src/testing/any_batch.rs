@@ -14,9 +14,9 @@ use crate::position::Offset;
 /// # Panics
 /// When something is read that can't be.
 pub fn run(bytes: &[u8]) {
-    read(Bytes::copy_from_slice(bytes));
+    read(&Bytes::copy_from_slice(bytes));
     if bytes.len() >= HEADER_LEN {
-        read(sealed(bytes.to_vec()));
+        read(&sealed(bytes.to_vec()));
     }
 }
 
@@ -72,9 +72,9 @@ fn sealed(mut bytes: Vec<u8>) -> Bytes {
     bytes.into()
 }
 
-fn read(bytes: Bytes) {
+fn read(bytes: &Bytes) {
     let Ok(batch) = Batch::parse(bytes.clone()) else { return };
-    assert_eq!(Batch::claimed_len(&bytes), Some(bytes.len()));
+    assert_eq!(Batch::claimed_len(bytes), Some(bytes.len()));
     let offsets = batch.offsets();
     assert_eq!(offsets.len(), u64::from(batch.offset_span()));
     let _ = (batch.producer(), batch.max_timestamp(), batch.ends_transaction(), batch.codec());

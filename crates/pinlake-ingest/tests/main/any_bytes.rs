@@ -13,7 +13,7 @@ fn found(target: &str) -> Vec<Vec<u8>> {
     files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
 }
 
-fn replay(target: &str, seeds: Vec<Vec<u8>>, run: fn(&[u8])) {
+fn replay(target: &str, seeds: &[Vec<u8>], run: fn(&[u8])) {
     assert!(!seeds.is_empty());
     for input in seeds.iter().chain(&found(target)) {
         run(input);
@@ -22,22 +22,22 @@ fn replay(target: &str, seeds: Vec<Vec<u8>>, run: fn(&[u8])) {
 
 #[test]
 fn any_client_is_answered_or_cut_off() {
-    replay("connection", seeds::connection(), any_connection);
+    replay("connection", &seeds::connection(), any_connection);
 }
 
 #[test]
 fn any_requests_are_answered_or_refused() {
-    replay("requests", seeds::requests(), any_requests);
+    replay("requests", &seeds::requests(), any_requests);
 }
 
 #[test]
 fn any_http_request_is_answered() {
-    replay("http", seeds::http(), any_http);
+    replay("http", &seeds::http(), any_http);
 }
 
 #[test]
 fn any_records_in_the_servers_own_topics_are_read() {
-    replay("state", seeds::state(), any_state);
+    replay("state", &seeds::state(), any_state);
 }
 
 /// A seed of which a few bytes are others.
