@@ -1,4 +1,4 @@
-//! Any bytes at all against what reads them, for fuzz targets and the tests that replay their finds. Only for tests (feature `testing`).
+//! Any bytes at all against what reads them, for fuzz targets and the tests that replay their finds. Only for tests (feature `testing`); `wire` is a client for them.
 //!
 //! Each function opens a server of its own on a log in memory, in a time of its own that passes by itself, and panics when the bytes had
 //! an effect that no bytes may have. What there is, is called `t`: a topic, a group with a member, a transactional id with an open
@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod seeds;
+pub mod wire;
 
 use std::cell::Cell;
 use std::future::Future;
