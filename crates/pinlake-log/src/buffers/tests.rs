@@ -1,3 +1,5 @@
+//! When buffers come back, and how many are kept.
+
 use super::*;
 
 fn filled(buffers: &Buffers, len: usize, with: u8) -> Bytes {

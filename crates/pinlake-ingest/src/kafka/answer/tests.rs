@@ -1,3 +1,5 @@
+//! Answers in pieces: their order, and writes that stop anywhere.
+
 use super::*;
 
 fn gathered() -> Answer {

@@ -1,3 +1,5 @@
+//! What a request keeps of its bytes.
+
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::protocol::StrBytes;

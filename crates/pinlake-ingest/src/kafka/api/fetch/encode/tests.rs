@@ -1,3 +1,5 @@
+//! Fetch answers against the codec, for every version, and without a copy.
+
 use bytes::Buf;
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
 use kafka_protocol::messages::{ApiKey, ProducerId, TopicName};
