@@ -50,7 +50,8 @@ pub(super) async fn answer(call: &Call<'_>, request: FetchRequest) -> std::resul
         let response = FetchableTopicResponse::default().with_topic(topic.topic).with_topic_id(topic.topic_id);
         (response, partitions.by_ref().take(wanted.len()).collect())
     });
-    call.request.answer_with(encode::body(call.request.version, topics.collect())?)
+    let topics: Vec<_> = topics.collect();
+    call.request.answer_with(encode::body(call.request.version, &topics)?)
 }
 
 /// Reads as much as there is room for in memory, and holds the room of what was read until the answer is sent.

@@ -19,7 +19,7 @@ const FLEXIBLE_FROM: i16 = 12;
 ///
 /// # Errors
 /// What the codec can't encode.
-pub(super) fn body(version: i16, topics: Vec<(FetchableTopicResponse, Vec<Found>)>) -> Result<Pieces, String> {
+pub(super) fn body(version: i16, topics: &[(FetchableTopicResponse, Vec<Found>)]) -> Result<Pieces, String> {
     let mut pieces = Pieces::default();
     around(&mut pieces, version, &FetchResponse::default(), topics.len(), |pieces| {
         topics.iter().try_for_each(|(topic, partitions)| {

@@ -64,7 +64,7 @@ fn by_codec(version: i16) -> Vec<u8> {
 fn every_version_is_encoded_as_the_codec_does_it() {
     let api = versions::find(ApiKey::Fetch as i16).expect("it is served");
     for version in api.served_from..=api.to {
-        let mut answer = body(version, topics()).expect("it encodes").behind(Bytes::new());
+        let mut answer = body(version, &topics()).expect("it encodes").behind(Bytes::new());
         let encoded = answer.copy_to_bytes(answer.remaining());
         assert_eq!(encoded, by_codec(version), "version {version}");
     }
@@ -74,7 +74,7 @@ fn every_version_is_encoded_as_the_codec_does_it() {
 fn a_large_batch_is_shared_with_the_log() {
     let large = batch(9000);
     let topics = vec![(FetchableTopicResponse::default(), vec![found(0, None, std::slice::from_ref(&large))])];
-    let mut answer = body(16, topics).expect("it encodes").behind(Bytes::new());
+    let mut answer = body(16, &topics).expect("it encodes").behind(Bytes::new());
     while answer.chunk().as_ptr() != large.bytes().as_ptr() {
         assert!(answer.has_remaining(), "no piece is the log's own");
         answer.advance(answer.chunk().len());
