@@ -35,7 +35,7 @@ fn whole_batches_are_taken_from_where_the_reader_stands_up_to_its_limit() {
     for cut in 1..one {
         assert_eq!(taken(&records.slice(..records.len() - cut), 0, usize::MAX), [0, 1, 2], "the last is cut by {cut}");
     }
-    assert_eq!(taken(&Bytes::new(), 0, 1), []);
+    assert!(taken(&Bytes::new(), 0, 1).is_empty());
 }
 
 #[test]
