@@ -116,7 +116,7 @@ async fn lost_answers_double_and_lose_nothing() {
             let (log, to) = (log.clone(), name.partition(writer % 3));
             tokio::spawn(async move {
                 let mut placed = Vec::new();
-                for turn in 0..30 {
+                for turn in 0..12 {
                     let value = format!("{writer}-{turn}");
                     let offsets = log.append(&to, batch(&[&value], 1)).await.unwrap();
                     placed.push((to.partition.0, offsets.start.0, value));
