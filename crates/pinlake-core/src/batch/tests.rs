@@ -174,3 +174,13 @@ fn records_whose_headers_are_none_do_not_decode() {
     let headers = strange.records().next().unwrap().unwrap().decode_headers().unwrap();
     assert_eq!(headers, [("na\u{fffd}e".into(), Some(&b"value"[..]))]);
 }
+
+#[test]
+fn a_batch_to_send_is_one_as_a_producer_makes_it() {
+    let kept = Batch::of(&[Record::of_value("a")], Timestamp(5)).unwrap().at(Offset(7)).appended_at(Timestamp(9));
+    let producer = ProducerSequence { id: 1 << 40, epoch: 3, first: i32::MAX };
+    let sent = Batch::parse(kept.to_send(Some(producer)).bytes().clone()).unwrap();
+    assert_eq!((sent.base_offset(), sent.has_append_time(), sent.producer()), (Offset(0), false, Some(producer)));
+    assert_eq!(sent.records().next().unwrap().unwrap().timestamp, Timestamp(5));
+    assert_eq!(Batch::parse(kept.to_send(None).bytes().clone()).unwrap().producer(), None);
+}
