@@ -1,4 +1,4 @@
-//! `kill -9` over and over, under load, at starts, in rebuilds and in ends: every acknowledged record is in the log where its door
+//! `kill -9` over and over, under load, at starts, in rebuilds, in ends and while a transaction ends: every acknowledged record is in the log where its door
 //! said, the archive holds each record once, each key is in its table once, everything is committed, and the ledger closes. Kafka's
 //! clients, which know more of a record than that it is there, work through the same kills: `clients`.
 
@@ -49,15 +49,18 @@ enum During {
     Rebuild,
     /// Ending, after a SIGTERM.
     End,
+    /// Ending a transaction.
+    Transaction,
 }
 
 impl During {
     fn of(kill: u64) -> During {
-        match kill % 5 {
+        match kill % 6 {
             0 | 1 => During::Load,
             2 => During::Start,
             3 => During::Rebuild,
-            _ => During::End,
+            4 => During::End,
+            _ => During::Transaction,
         }
     }
 }
@@ -86,7 +89,7 @@ impl World {
         let before = *acked.borrow_and_update();
         acked.wait_for(|now| *now >= before + ACKED_BETWEEN).await.unwrap();
         // The others meet Kafka's clients while they still find themselves again after the kill before.
-        if kill.is_multiple_of(2) {
+        if seeded(kill, 2) == 0 {
             clients.all_went_on().await;
         }
         let met = match During::of(kill) {
@@ -113,6 +116,12 @@ impl World {
                 server.terminate().await;
                 moment(100).await;
                 server.kill().await
+            }
+            During::Transaction => {
+                clients.an_end_begins().await;
+                moment(15).await;
+                let met = clients.is_ending();
+                server.kill().await && met
             }
         };
         (self.start().await, met)

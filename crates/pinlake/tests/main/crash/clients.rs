@@ -38,6 +38,9 @@ pub(super) struct Progress {
     pub(super) batches: u64,
     pub(super) transactions: u64,
     pub(super) commits: u64,
+    /// How many ends of transactions were asked for, and whether the last is without an answer.
+    pub(super) ends: u64,
+    pub(super) is_ending: bool,
     /// Transactions that trouble met: those that went on, those that a new life of their producer ended, and those of these whose end nobody said.
     pub(super) resumed: u64,
     pub(super) ended: u64,
@@ -144,6 +147,19 @@ impl Waits {
         let before = *told.borrow_and_update();
         let went_on = timeout(PROGRESS_WAIT, told.wait_for(|now| now.is_past(&before))).await.is_ok();
         assert!(went_on, "a client hangs: from {before:?} to {:?} in {PROGRESS_WAIT:?}", *self.0.borrow());
+    }
+
+    /// Until the end of a transaction is asked for.
+    pub(super) async fn an_end_begins(&self) {
+        let mut told = self.0.clone();
+        let before = told.borrow_and_update().ends;
+        let began = timeout(PROGRESS_WAIT, told.wait_for(|now| now.ends > before)).await.is_ok();
+        assert!(began, "no transaction ends in {PROGRESS_WAIT:?}");
+    }
+
+    /// Whether the end of a transaction is asked for and not answered.
+    pub(super) fn is_ending(&self) -> bool {
+        self.0.borrow().is_ending
     }
 }
 
