@@ -23,8 +23,8 @@ usage: cargo xtask STEP [ARGS...]
   deny              licences, bans and sources of the dependencies, if cargo-deny is installed
   clippy [ARGS...]  cargo clippy, warnings are errors; ARGS such as -p pinlake-log narrow it
   test   [ARGS...]  cargo nextest if it is installed, else cargo test; ARGS such as -p pinlake-log narrow it
-  crash  [N]        kill a loaded server N times (300 by default) at starts, in rebuilds, in ends, and look for lost and doubled
-                    records; not part of ci, whose tests kill 30 times
+  crash  [N]        kill a loaded server N times (300 by default) at starts, in rebuilds, in ends, while transactions end, and look for
+                    lost and doubled records; not part of ci, whose tests kill 30 times
   fuzz [SECONDS] [TARGET]
                     feed every fuzz target (or one) for SECONDS (60 by default); not part of ci, whose tests replay what was found.
                     Needs the nightly toolchain and cargo-fuzz
