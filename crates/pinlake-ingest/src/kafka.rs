@@ -26,7 +26,7 @@ pub(crate) mod testing;
 mod tls;
 mod versions;
 
-pub use broker::{Broker, is_internal};
+pub use broker::Broker;
 pub(crate) use broker::{NODE_ID, cluster_id};
 pub use server::serve;
 pub use settings::KafkaSettings;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use pinlake_core::pipeline::{Flush, Route};
-use pinlake_core::{Error, ErrorKind, Followers, Log, Offset, ReadLimit, Result, TopicName, TopicPartition};
+use pinlake_core::{Error, ErrorKind, Followers, Log, Offset, ReadLimit, Result, TopicId, TopicName, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use xxhash_rust::xxh3::xxh3_128;
@@ -19,10 +19,12 @@ use crate::backoff::Backoff;
 use crate::error;
 use crate::follow::Ends;
 use crate::raw::{lines, object_path};
-use crate::readers::{self, Read, Readers, check_position, range_of};
+use crate::readers::{self, Read, Readers, check_position, check_topic, range_now, topics_now};
 use crate::records::Unpacked;
 use crate::runs::Run;
 
+/// The archive, as messages name it.
+const NAME: &str = "the archive";
 /// How often files of the manifest that nobody needs are removed.
 const VACUUM_EVERY: Duration = Duration::from_secs(3600);
 /// How often new topics and old buffers are looked for.
@@ -243,7 +245,10 @@ impl Owner {
     async fn answer_waiting(&mut self) -> Result<()> {
         self.waiting.retain(|(_, reply)| !reply.is_closed());
         let reached = |buffers: &BTreeMap<TopicPartition, Buffer>, ends: &Ends| {
-            let taken = |(of, end): (&TopicPartition, &Offset)| buffers.get(of).is_none_or(|buffer| buffer.next >= *end);
+            // One that can't be followed yet, because the log does not answer, is not.
+            let taken = |(of, end): (&TopicPartition, &Offset)| {
+                buffers.get(of).map_or(*end == Offset::ZERO, |buffer| buffer.next >= *end)
+            };
             ends.iter().all(taken)
         };
         if !self.waiting.iter().any(|(ends, _)| reached(&self.buffers, ends)) {
@@ -260,14 +265,12 @@ impl Owner {
     }
 
     async fn look_for_topics(&mut self) -> Result<()> {
-        for topic in self.log.topics().await? {
-            if !self.settings.pipeline.follows(&topic.name) {
-                continue;
-            }
+        let pipeline = self.settings.pipeline.clone();
+        for topic in topics_now(&*self.log, |topic| pipeline.follows(topic)).await {
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
                 if !self.readers.reads(&of) {
-                    self.follow(of).await?;
+                    self.follow(of, topic.id).await?;
                 }
             }
         }
@@ -275,16 +278,19 @@ impl Owner {
     }
 
     /// Reads a partition that is new, or that was deleted and is there again.
-    async fn follow(&mut self, of: TopicPartition) -> Result<()> {
-        let Some(kept) = range_of(&*self.log, &of).await? else { return Ok(()) };
+    async fn follow(&mut self, of: TopicPartition, topic: TopicId) -> Result<()> {
+        let Some(kept) = range_now(&*self.log, &of).await? else { return Ok(()) };
         let entered = self.manifest.positions.get(&of).copied().unwrap_or(kept.start);
         self.followers.report(FOLLOWER, &of, entered);
-        if let Some(buffer) = self.buffers.get(&of).filter(|buffer| buffer.next >= kept.start) {
-            self.readers.start(of, buffer.next);
+        let held = self.buffers.get(&of).map(|buffer| buffer.next).filter(|next| *next >= kept.start);
+        let mut position = held.unwrap_or(entered);
+        check_topic(NAME, &of, position, kept, (self.manifest.topics.get(&of).copied(), topic))?;
+        check_position(NAME, &of, position, kept)?;
+        self.manifest.topics.insert(of.clone(), topic);
+        if held.is_some() {
+            self.readers.start(of, position, Some(topic));
             return Ok(());
         }
-        let mut position = entered;
-        check_position("the archive", &of, position, kept)?;
         while let Some(adopted) = self.adopt(&of, position).await? {
             position = adopted.next;
             self.written.extend(entries_of(&of, adopted));
@@ -292,7 +298,7 @@ impl Owner {
         self.enter().await?;
         let buffer = Buffer::at(position, self.is_keyed(&of.topic));
         self.buffers.insert(of.clone(), buffer);
-        self.readers.start(of, position);
+        self.readers.start(of, position, Some(topic));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::pipeline::{Flush, Route};
-use pinlake_core::{Batch, Error, ErrorKind, Followers, Log, Offset, OffsetRange, Result, TopicPartition};
+use pinlake_core::{Batch, Error, ErrorKind, Followers, Log, Offset, OffsetRange, Result, TopicId, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
@@ -16,9 +16,9 @@ use crate::backoff::Backoff;
 use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
-use crate::readers::{Read, Readers, check_position, range_of};
+use crate::readers::{Read, Readers, check_position, check_topic, range_now, topics_now};
 use crate::rows::{Counts, Recipe};
-use crate::stream::{self, PreparedRead, Stream, Work};
+use crate::stream::{self, PreparedRead, Standing, Stream, Work};
 use crate::table::Table;
 
 /// How often new topics are looked for.
@@ -238,16 +238,18 @@ impl Owner {
         let reached = |(of, end): &(&TopicPartition, &Offset)| {
             self.stream.standings.get(of).is_some_and(|standing| standing.position >= **end)
         };
-        ends.iter().filter(|(of, end)| end.0 > 0 && self.routes.contains_key(of)).all(|end| reached(&end))
+        // Also one that can't be followed yet, because the log does not answer.
+        ends.iter().filter(|(of, end)| end.0 > 0 && self.feeds(of)).all(|end| reached(&end))
     }
 
     async fn look_for_topics(&mut self) -> Result<()> {
-        for topic in self.log.topics().await? {
-            let Some(route) = self.settings.pipeline.route(self.settings.index, &topic.name) else { continue };
+        let (pipeline, index) = (self.settings.pipeline.clone(), self.settings.index);
+        for topic in topics_now(&*self.log, |topic| pipeline.route(index, topic).is_some()).await {
+            let Some(route) = pipeline.route(index, &topic.name) else { continue };
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
                 if !self.readers.reads(&of) {
-                    self.follow(of, route.clone()).await?;
+                    self.follow(of, route.clone(), topic.id).await?;
                 }
             }
         }
@@ -255,18 +257,21 @@ impl Owner {
     }
 
     /// Reads a partition that is new, or that was deleted and is there again.
-    async fn follow(&mut self, of: TopicPartition, route: Route) -> Result<()> {
-        let Some(kept) = range_of(&*self.log, &of).await? else { return Ok(()) };
+    async fn follow(&mut self, of: TopicPartition, route: Route, topic: TopicId) -> Result<()> {
+        let Some(kept) = range_now(&*self.log, &of).await? else { return Ok(()) };
         let standing = self.stream.standings.entry(of.clone()).or_insert(stream::Standing {
             start: kept.start,
             position: kept.start,
             ..stream::Standing::default()
         });
         let position = standing.position;
-        check_position(&format!("table {}", self.recipe.name), &of, position, kept)?;
+        let follower = format!("table {}", self.recipe.name);
+        check_topic(&follower, &of, position, kept, (standing.topic, topic))?;
+        check_position(&follower, &of, position, kept)?;
+        standing.topic = Some(topic);
         let committed = self.status.borrow().committed.get(&of).map_or(kept.start, |standing| standing.position);
         self.followers.report(&self.recipe.name, &of, committed);
-        self.readers.start(of.clone(), position);
+        self.readers.start(of.clone(), position, Some(topic));
         self.routes.insert(of, route);
         Ok(())
     }
@@ -294,7 +299,8 @@ impl Owner {
             }
             if self.unknown && next < offsets.end {
                 // The rest is read again once it is known whether the commit happened.
-                self.readers.start(of, next);
+                let topic = self.stream.standings.get(&of).and_then(|standing| standing.topic);
+                self.readers.start(of, next, topic);
                 break;
             }
         }
@@ -404,8 +410,8 @@ impl Owner {
     /// Starts the readers again from where the table stands.
     pub(super) fn restart_readers(&mut self) {
         for of in self.routes.keys() {
-            let position = self.stream.standings.get(of).copied().unwrap_or_default().position;
-            self.readers.start(of.clone(), position);
+            let Standing { position, topic, .. } = self.stream.standings.get(of).copied().unwrap_or_default();
+            self.readers.start(of.clone(), position, topic);
         }
     }
 }

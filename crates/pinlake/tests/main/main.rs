@@ -16,6 +16,8 @@ mod lakes;
 mod memory;
 mod metrics;
 mod names;
+mod noida;
+mod outside_cluster;
 mod peers;
 mod questions;
 mod readers;
