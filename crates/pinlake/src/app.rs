@@ -15,7 +15,7 @@ use pinlake_ingest::auth::{Principal, Principals};
 use pinlake_ingest::groups::Groups;
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
-use pinlake_ingest::transactions::Transactions;
+use pinlake_ingest::transactions::{TransactionSettings, Transactions};
 use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
-use super::{SecretRef, Senseless, host_and_port};
+use super::addresses::host_and_port;
+use super::{SecretRef, Senseless};
 
 /// The most brokers that are worth naming: any one of them tells of all others.
 const BROKERS_MAX: usize = 100;
@@ -27,7 +28,7 @@ pub(crate) struct ClusterConfig {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SecurityConfig {
     pub(crate) tls: bool,
-    /// A PEM file with certificates to trust beside the machine's; empty: none.
+    /// A PEM file with the certificates of those who are believed, instead of the machine's; empty: the machine's.
     pub(crate) ca: PathBuf,
     pub(crate) sasl: SaslConfig,
 }
