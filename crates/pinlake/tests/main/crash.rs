@@ -151,12 +151,12 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
     let kills = std::env::var("PINLAKE_TEST_CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let place = tempfile::tempdir().unwrap();
     let config = busy_config(place.path()).await;
-    survives(place.path(), config, kills, true).await;
+    println!("{}", survives(place.path(), config, kills, true).await);
 }
 
 /// Kills a server so often that has a new data folder in `place`, and looks through all that it then holds. Kafka's clients work through it
-/// too, if the server has a door for them.
-pub(crate) async fn survives(place: &Path, config: String, kills: u64, with_clients: bool) {
+/// too, if the server has a door for them. Answers what the kills met.
+pub(crate) async fn survives(place: &Path, config: String, kills: u64, with_clients: bool) -> String {
     // Below the ports that the system hands to clients, so that no retrying client takes it while the server is down.
     let port = |from| format!("127.0.0.1:{}", from + std::process::id() % 9_000);
     let (count, acked) = watch::channel(0);
@@ -202,11 +202,8 @@ pub(crate) async fn survives(place: &Path, config: String, kills: u64, with_clie
         format!("{} of {} during {during:?}", met.iter().filter(|met| **met).count(), met.len())
     };
     let kills = met.iter().map(share).collect::<Vec<_>>().join(", ");
-    println!(
-        "{} records acknowledged; Kafka's clients: {:?}; kills: {kills}",
-        acked.len(),
-        worked.as_ref().map(|worked| worked.told)
-    );
+    let told = worked.as_ref().map(|worked| worked.told);
+    let met = format!("{} records acknowledged; Kafka's clients: {told:?}; kills: {kills}", acked.len());
     server.post("/api/v1/flush", json!({})).await;
     let log = read_log(&server).await;
     check_acknowledged(&acked, &log);
@@ -218,6 +215,7 @@ pub(crate) async fn survives(place: &Path, config: String, kills: u64, with_clie
     if let Some(worked) = worked {
         worked.check(&server, &log, &ledger).await;
     }
+    met
 }
 
 /// What a partition shows.
