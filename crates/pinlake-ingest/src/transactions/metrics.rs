@@ -3,11 +3,11 @@
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use pinlake_core::batch::Marker;
 
-const BEGUN: &str = "pinlake_transactions_begun_total";
-const COMMITTED: &str = "pinlake_transactions_committed_total";
-const ABORTED: &str = "pinlake_transactions_aborted_total";
-const TIMED_OUT: &str = "pinlake_transactions_timed_out_total";
-const OPEN: &str = "pinlake_transactions_open";
+const BEGUN: &str = "pinlake_begun_transactions_total";
+const COMMITTED: &str = "pinlake_committed_transactions_total";
+const ABORTED: &str = "pinlake_aborted_transactions_total";
+const TIMED_OUT: &str = "pinlake_timed_out_transactions_total";
+const OPEN: &str = "pinlake_open_transactions";
 
 /// Says what the numbers mean, and shows them from the start.
 pub(super) fn describe() {

@@ -13,13 +13,14 @@ use crate::server::Server;
 const LAG_WAIT: Duration = Duration::from_secs(60);
 
 /// The units that a name may end with, before `_total`.
-const UNITS: [&str; 13] = [
+const UNITS: [&str; 14] = [
     "bytes",
     "seconds",
     "records",
     "requests",
     "rows",
     "syncs",
+    "transactions",
     "appends",
     "offset",
     "connections",

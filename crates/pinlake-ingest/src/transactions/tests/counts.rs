@@ -19,8 +19,8 @@ impl Numbers {
     /// Begun, committed, aborted, timed out, open.
     fn shown(&self) -> [u64; 5] {
         let (counters, gauges) = (self.counters.lock().unwrap(), self.gauges.lock().unwrap());
-        let count = |name: &str| counters[&format!("pinlake_transactions_{name}_total")].load(Ordering::Relaxed);
-        let open = f64::from_bits(gauges["pinlake_transactions_open"].load(Ordering::Relaxed));
+        let count = |name: &str| counters[&format!("pinlake_{name}_transactions_total")].load(Ordering::Relaxed);
+        let open = f64::from_bits(gauges["pinlake_open_transactions"].load(Ordering::Relaxed));
         [count("begun"), count("committed"), count("aborted"), count("timed_out"), open as u64]
     }
 }
