@@ -51,6 +51,8 @@ pub enum Reason {
     OffsetOutOfRange,
     /// Archive or tables have not taken the records yet.
     NotFollowedYet,
+    /// The topic is one in which the server keeps its own state.
+    OwnTopic,
 }
 
 /// An error: its kind, a message in lower case without a full stop, and what caused it. Cheap to clone, because one

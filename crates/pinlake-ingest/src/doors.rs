@@ -11,12 +11,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
-use pinlake_core::{Clock, Error, ErrorKind, Log, Result, Timestamp, TopicName};
+use pinlake_core::{Clock, Error, ErrorKind, Log, Result, Timestamp};
 use tokio::time::Instant;
 
+use crate::client_log::ClientLog;
 use crate::door_metrics::{self, DoorMetrics};
 use crate::groups::Groups;
-use crate::kafka::is_internal;
 use crate::limits::{Inflight, Permit, Refusal};
 use crate::partitioner::Partitioning;
 use crate::path::{self, Door, Segments};
@@ -106,10 +106,7 @@ impl Call<'_> {
 
     /// The topic that records go to, created if its first record creates it.
     pub(crate) async fn open(&self, topic: &str, records: &Records) -> Result<OpenTopic> {
-        let opened = match TopicName::new(topic) {
-            Ok(name) if is_internal(&name) => Err(Error::invalid(format!("topic '{name}' is the server's own: use another"))),
-            _ => self.shared.producer.open(topic).await,
-        };
+        let opened = self.shared.producer.open(topic).await;
         opened.inspect_err(|error| self.rejected(records.len(), error))
     }
 
@@ -154,12 +151,13 @@ fn rejected(metrics: &DoorMetrics, records: usize, error: &Error) {
 }
 
 impl Doors {
-    /// Doors onto `log`, whose consumers are in `groups`. `auto_create` says which topics their first record creates. Metrics go to the
+    /// Doors onto `log` without the server's own topics, whose consumers are in `groups`. `auto_create` says which topics their first record creates. Metrics go to the
     /// recorder that is installed now.
     pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate, groups: Groups) -> Self {
         let mut settings = settings;
         settings.body_bytes_max = settings.body_bytes_max.min(BYTES_MAX);
         door_metrics::describe();
+        let log: Arc<dyn Log> = Arc::new(ClientLog::new(log, &groups));
         let inner = Inner {
             shared: Shared {
                 consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),

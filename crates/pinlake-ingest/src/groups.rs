@@ -39,7 +39,8 @@ pub use measures::GroupMeasures;
 use record::Entry;
 pub use settings::GroupSettings;
 
-/// The topic that keeps groups and their offsets: one partition, kept for ever. Nobody else may append to it.
+/// The topic that keeps groups and their offsets unless the settings name another: one partition, kept for ever. Nobody else may append to
+/// it.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// All consumer groups. Cheap to clone; when the last clone is dropped, timers end.
@@ -50,7 +51,7 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Reads the groups from [`OFFSETS_TOPIC`], which is created if it is not there. Members that were in a group go on in it,
+    /// Reads the groups from their topic, which is created if it is not there. Members that were in a group go on in it,
     /// with a whole session before they count as gone. Must run inside a tokio runtime.
     ///
     /// # Errors
@@ -67,8 +68,12 @@ impl Groups {
     /// # Errors
     /// The log's own.
     pub async fn topic_id(&self) -> Result<TopicId> {
-        let name = TopicName::new(OFFSETS_TOPIC).expect("a legal name");
-        Ok(self.desks.log.topic(&name).await?.id)
+        Ok(self.desks.log.topic(self.topic()).await?.id)
+    }
+
+    /// The topic that keeps them.
+    pub fn topic(&self) -> &TopicName {
+        &self.desks.settings.topic
     }
 
     /// Joins a group; answers when the generation has begun. A caller that goes away waits no longer: its member must join again.

@@ -22,7 +22,7 @@ mod shape;
 mod tls;
 mod versions;
 
-pub use broker::{Broker, is_internal};
+pub use broker::Broker;
 pub(crate) use broker::{NODE_ID, cluster_id};
 pub use server::serve;
 pub use settings::KafkaSettings;

@@ -9,6 +9,7 @@
 
 pub mod auth;
 mod body;
+mod client_log;
 mod door_metrics;
 mod doors;
 pub mod groups;
@@ -30,6 +31,7 @@ mod topic_settings;
 mod topic_store;
 pub mod transactions;
 
+pub use client_log::ClientLog;
 pub use doors::{AutoCreate, Doors};
 pub use groups::Groups;
 pub use produce::{OpenTopic, Placed, Producer};

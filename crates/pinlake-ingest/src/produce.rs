@@ -10,7 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::join_all;
 use pinlake_core::{
-    Batch, BatchBuilder, Clock, Error, ErrorKind, Log, Offset, Record, Result, Timestamp, TopicDescription, TopicName, TopicSpec,
+    Batch, BatchBuilder, Clock, Error, ErrorKind, Log, Offset, Reason, Record, Result, Timestamp, TopicDescription, TopicName,
+    TopicSpec,
 };
 
 use crate::lane::{GatherLimits, Lane, Queued, RECORD_OVERHEAD_MAX};
@@ -132,7 +133,7 @@ impl Producer {
         let known = self.lanes.read().unwrap_or_else(PoisonError::into_inner).get_key_value(name).map(|(name, _)| name.clone());
         let name = known.map_or_else(|| TopicName::new(name), Ok)?;
         let description = match self.log.topic(&name).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound && error.reason() != Some(Reason::OwnTopic) => {
                 self.lanes.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
                 self.create(&name).await?
             }

@@ -124,10 +124,9 @@ impl Pending {
 
 impl<S: Kept> TopicStore<S> {
     /// Creates the topic if it is not there, and reads all of it.
-    pub(crate) async fn open(log: Arc<dyn Log>, clock: Clock, topic: &str, limits: StoreLimits) -> Result<Arc<Self>> {
-        let topic = TopicName::new(topic)?;
+    pub(crate) async fn open(log: Arc<dyn Log>, clock: Clock, topic: &TopicName, limits: StoreLimits) -> Result<Arc<Self>> {
         let spec = TopicSpec { retention_ms: None, batch_bytes_max: BATCH_BYTES_MAX, ..TopicSpec::with_partitions(1) };
-        match log.create_topic(&topic, spec).await {
+        match log.create_topic(topic, spec).await {
             Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
             _ => {}
         }

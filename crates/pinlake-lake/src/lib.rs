@@ -4,6 +4,7 @@
 
 pub mod answers;
 pub mod archive;
+pub mod aws_keys;
 mod backoff;
 pub mod batch;
 pub mod clean;

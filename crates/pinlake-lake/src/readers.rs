@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinlake_core::{Batch, Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, TopicPartition};
+use pinlake_core::{Batch, Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Reason, Result, TopicId, TopicPartition};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -119,6 +119,26 @@ pub(crate) fn check_position(follower: &str, of: &TopicPartition, position: Offs
     )))
 }
 
+/// Whether the topic is still the one that `follower` has read up to `position`, by the ids that were noted and that it has. Made again in
+/// a cluster it begins at 0, and its records would pass for those that were taken; made again in a log that goes on behind the old one it
+/// begins where the follower stands.
+pub(crate) fn check_topic(
+    follower: &str,
+    of: &TopicPartition,
+    position: Offset,
+    kept: OffsetRange,
+    (noted, has): (Option<TopicId>, TopicId),
+) -> Result<()> {
+    if noted.is_none_or(|noted| noted == has) || position <= kept.start {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{follower} stands at {position} of {of}, but topic '{}' was deleted and made again, and its offsets {kept} are other records: \
+         nothing of them is taken; give the new topic another name, or this log a lake of its own",
+        of.topic
+    )))
+}
+
 async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: Read) {
     let Read { of, reader, from: mut position, .. } = first;
     loop {
@@ -141,6 +161,11 @@ async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: R
             Err(error) if error.kind() == ErrorKind::Retry => {
                 drop(place);
                 tokio::time::sleep(RETRY).await;
+            }
+            // Whoever follows looks at the position anew, and knows what to say.
+            Err(error) if error.reason() == Some(Reason::OffsetOutOfRange) => {
+                tracing::warn!(%of, %position, %error, "can't read on");
+                return;
             }
             Err(error) => {
                 // A topic that was deleted is no failure.

@@ -15,7 +15,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use pinlake_core::pipeline::{Route, Routed};
 use serde::{Deserialize, Serialize};
 
-use pinlake_core::{Batch, Offset, OffsetRange, RecordView, Result, Timestamp, TopicPartition};
+use pinlake_core::{Batch, Offset, OffsetRange, RecordView, Result, Timestamp, TopicId, TopicPartition};
 
 use crate::decode::Rejected;
 use crate::error;
@@ -32,6 +32,9 @@ pub struct Standing {
     pub position: Offset,
     /// What became of everything between the two.
     pub counts: Counts,
+    /// Which of the topics that have had the name it was; `None` if that was not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicId>,
 }
 
 /// Why a record of a shared topic is in quarantine that no table takes.

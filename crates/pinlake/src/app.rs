@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use pinlake_core::pipeline::Pipeline;
 use pinlake_core::{Clock, Followers, Log, TopicName, TopicSpec};
 use pinlake_ingest::auth::{Principal, Principals};
-use pinlake_ingest::groups::{GroupSettings, Groups};
+use pinlake_ingest::groups::Groups;
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
@@ -20,7 +20,6 @@ use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
-use pinlake_log::{DiskLog, LogSettings};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,6 +30,7 @@ use crate::console::AppConsole;
 use crate::followed_log::FollowedLog;
 use crate::measures::Measures;
 use crate::pipeline_files;
+use crate::server_log::ServerLog;
 
 const HTTP_LISTEN: &str = "http.listen";
 const KAFKA_LISTEN: &str = "kafka.listen";
@@ -45,11 +45,12 @@ pub(crate) struct App {
     pub(crate) address: SocketAddr,
     /// Where Kafka clients connect to; none if the wire protocol is not served.
     pub(crate) kafka_addresses: Vec<SocketAddr>,
-    log: Arc<DiskLog>,
+    log: ServerLog,
     doors: Doors,
     lake: Arc<Lake>,
     http: Door,
-    kafka: Door,
+    /// None where a cluster serves Kafka's clients.
+    kafka: Option<Door>,
     measures: JoinHandle<()>,
 }
 
@@ -79,15 +80,14 @@ impl App {
         let pipeline = Arc::new(pipeline_files::load(config.pipeline_folder())?);
         // Before anything is made, so that a start which can't have it leaves nothing behind.
         let socket = address::take(HTTP_LISTEN, config.http.listen)?;
-        let kafka_sockets = address::take_all(KAFKA_LISTEN, &config.kafka.listen)?;
-        let kafka_settings = kafka_settings(config)?;
+        let kafka_sockets = address::take_all(KAFKA_LISTEN, config.kafka_listen())?;
         let clock = Clock::System;
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
         Lake::register(&pipeline, &followers);
-        let log = open_log(config, clock.clone(), followers.clone()).await?;
+        let log = ServerLog::open(config, clock.clone(), followers.clone()).await?;
         report("log", Ok(()));
-        let shared: Arc<dyn Log> = log.clone();
+        let shared = log.shared().clone();
         let store = Store::open(&config.store_location())?;
         let limits = QueryLimits { memory_bytes: config.query.memory_bytes_max(), time: config.query.time_max() };
         let lake = Lake::start(shared.clone(), &followers, pipeline.clone(), store, clock.clone(), limits)
@@ -96,18 +96,17 @@ impl App {
         let lake = Arc::new(lake);
         // Those that can't go on still show what they have, and the others follow.
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
-        let groups = Groups::open(shared.clone(), clock.clone(), GroupSettings::default()).await;
+        let groups = Groups::open(shared.clone(), clock.clone(), log.group_settings()?).await;
         let groups = groups.context("reading the consumer groups")?;
-        let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone());
-        let followed: Arc<dyn Log> = Arc::new(followed);
+        let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone(), log.is_own());
         let settings = door_settings(config);
-        let doors = Doors::new(followed.clone(), clock.clone(), settings, auto_create(config, pipeline), groups.clone());
-        let console = AppConsole::new(followed, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
-        let transactions =
-            Transactions::open(shared.clone(), groups.clone(), clock.clone(), TransactionSettings::default()).await;
-        let transactions = transactions.context("reading the transactions")?;
-        let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, kafka_settings).await?;
-        let broker = Arc::new(broker);
+        let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create(config, pipeline), groups.clone());
+        let clients = doors.producer().log().clone();
+        let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
+        let broker = match log.is_own() {
+            true => Some(broker(config, shared, &doors, &groups, clock).await?),
+            false => None,
+        };
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
@@ -121,8 +120,10 @@ impl App {
         let kafka_sockets = kafka_sockets.into_iter().map(|(address, socket)| listen(KAFKA_LISTEN, address, socket));
         let kafka_listeners: Vec<TcpListener> = kafka_sockets.collect::<Result<_>>()?;
         let kafka_addresses = kafka_listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
-        let kafka = Door::open(|stopped| kafka::serve(kafka_listeners, broker, wait_for(stopped)));
-        report("Kafka", Ok(()));
+        let kafka = broker.map(|broker| Door::open(|stopped| kafka::serve(kafka_listeners, broker, wait_for(stopped))));
+        if kafka.is_some() {
+            report("Kafka", Ok(()));
+        }
         let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
         Ok(App { address, kafka_addresses, log, doors, lake, http, kafka, measures })
     }
@@ -131,19 +132,24 @@ impl App {
     pub(crate) async fn server_ended(&self) {
         tokio::select! {
             () = self.http.ended() => {}
-            () = self.kafka.ended() => {}
+            () = ended(self.kafka.as_ref()) => {}
         }
     }
 
     /// Stops in order: queries, doors, tables, archive, log. What fails keeps nothing else from its end.
     pub(crate) async fn stop(self) -> Result<()> {
         self.http.stop.send_replace(true);
-        self.kafka.stop.send_replace(true);
+        if let Some(kafka) = &self.kafka {
+            kafka.stop.send_replace(true);
+        }
         self.lake.end_queries();
         // Their reads end with what they have, so that nobody waits for them.
         self.doors.close().await;
         let served = self.http.task.await;
-        let kafka = self.kafka.task.await;
+        let kafka = match self.kafka {
+            Some(kafka) => kafka.task.await,
+            None => Ok(0),
+        };
         self.measures.abort();
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
@@ -154,10 +160,20 @@ impl App {
     }
 }
 
-async fn open_log(config: &Config, clock: Clock, followers: Followers) -> Result<Arc<DiskLog>> {
-    let settings = LogSettings { durability: config.log.durability, ..LogSettings::default() };
-    let log = DiskLog::open(&config.log_folder(), settings, clock, followers).await;
-    Ok(Arc::new(log.with_context(|| format!("opening the log in '{}'", config.data_dir.display()))?))
+/// Waits until a door has ended; for ever if there is none.
+async fn ended(door: Option<&Door>) {
+    match door {
+        Some(door) => door.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The broker behind this server's own listener.
+async fn broker(config: &Config, log: Arc<dyn Log>, doors: &Doors, groups: &Groups, clock: Clock) -> Result<Arc<Broker>> {
+    let transactions = Transactions::open(log, groups.clone(), clock, TransactionSettings::default()).await;
+    let transactions = transactions.context("reading the transactions")?;
+    let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, kafka_settings(config)?).await?;
+    Ok(Arc::new(broker))
 }
 
 fn kafka_settings(config: &Config) -> Result<KafkaSettings> {

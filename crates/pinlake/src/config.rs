@@ -1,5 +1,6 @@
 //! Configuration: the embedded defaults, overridden by a file, overridden by the environment. Plain data, passed down.
 
+pub(crate) mod cluster;
 pub(crate) mod variables;
 
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ use pinlake_ingest::records::BYTES_MAX;
 use pinlake_log::Durability;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
+
+use cluster::ClusterConfig;
 
 /// The embedded defaults, which are also the reference.
 pub(crate) const DEFAULTS: &str = include_str!("default.yml");
@@ -106,6 +109,7 @@ pub(crate) struct LogConfig {
     pub(crate) auto_create: AutoCreate,
     pub(crate) partitions: u32,
     retention: Span,
+    pub(crate) kafka: ClusterConfig,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -169,12 +173,15 @@ fn advertised<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(Stri
     if text.is_empty() {
         return Ok(None);
     }
-    let pair = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok().filter(|port| *port > 0)?)));
-    let host = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    match pair.map(|(name, port)| (host(name), port)).filter(|(name, _)| !name.is_empty()) {
-        Some(pair) => Ok(Some(pair)),
-        None => Err(de::Error::custom(format!("'{text}' is not HOST:PORT, such as broker.example:9092"))),
-    }
+    let pair = host_and_port(&text).map(Some);
+    pair.ok_or_else(|| de::Error::custom(format!("'{text}' is not HOST:PORT, such as broker.example:9092")))
+}
+
+fn host_and_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    (!host.is_empty()).then_some((host, port))
 }
 
 impl KafkaConfig {
@@ -209,6 +216,9 @@ impl QueryConfig {
     }
 }
 
+/// A setting with which nothing could work: the key, another one that it depends on, and what it takes.
+type Senseless = (&'static str, Option<&'static str>, String);
+
 impl Config {
     /// Where the log is kept.
     pub(crate) fn log_folder(&self) -> PathBuf {
@@ -225,6 +235,11 @@ impl Config {
         (!self.pipeline.is_empty()).then(|| Path::new(&self.pipeline))
     }
 
+    /// Where Kafka's clients are served: nowhere if the log is a cluster, which serves them itself.
+    pub(crate) fn kafka_listen(&self) -> &[SocketAddr] {
+        if self.log.kafka.is_set() { &[] } else { &self.kafka.listen }
+    }
+
     /// All addresses that are listened at, that of HTTP first, with who may do what there from the network.
     pub(crate) fn listened(&self) -> impl Iterator<Item = (SocketAddr, &'static str)> {
         let open = "is open to the network, and whoever reaches it may read and write everything: nobody is asked who they are";
@@ -236,12 +251,11 @@ impl Config {
             }
             (Authentication::Sasl, false) => "is open to the network for whoever can log in",
         };
-        let of_kafka = self.kafka.listen.iter().map(move |listen| (*listen, kafka));
+        let of_kafka = self.kafka_listen().iter().map(move |listen| (*listen, kafka));
         std::iter::once((self.http.listen, open)).chain(of_kafka)
     }
 
-    /// Settings with which nothing could work: the key, another one that it depends on, and what it takes.
-    fn senseless(&self) -> Vec<(&'static str, Option<&'static str>, String)> {
+    fn senseless(&self) -> Vec<Senseless> {
         let (body, inflight) = (self.doors.body_max.0, self.doors.inflight_max.0);
         let bounds = [
             ("data_dir", !self.data_dir.as_os_str().is_empty(), "a folder".to_owned()),
@@ -280,6 +294,7 @@ impl Config {
             // A body of the largest size would be refused for ever.
             wrong.push(("doors.inflight_max", Some("doors.body_max"), format!("doors.body_max at least, {body} bytes")));
         }
+        wrong.extend(self.log.kafka.senseless());
         wrong
     }
 }
@@ -397,7 +412,8 @@ fn apply(defaults: &Value, overrides: Vec<Override>, mut problems: Vec<String>) 
     let config: Config = serde_json::from_value(values.clone()).expect("settings that are good alone are good together");
     for (key, beside, takes) in config.senseless() {
         // The later place wins, as the setting does.
-        let given = |(name, _): &&(String, String)| name == key || Some(name.as_str()) == beside;
+        let within = |name: &str| name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let given = |(name, _): &&(String, String)| within(name) || Some(name.as_str()) == beside;
         let place = places.iter().rev().find(given).map_or("the defaults", |(_, place)| place);
         problems.push(format!("{place}: {key} takes {takes}"));
     }

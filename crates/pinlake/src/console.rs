@@ -19,7 +19,6 @@ use pinlake_lake::lake::{Archived, Lake, TableAccount};
 use pinlake_lake::records::Unpacked;
 use pinlake_lake::sql::encode;
 use pinlake_lake::stream::Standing;
-use pinlake_log::DiskLog;
 use pinlake_web::answers::{
     ArchiveTrace, Column, Commit, Flushed, FlushedTable, GroupPosition, Ledger, LogRecord, OffsetKind, Outcome, Part,
     PartitionLedger, Payload, Quarantine, QuarantinedRecord, QuestionSummary, Readiness, RebuildComparison, Rebuilt, TableDetail,
@@ -29,21 +28,30 @@ use pinlake_web::console::{Console, Format, Query, QueryAnswer, QueryRequest, Re
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use crate::server_log::ServerLog;
+
 /// The newest commits that a table's description shows.
 const COMMITS_MAX: usize = 20;
 
 /// The API's view of the server.
 pub(crate) struct AppConsole {
     log: Arc<dyn Log>,
-    disk: Arc<DiskLog>,
+    server_log: ServerLog,
     lake: Arc<Lake>,
     groups: Groups,
     topic_defaults: TopicSpec,
 }
 
 impl AppConsole {
-    pub(crate) fn new(log: Arc<dyn Log>, disk: Arc<DiskLog>, lake: Arc<Lake>, groups: Groups, topic_defaults: TopicSpec) -> Self {
-        Self { log, disk, lake, groups, topic_defaults }
+    /// `log` is the one that clients see of `server_log`.
+    pub(crate) fn new(
+        log: Arc<dyn Log>,
+        server_log: ServerLog,
+        lake: Arc<Lake>,
+        groups: Groups,
+        topic_defaults: TopicSpec,
+    ) -> Self {
+        Self { log, server_log, lake, groups, topic_defaults }
     }
 
     async fn describe(&self, topic: TopicDescription, lags: &[GroupLag]) -> Result<Topic> {
@@ -346,11 +354,8 @@ impl Console for AppConsole {
     }
 
     async fn readiness(&self) -> Readiness {
-        let stopped = self.disk.health();
-        let mut parts = vec![match stopped.first() {
-            None => Part::ready("log"),
-            Some(partition) => Part::waiting("log", format!("partition {} stopped: {}", partition.partition, partition.error)),
-        }];
+        let problem = self.server_log.problem().await;
+        let mut parts = vec![problem.map_or_else(|| Part::ready("log"), |problem| Part::waiting("log", problem))];
         parts.push(part("archive", self.lake.archive_status().failed));
         for (status, table) in self.lake.status().iter().zip(&self.lake.pipeline().tables) {
             parts.push(part(&format!("table {}", table.name), status.failed.clone()));

@@ -1,5 +1,5 @@
-//! The log as doors and API see it: the server's own topics are not there, a topic is deleted once archive and tables have all of it,
-//! and takes records no faster than they come along once they are far behind. Everything else is the log's own.
+//! The log as whoever writes to it meets it: a topic is deleted once archive and tables have all of it, and takes records no faster than
+//! they come along once they are far behind. Everything else is the log's own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,6 @@ use pinlake_core::{
     TopicPartition, TopicSpec,
 };
 use pinlake_ingest::groups::Groups;
-use pinlake_ingest::kafka::is_internal;
 use pinlake_lake::lake::Lake;
 
 /// A log and the lake that follows it.
@@ -21,45 +20,45 @@ pub(crate) struct FollowedLog {
     lake: Arc<Lake>,
     followers: Followers,
     groups: Groups,
+    is_own: bool,
     slowed: Counter,
 }
 
 impl FollowedLog {
-    pub(crate) fn new(log: Arc<dyn Log>, lake: Arc<Lake>, followers: Followers, groups: Groups) -> Self {
+    /// `log`, which is this server's own or a cluster.
+    pub(crate) fn new(log: Arc<dyn Log>, lake: Arc<Lake>, followers: Followers, groups: Groups, is_own: bool) -> Self {
         metrics::describe_counter!("pinlake_slowed_appends_total", "appends that waited for archive or tables far behind");
         let slowed = metrics::counter!("pinlake_slowed_appends_total");
         // Shown before it counts anything.
         slowed.increment(0);
-        Self { log, lake, followers, groups, slowed }
-    }
-
-    /// The log, for a topic that is not the server's own.
-    fn of(&self, topic: &TopicName) -> Result<&dyn Log> {
-        if is_internal(topic) {
-            return Err(Error::not_found(format!("topic '{topic}' is the server's own: choose another name")));
-        }
-        Ok(&*self.log)
+        Self { log, lake, followers, groups, is_own, slowed }
     }
 }
 
 #[async_trait]
 impl Log for FollowedLog {
     async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
-        self.of(topic)?.create_topic(topic, spec).await
+        // In a cluster it would begin at 0 again, and nobody could tell its records from those that were taken.
+        if !self.is_own && self.lake.knows(topic) && self.log.topic(topic).await.is_err() {
+            return Err(Error::invalid(format!(
+                "topic '{topic}' was there before, archive and tables hold records of it, and the cluster would begin anew at offset 0: \
+                 choose another name"
+            )));
+        }
+        self.log.create_topic(topic, spec).await
     }
 
     async fn topics(&self) -> Result<Vec<TopicDescription>> {
-        let topics = self.log.topics().await?;
-        Ok(topics.into_iter().filter(|topic| !is_internal(&topic.name)).collect())
+        self.log.topics().await
     }
 
     async fn topic(&self, topic: &TopicName) -> Result<TopicDescription> {
-        self.of(topic)?.topic(topic).await
+        self.log.topic(topic).await
     }
 
     /// Has archive and tables take what the topic holds first: the log refuses to drop what they have not.
     async fn delete_topic(&self, topic: &TopicName) -> Result<()> {
-        self.of(topic)?.topic(topic).await?;
+        self.log.topic(topic).await?;
         if self.lake.pipeline().follows(topic) {
             self.lake.flush().await?;
         }
@@ -71,50 +70,50 @@ impl Log for FollowedLog {
     }
 
     async fn alter_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
-        self.of(topic)?.alter_topic(topic, spec).await
+        self.log.alter_topic(topic, spec).await
     }
 
     /// Has archive and tables take what would go first, as for a topic that is deleted.
     async fn trim(&self, of: &TopicPartition, before: Offset) -> Result<Offset> {
-        let log = self.of(&of.topic)?;
         if self.lake.pipeline().follows(&of.topic) {
             self.lake.flush().await?;
         }
-        log.trim(of, before).await
+        self.log.trim(of, before).await
     }
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
-        let log = self.of(&to.topic)?;
         // What can't be told here is told by the append.
-        if let Ok(end) = self.log.stable_end(to).await
+        // How long a cluster keeps records is its own to say, whoever follows.
+        if self.is_own
+            && let Ok(end) = self.log.stable_end(to).await
             && self.followers.come_along(to, end).await
         {
             self.slowed.increment(1);
         }
-        log.append(to, batch).await
+        self.log.append(to, batch).await
     }
 
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
-        self.of(&from.topic)?.read(from, at, max, wait).await
+        self.log.read(from, at, max, wait).await
     }
 
     async fn read_committed(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Committed> {
-        self.of(&from.topic)?.read_committed(from, at, max, wait).await
+        self.log.read_committed(from, at, max, wait).await
     }
 
     async fn stable_end(&self, of: &TopicPartition) -> Result<Offset> {
-        self.of(&of.topic)?.stable_end(of).await
+        self.log.stable_end(of).await
     }
 
     async fn producers(&self, of: &TopicPartition) -> Result<Vec<(ProducerState, Option<Offset>)>> {
-        self.of(&of.topic)?.producers(of).await
+        self.log.producers(of).await
     }
 
     async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {
-        self.of(&of.topic)?.range(of).await
+        self.log.range(of).await
     }
 
     async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset> {
-        self.of(&of.topic)?.offset_at(of, time).await
+        self.log.offset_at(of, time).await
     }
 }

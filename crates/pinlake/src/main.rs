@@ -4,14 +4,18 @@ mod address;
 mod app;
 mod cli;
 mod client;
+mod cluster;
 mod commands;
 mod config;
 mod console;
 mod followed_log;
 mod measures;
 mod memory;
+#[cfg(feature = "kafka")]
+mod msk_iam;
 mod pipeline_files;
 mod places;
+mod server_log;
 mod telemetry;
 mod terminal;
 

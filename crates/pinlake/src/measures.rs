@@ -6,19 +6,19 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::Gauge;
-use pinlake_core::{Followers, Log, TopicPartition};
+use pinlake_core::{Followers, TopicPartition};
 use pinlake_ingest::groups::{GroupMeasures, Groups};
-use pinlake_log::DiskLog;
+
+use crate::server_log::ServerLog;
 
 const EVERY: Duration = Duration::from_secs(2);
 
 /// The gauges, and what they are measured at.
 pub(crate) struct Measures {
-    log: Arc<DiskLog>,
+    log: ServerLog,
     followers: Followers,
     groups: GroupMeasures,
     stopped: Gauge,
@@ -28,7 +28,7 @@ pub(crate) struct Measures {
 
 impl Measures {
     /// Looks the metrics up; a recorder must be installed before.
-    pub(crate) fn new(log: Arc<DiskLog>, followers: Followers, groups: Groups) -> Self {
+    pub(crate) fn new(log: ServerLog, followers: Followers, groups: Groups) -> Self {
         let what = "partitions that take no appends after a failed write or sync or by a defect, or damaged";
         metrics::describe_gauge!("pinlake_partitions_stopped", what);
         Self {
@@ -52,7 +52,7 @@ impl Measures {
     #[expect(clippy::cast_precision_loss, reason = "metrics are floating point")]
     async fn measure(&mut self) {
         self.groups.measure().await;
-        self.stopped.set(self.log.health().len() as f64);
+        self.stopped.set(self.log.stopped_partitions() as f64);
         let mut gone = std::mem::take(&mut self.lags);
         for (key, records) in self.lags().await {
             let gauge = gone.remove(&key).unwrap_or_else(|| gauge_of(&key));
@@ -65,12 +65,17 @@ impl Measures {
     /// How many offsets each follower is behind in each partition that can be read.
     async fn lags(&self) -> Vec<((String, TopicPartition), u64)> {
         let mut lags = Vec::new();
-        for topic in self.log.topics().await.unwrap_or_default() {
+        let log = self.log.shared();
+        for topic in log.topics().await.unwrap_or_default() {
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
+                let positions = self.followers.positions(&of);
+                if positions.is_empty() {
+                    continue;
+                }
                 // Nobody is behind for what a transaction that is open keeps from all.
-                let Ok(end) = self.log.stable_end(&of).await else { continue };
-                for (follower, position) in self.followers.positions(&of) {
+                let Ok(end) = log.stable_end(&of).await else { continue };
+                for (follower, position) in positions {
                     lags.push(((follower, of.clone()), end.since(position)));
                 }
             }

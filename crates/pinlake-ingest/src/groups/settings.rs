@@ -3,9 +3,15 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use pinlake_core::TopicName;
+
+use super::OFFSETS_TOPIC;
+
 /// Limits and habits of consumer groups.
 #[derive(Debug, Clone)]
 pub struct GroupSettings {
+    /// The topic that keeps the groups. Default [`OFFSETS_TOPIC`]; a cluster has one of that name for its own groups.
+    pub topic: TopicName,
     /// Session timeouts that a member may ask for. Default 6 s to 30 min.
     pub session_timeout: RangeInclusive<Duration>,
     /// How long the first members of a group wait for others. Default 100 ms, anew with each that comes.
@@ -43,6 +49,7 @@ impl Default for GroupSettings {
     fn default() -> Self {
         const MIB: usize = 1 << 20;
         Self {
+            topic: TopicName::new(OFFSETS_TOPIC).expect("a legal name"),
             session_timeout: Duration::from_secs(6)..=Duration::from_secs(30 * 60),
             initial_delay: Duration::from_millis(100),
             initial_delay_max: Duration::from_millis(500),

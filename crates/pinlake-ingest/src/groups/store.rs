@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use pinlake_core::{Clock, Log, Result};
 
-use super::OFFSETS_TOPIC;
 use super::calls::GroupId;
 use super::record::Entry;
 use super::settings::GroupSettings;
@@ -25,7 +24,7 @@ pub(crate) async fn open(log: Arc<dyn Log>, clock: Clock, settings: &GroupSettin
         snapshot_bytes: settings.snapshot_bytes,
         queued_bytes_max: settings.queued_bytes_max,
     };
-    Store::open(log, clock, OFFSETS_TOPIC, limits).await
+    Store::open(log, clock, &settings.topic, limits).await
 }
 
 impl Kept for State {

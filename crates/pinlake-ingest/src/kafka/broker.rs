@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pinlake_core::{Log, TopicId, TopicName};
+use pinlake_core::{Log, TopicId};
 use tokio::sync::Semaphore;
 
 use super::room::Answers;
 use super::settings::KafkaSettings;
-use crate::groups::{Groups, OFFSETS_TOPIC};
+use crate::groups::Groups;
 use crate::produce::Producer;
-use crate::transactions::{TRANSACTIONS_TOPIC, Transactions};
+use crate::transactions::Transactions;
 
 /// The one broker's number.
 pub(crate) const NODE_ID: i32 = 1;
@@ -67,9 +67,4 @@ pub(crate) async fn cluster_id(groups: &Groups) -> pinlake_core::Result<String> 
 /// An id as Kafka writes it: 22 characters of base64.
 fn encode_id(id: TopicId) -> String {
     URL_SAFE_NO_PAD.encode(id.0.as_bytes())
-}
-
-/// Whether a topic is the server's own, which clients must not write to or change.
-pub fn is_internal(topic: &TopicName) -> bool {
-    [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic.as_str())
 }

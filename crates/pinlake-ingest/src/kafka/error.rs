@@ -19,6 +19,7 @@ fn response_error(error: &Error) -> ResponseError {
         Some(Reason::ProducerFenced) => return ResponseError::InvalidProducerEpoch,
         Some(Reason::OffsetOutOfRange) => return ResponseError::OffsetOutOfRange,
         Some(Reason::NotFollowedYet) => return ResponseError::PolicyViolation,
+        Some(Reason::OwnTopic) => return ResponseError::InvalidTopicException,
         None => {}
     }
     match error.kind() {

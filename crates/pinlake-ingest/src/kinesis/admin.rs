@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use super::error::{DoorError, Gateway};
 use super::sequence::SequenceNumber;
 use crate::doors::Call;
-use crate::kafka::is_internal;
 use crate::partitioner::hash_range;
 use crate::path::query_value;
 
@@ -123,16 +122,12 @@ fn shard_count(given: &Value) -> Result<u32, DoorError> {
 /// DeleteStream.
 pub(super) async fn delete(call: &Call<'_>, stream: &str) -> Result<String, DoorError> {
     let name = topic_name(stream)?;
-    if is_internal(&name) {
-        return Err(DoorError::no_stream(&call.shared.settings.kinesis, stream, ""));
-    }
     let deleted = call.shared.producer.log().delete_topic(&name).await;
     deleted.map(|()| "{}".to_owned()).map_err(|error| stream_error(call, stream, &error))
 }
 
 async fn all_topics(call: &Call<'_>) -> Result<Vec<TopicDescription>, DoorError> {
-    let topics = call.shared.producer.log().topics().await.map_err(|error| DoorError::of(&error))?;
-    Ok(topics.into_iter().filter(|topic| !is_internal(&topic.name)).collect())
+    call.shared.producer.log().topics().await.map_err(|error| DoorError::of(&error))
 }
 
 fn topic_name(stream: &str) -> Result<TopicName, DoorError> {

@@ -4,7 +4,7 @@
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use pinlake_core::{Error, ErrorKind};
+use pinlake_core::{Error, ErrorKind, Reason};
 
 use crate::doors::Call;
 use crate::groups::GroupError;
@@ -98,6 +98,7 @@ impl RestError {
     pub(super) fn of(error: &Error) -> Self {
         let message = error.message();
         match error.kind() {
+            _ if error.reason() == Some(Reason::OwnTopic) => Self::new(NOT_AUTHORISED, message),
             ErrorKind::Retry => Self::new(RETRIABLE, message),
             ErrorKind::Invalid => Self::new(422, message),
             ErrorKind::NotFound => Self::new(TOPIC_NOT_FOUND, format!("Topic not found: {message}")),

@@ -1,24 +1,18 @@
 //! Produce over Kafka REST v2: reads the body, has it appended, answers one entry a record.
 
 use axum::body::Body;
-use pinlake_core::TopicName;
 
 use super::content_type::format_of;
 use super::envelope;
-use super::error::{self, NOT_AUTHORISED, RestError};
+use super::error::{self, RestError};
 use crate::doors::Call;
 use crate::json;
-use crate::kafka::is_internal;
 use crate::partitioner::Partitioning;
 use crate::produce::Placed;
 
 /// Answers a produce request; `partition` is the path's.
 pub(super) async fn produce(call: &Call<'_>, topic: &str, partition: Option<u32>, body: Body) -> Result<String, RestError> {
     let settings = &call.shared.settings;
-    if TopicName::new(topic).is_ok_and(|name| is_internal(&name)) {
-        let text = format!("topic '{topic}' is the server's own: nobody else writes to it");
-        return Err(RestError::new(NOT_AUTHORISED, text));
-    }
     let format = format_of(&call.parts.headers, topic, settings.accept_plain_json)?;
     let read = call.shared.read(call.parts, body).await;
     let (body, _permit) = read.map_err(RestError::refused)?;

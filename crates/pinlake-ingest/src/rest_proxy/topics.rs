@@ -4,15 +4,13 @@ use pinlake_core::{ErrorKind, TopicDescription, TopicName};
 use serde_json::{Value, json};
 
 use super::error::{RestError, TOPIC_NOT_FOUND};
-use crate::kafka::is_internal;
 use crate::produce::Producer;
 
 type Answered = Result<String, RestError>;
 
 pub(super) async fn list(producer: &Producer) -> Answered {
     let topics = producer.log().topics().await.map_err(|error| RestError::of(&error))?;
-    let shown = topics.iter().filter(|topic| !is_internal(&topic.name));
-    let names: Vec<Value> = shown.map(|topic| Value::from(topic.name.as_str())).collect();
+    let names: Vec<Value> = topics.iter().map(|topic| Value::from(topic.name.as_str())).collect();
     Ok(Value::Array(names).to_string())
 }
 
@@ -54,9 +52,6 @@ pub(super) async fn existing(producer: &Producer, topic: &str) -> Result<TopicDe
     // A name that no topic can have is not found either.
     let not_found = |message: &str| RestError::new(TOPIC_NOT_FOUND, format!("Topic not found: {message}"));
     let name = TopicName::new(topic).map_err(|error| not_found(error.message()))?;
-    if is_internal(&name) {
-        return Err(not_found(&format!("topic '{name}' is the server's own")));
-    }
     match producer.log().topic(&name).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found(error.message())),
         found => found.map_err(|error| RestError::of(&error)),

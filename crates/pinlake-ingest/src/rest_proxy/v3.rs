@@ -13,11 +13,11 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use pinlake_core::{Error, ErrorKind};
+use pinlake_core::{Error, ErrorKind, Reason};
 use serde_json::{Value, json};
 
 use super::content_type::{answer_type, check_body_type};
-use super::error::{KAFKA_BAD_REQUEST, KAFKA_ERROR, RETRIABLE, RestError};
+use super::error::{KAFKA_BAD_REQUEST, KAFKA_ERROR, NOT_AUTHORISED, RETRIABLE, RestError};
 use super::server_url;
 use crate::doors::Call;
 use crate::kafka::{NODE_ID as BROKER_ID, cluster_id};
@@ -195,6 +195,7 @@ fn unknown_topic(text: &str) -> RestError {
 /// What the log said, in v3's codes.
 fn of_log(error: &Error) -> RestError {
     match error.kind() {
+        _ if error.reason() == Some(Reason::OwnTopic) => RestError::new(NOT_AUTHORISED, error.message()),
         ErrorKind::NotFound => unknown_topic(error.message()),
         ErrorKind::Invalid | ErrorKind::Conflict => RestError::new(KAFKA_BAD_REQUEST, error.message()),
         ErrorKind::Retry => RestError::new(RETRIABLE, error.message()),

@@ -7,6 +7,8 @@ use pinlake_core::{Batch, Error, Log, ReadLimit, Result, TopicPartition};
 use super::{Behind, Kept, Stored};
 
 const READ_BYTES: usize = 4 << 20;
+/// How long a read may take to bring what is known to be there: a cluster may make readers wait.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// What the records read so far add up to.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) async fn read<S: Kept>(log: &dyn Log, from: &TopicPartition) -> Resul
     let mut replay = Replay::<S>::new();
     let mut at = range.start;
     while at < range.end {
-        let batches = log.read(from, at, ReadLimit { bytes: READ_BYTES }, Duration::ZERO).await?;
+        let batches = log.read(from, at, ReadLimit { bytes: READ_BYTES }, WAIT).await?;
         for batch in &batches {
             replay.take_batch(batch, at.0);
         }

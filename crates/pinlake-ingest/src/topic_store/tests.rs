@@ -102,7 +102,7 @@ fn topic() -> TopicPartition {
 }
 
 async fn open(log: Arc<dyn Log>) -> Arc<TopicStore<Numbers>> {
-    TopicStore::open(log, Clock::manual(Timestamp(0)), TOPIC, LIMITS).await.unwrap()
+    TopicStore::open(log, Clock::manual(Timestamp(0)), &topic().topic, LIMITS).await.unwrap()
 }
 
 fn set(name: &str, to: i64) -> Set {

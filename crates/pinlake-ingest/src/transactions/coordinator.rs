@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::batch::Marker;
-use pinlake_core::{Batch, Clock, Log, Result as LogResult, TopicPartition};
+use pinlake_core::{Batch, Clock, Log, Result as LogResult, TopicName, TopicPartition};
 
 use super::TRANSACTIONS_TOPIC;
 use super::calls::{InitRequest, TransactionDescription, TransactionalId};
@@ -47,7 +47,7 @@ impl Coordinator {
             snapshot_bytes: settings.snapshot_bytes,
             queued_bytes_max: settings.queued_bytes_max,
         };
-        let store = TopicStore::open(log.clone(), clock.clone(), TRANSACTIONS_TOPIC, limits).await?;
+        let store = TopicStore::open(log.clone(), clock.clone(), &TopicName::new(TRANSACTIONS_TOPIC)?, limits).await?;
         let (desks, producer_ids) = (Desks::default(), ProducerIds::default());
         Ok(Arc::new(Self { log, groups, clock, settings, store, desks, producer_ids }))
     }

@@ -10,7 +10,7 @@ use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, Int32Array, Int64Array, RecordBatch, StringViewArray};
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use futures::StreamExt;
-use pinlake_core::{Clock, Error, Offset, Result, Timestamp, TopicName, TopicPartition};
+use pinlake_core::{Clock, Error, Offset, Result, Timestamp, TopicId, TopicName, TopicPartition};
 use serde_json::{Value, json};
 
 use super::MANIFEST_DIR;
@@ -67,6 +67,8 @@ const ENTRY_COLUMNS: usize = 8;
 pub(super) struct Manifest {
     table: Table,
     pub(super) positions: BTreeMap<TopicPartition, Offset>,
+    /// Which of the topics that have had the name each partition is of, as far as that was noted.
+    pub(super) topics: BTreeMap<TopicPartition, TopicId>,
 }
 
 fn schema() -> SchemaRef {
@@ -87,8 +89,9 @@ fn schema() -> SchemaRef {
 impl Manifest {
     pub(super) async fn open(store: Store, clock: Clock) -> Result<Manifest> {
         let table = Table::open(store, MANIFEST_DIR, schema(), clock).await?;
-        let mut manifest = Manifest { table, positions: BTreeMap::new() };
+        let mut manifest = Manifest { table, positions: BTreeMap::new(), topics: BTreeMap::new() };
         manifest.positions = manifest.stored_positions().await?;
+        manifest.topics = manifest.stored_topics().await?;
         Ok(manifest)
     }
 
@@ -98,6 +101,16 @@ impl Manifest {
         let positions = info.get("positions").and_then(|positions| positions.as_object()).ok_or_else(corrupt)?;
         let read = |(of, at): (&String, &serde_json::Value)| Ok((of.parse()?, Offset(at.as_i64().ok_or_else(corrupt)?)));
         positions.iter().map(read).collect()
+    }
+
+    async fn stored_topics(&self) -> Result<BTreeMap<TopicPartition, TopicId>> {
+        let info = self.table.last_info().await?.unwrap_or_default();
+        let corrupt = || Error::corrupt("the manifest's topics do not read");
+        let topics: BTreeMap<String, TopicId> = match info.get("topics") {
+            Some(topics) => serde_json::from_value(topics.clone()).map_err(|e| corrupt().with_source(e))?,
+            None => BTreeMap::new(),
+        };
+        topics.into_iter().map(|(of, id)| Ok((of.parse()?, id))).collect()
     }
 
     /// Enters objects. On success the positions stand behind them.
@@ -133,7 +146,7 @@ impl Manifest {
             add: vec![file],
             data_change: true,
             transactions: transactions.into_iter().collect(),
-            info: Some(info(&positions)),
+            info: Some(info(&positions, &self.topics)),
             ..Change::default()
         };
         let done = self.table.commit(change).await;
@@ -152,7 +165,7 @@ impl Manifest {
     async fn compact(&mut self, clock: &Clock) {
         let Some(work) = maintain::compaction(Part::Rows, &self.table, clock) else { return };
         let done = match work.await {
-            Ok(compacted) => maintain::replace_small(&mut self.table, compacted, Some(info(&self.positions))).await,
+            Ok(compacted) => maintain::replace_small(&mut self.table, compacted, Some(info(&self.positions, &self.topics))).await,
             Err(error) => Err(error),
         };
         if let Err(error) = done {
@@ -214,9 +227,10 @@ pub(super) async fn objects(
 }
 
 /// What a commit says of itself.
-fn info(positions: &BTreeMap<TopicPartition, Offset>) -> Value {
+fn info(positions: &BTreeMap<TopicPartition, Offset>, topics: &BTreeMap<TopicPartition, TopicId>) -> Value {
     let positions: BTreeMap<String, i64> = positions.iter().map(|(of, at)| (of.to_string(), at.0)).collect();
-    json!({"positions": positions})
+    let topics: BTreeMap<String, TopicId> = topics.iter().map(|(of, id)| (of.to_string(), *id)).collect();
+    json!({"positions": positions, "topics": topics})
 }
 
 fn rows(objects: &[&DescribedObject]) -> Result<Vec<RecordBatch>> {

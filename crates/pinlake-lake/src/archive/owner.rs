@@ -7,7 +7,7 @@ use std::time::Duration;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use pinlake_core::pipeline::{Flush, Route};
-use pinlake_core::{Error, ErrorKind, Followers, Log, Offset, ReadLimit, Result, TopicName, TopicPartition};
+use pinlake_core::{Error, ErrorKind, Followers, Log, Offset, ReadLimit, Result, TopicId, TopicName, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use xxhash_rust::xxh3::xxh3_128;
@@ -19,10 +19,12 @@ use crate::backoff::Backoff;
 use crate::error;
 use crate::follow::Ends;
 use crate::raw::{lines, object_path};
-use crate::readers::{self, Read, Readers, check_position, range_of};
+use crate::readers::{self, Read, Readers, check_position, check_topic, range_of};
 use crate::records::Unpacked;
 use crate::runs::Run;
 
+/// The archive, as messages name it.
+const NAME: &str = "the archive";
 /// How often files of the manifest that nobody needs are removed.
 const VACUUM_EVERY: Duration = Duration::from_secs(3600);
 /// How often new topics and old buffers are looked for.
@@ -267,7 +269,7 @@ impl Owner {
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
                 if !self.readers.reads(&of) {
-                    self.follow(of).await?;
+                    self.follow(of, topic.id).await?;
                 }
             }
         }
@@ -275,16 +277,19 @@ impl Owner {
     }
 
     /// Reads a partition that is new, or that was deleted and is there again.
-    async fn follow(&mut self, of: TopicPartition) -> Result<()> {
+    async fn follow(&mut self, of: TopicPartition, topic: TopicId) -> Result<()> {
         let Some(kept) = range_of(&*self.log, &of).await? else { return Ok(()) };
         let entered = self.manifest.positions.get(&of).copied().unwrap_or(kept.start);
         self.followers.report(FOLLOWER, &of, entered);
-        if let Some(buffer) = self.buffers.get(&of).filter(|buffer| buffer.next >= kept.start) {
-            self.readers.start(of, buffer.next);
+        let held = self.buffers.get(&of).map(|buffer| buffer.next).filter(|next| *next >= kept.start);
+        let mut position = held.unwrap_or(entered);
+        check_topic(NAME, &of, position, kept, (self.manifest.topics.get(&of).copied(), topic))?;
+        check_position(NAME, &of, position, kept)?;
+        self.manifest.topics.insert(of.clone(), topic);
+        if held.is_some() {
+            self.readers.start(of, position);
             return Ok(());
         }
-        let mut position = entered;
-        check_position("the archive", &of, position, kept)?;
         while let Some(adopted) = self.adopt(&of, position).await? {
             position = adopted.next;
             self.written.extend(entries_of(&of, adopted));

@@ -57,7 +57,7 @@ impl Owner {
                 continue;
             }
             let begin = Standing { start: standing.start, position: standing.start, ..Standing::default() };
-            self.stream.standings.entry(of.clone()).or_insert(begin);
+            self.stream.standings.entry(of.clone()).or_insert(begin).topic = standing.topic;
         }
         let done = self.replace_by(built.rows, built.quarantined, &reached).await;
         if done.is_err() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::pipeline::{Flush, Route};
-use pinlake_core::{Batch, Error, ErrorKind, Followers, Log, Offset, OffsetRange, Result, TopicPartition};
+use pinlake_core::{Batch, Error, ErrorKind, Followers, Log, Offset, OffsetRange, Result, TopicId, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
@@ -16,7 +16,7 @@ use crate::backoff::Backoff;
 use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
-use crate::readers::{Read, Readers, check_position, range_of};
+use crate::readers::{Read, Readers, check_position, check_topic, range_of};
 use crate::rows::{Counts, Recipe};
 use crate::stream::{self, PreparedRead, Stream, Work};
 use crate::table::Table;
@@ -247,7 +247,7 @@ impl Owner {
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
                 if !self.readers.reads(&of) {
-                    self.follow(of, route.clone()).await?;
+                    self.follow(of, route.clone(), topic.id).await?;
                 }
             }
         }
@@ -255,7 +255,7 @@ impl Owner {
     }
 
     /// Reads a partition that is new, or that was deleted and is there again.
-    async fn follow(&mut self, of: TopicPartition, route: Route) -> Result<()> {
+    async fn follow(&mut self, of: TopicPartition, route: Route, topic: TopicId) -> Result<()> {
         let Some(kept) = range_of(&*self.log, &of).await? else { return Ok(()) };
         let standing = self.stream.standings.entry(of.clone()).or_insert(stream::Standing {
             start: kept.start,
@@ -263,7 +263,10 @@ impl Owner {
             ..stream::Standing::default()
         });
         let position = standing.position;
-        check_position(&format!("table {}", self.recipe.name), &of, position, kept)?;
+        let follower = format!("table {}", self.recipe.name);
+        check_topic(&follower, &of, position, kept, (standing.topic, topic))?;
+        check_position(&follower, &of, position, kept)?;
+        standing.topic = Some(topic);
         let committed = self.status.borrow().committed.get(&of).map_or(kept.start, |standing| standing.position);
         self.followers.report(&self.recipe.name, &of, committed);
         self.readers.start(of.clone(), position);

@@ -1,6 +1,6 @@
 //! Whether archive and tables can go on in the log, as a start tells it before the first record comes.
 
-use pinlake_core::{ErrorKind, Offset, OffsetRange, Result, TopicPartition};
+use pinlake_core::{ErrorKind, Offset, OffsetRange, Result, TopicName, TopicPartition};
 
 use super::Lake;
 use crate::readers::check_position;
@@ -22,6 +22,11 @@ impl Lake {
             check_position(&follower, &of, position, kept)?;
         }
         Ok(())
+    }
+
+    /// Whether archive or a table has taken something of a topic of that name.
+    pub fn knows(&self, topic: &TopicName) -> bool {
+        self.positions().into_iter().any(|(_, of, position)| of.topic == *topic && position > Offset::ZERO)
     }
 
     /// Who stands where, in the topics that the pipeline follows.

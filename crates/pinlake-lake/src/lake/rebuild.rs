@@ -44,7 +44,7 @@ impl Lake {
             let counts = built.counts.get(of).copied().unwrap_or_default();
             let without_record = held.next.since(held.first) - held.records;
             let counts = Counts { without_record, ..counts };
-            (of.clone(), Standing { start: held.first, position: held.next, counts })
+            (of.clone(), Standing { start: held.first, position: held.next, counts, topic: None })
         };
         let standings = bounds.iter().map(standing).collect();
         let version = table.replace(built, standings).await?;

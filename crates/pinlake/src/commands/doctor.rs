@@ -11,7 +11,7 @@ use pinlake_log::DiskLog;
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::places::local_folder;
-use crate::{pipeline_files, terminal};
+use crate::{cluster, pipeline_files, terminal};
 
 /// Runs the command.
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
@@ -27,7 +27,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
             terminal::line(format!("✗ {what}: {error:#}"));
         }
     };
-    report("pipeline", pipeline_files::load(config.pipeline_folder()).map(|pipeline| pipeline.name));
+    let pipeline = pipeline_files::load(config.pipeline_folder());
+    if let (true, Ok(pipeline)) = (config.log.kafka.is_set(), &pipeline) {
+        for (what, found) in cluster::look(&config.log.kafka, pipeline).await {
+            report(&what, found);
+        }
+    }
+    report("pipeline", pipeline.map(|pipeline| pipeline.name));
     for (number, (listen, reach)) in config.listened().enumerate() {
         let (what, option) = if number == 0 { ("address", "http.listen") } else { ("Kafka address", "kafka.listen") };
         report(what, address(option, listen, reach));

@@ -15,10 +15,16 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     for (listen, reach) in config.listened().filter(|(listen, _)| !listen.ip().is_loopback()) {
         tracing::warn!("{listen} {reach}");
     }
+    if let Some(exposed) = config.log.kafka.exposed() {
+        tracing::warn!("{exposed}");
+    }
     let app = App::start(&config, metrics, &terminal::part).await?;
     if !app.kafka_addresses.is_empty() {
         let addresses: Vec<String> = app.kafka_addresses.iter().map(ToString::to_string).collect();
         terminal::line(format!("Kafka clients connect to {}", addresses.join(" or ")));
+    }
+    if config.log.kafka.is_set() {
+        terminal::line(format!("Kafka clients speak to the cluster: {}", config.log.kafka.shown()));
     }
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
     until_the_end(&app).await?;

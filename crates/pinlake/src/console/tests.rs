@@ -5,7 +5,7 @@ use pinlake_core::{BatchBuilder, Clock, Followers, MemoryLog, Timestamp, pipelin
 use pinlake_ingest::groups::GroupSettings;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
-use pinlake_log::LogSettings;
+use pinlake_log::{DiskLog, LogSettings};
 
 use super::*;
 
@@ -37,7 +37,7 @@ async fn world() -> World {
     let topic = TopicName::new("a.things").unwrap();
     log.create_topic(&topic, TopicSpec::default()).await.unwrap();
     let groups = Groups::open(log.clone(), Clock::System, GroupSettings::default()).await.unwrap();
-    let console = AppConsole::new(log.clone(), Arc::new(disk), Arc::new(lake), groups, TopicSpec::default());
+    let console = AppConsole::new(log.clone(), ServerLog::on(disk), Arc::new(lake), groups, TopicSpec::default());
     World { log, console, of: topic.partition(0), _dir: dir }
 }
 

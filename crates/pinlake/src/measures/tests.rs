@@ -1,16 +1,18 @@
 //! Gauges of topics that come and go.
 
+use std::sync::Arc;
+
 use metrics_exporter_prometheus::PrometheusBuilder;
 use pinlake_core::testing::log_contract::{batch, topic};
-use pinlake_core::{Clock, MemoryLog, Offset};
+use pinlake_core::{Clock, Log, MemoryLog, Offset};
 use pinlake_ingest::groups::GroupSettings;
-use pinlake_log::LogSettings;
+use pinlake_log::{DiskLog, LogSettings};
 
 use super::*;
 
-async fn open(dir: &std::path::Path, followers: &Followers) -> Arc<DiskLog> {
+async fn open(dir: &std::path::Path, followers: &Followers) -> DiskLog {
     let log = DiskLog::open(dir, LogSettings::default(), Clock::System, followers.clone()).await;
-    Arc::new(log.unwrap())
+    log.unwrap()
 }
 
 #[tokio::test]
@@ -19,7 +21,7 @@ async fn what_is_deleted_is_neither_behind_nor_stopped() {
     let followers = Followers::default();
     followers.register("table", |_| true);
     let log = open(dir.path(), &followers).await;
-    let damaged = topic(&*log, "damaged", 1).await;
+    let damaged = topic(&log, "damaged", 1).await;
     log.append(&damaged.partition(0), batch(&["x"], 1)).await.unwrap();
     log.close().await.unwrap();
     let segment = dir.path().join("damaged/0/00000000000000000000.log");
@@ -30,10 +32,12 @@ async fn what_is_deleted_is_neither_behind_nor_stopped() {
     let shown = recorder.handle();
     let _local = metrics::set_default_local_recorder(&recorder);
     let log = open(dir.path(), &followers).await;
-    let whole = topic(&*log, "t", 1).await;
+    let whole = topic(&log, "t", 1).await;
     log.append(&whole.partition(0), batch(&["1", "2"], 1)).await.unwrap();
     let groups = Groups::open(Arc::new(MemoryLog::new()), Clock::System, GroupSettings::default()).await.unwrap();
-    let mut measures = Measures::new(log.clone(), followers.clone(), groups);
+    let server_log = ServerLog::on(log);
+    let log = server_log.shared().clone();
+    let mut measures = Measures::new(server_log, followers.clone(), groups);
     let expect = |lines: [&str; 2]| {
         let text = shown.render();
         lines.iter().for_each(|line| assert!(text.lines().any(|found| found == *line), "{line}: {text}"));

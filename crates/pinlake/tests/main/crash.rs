@@ -107,7 +107,7 @@ impl World {
 }
 
 /// The built-in pipeline with an archive of small objects and tables that commit often, each at a pace of its own.
-async fn busy_config(place: &Path) -> String {
+pub(crate) async fn busy_config(place: &Path) -> String {
     let folder = place.join("pipeline");
     let init = Command::new(env!("CARGO_BIN_EXE_pinlake")).arg("init").arg(&folder).output().await.unwrap();
     assert!(init.status.success());
@@ -128,10 +128,16 @@ async fn busy_config(place: &Path) -> String {
 async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
     let kills = std::env::var("PINLAKE_TEST_CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let place = tempfile::tempdir().unwrap();
+    let config = busy_config(place.path()).await;
+    survives(place.path(), config, kills).await;
+}
+
+/// Kills a server so often that has a new data folder in `place`, and looks through all that it then holds.
+pub(crate) async fn survives(place: &Path, config: String, kills: u64) {
     // Below the ports that the system hands to clients, so that no retrying client takes it while the server is down.
     let address = format!("127.0.0.1:{}", 21_000 + std::process::id() % 9_000);
     let (count, acked) = watch::channel(0);
-    let world = World { data: place.path().join("data"), address, config: busy_config(place.path()).await, acked };
+    let world = World { data: place.join("data"), address, config, acked };
     let mut server = world.start().await;
     let (sender, mut receiver) = mpsc::channel(1024);
     let gather = tokio::spawn(async move {

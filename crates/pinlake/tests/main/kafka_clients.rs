@@ -15,7 +15,7 @@ use tokio::process::Command;
 use crate::server::Server;
 
 /// Names the python.
-const PYTHON: &str = "PINLAKE_TEST_KAFKA_PYTHON";
+pub(crate) const PYTHON: &str = "PINLAKE_TEST_KAFKA_PYTHON";
 /// As many partitions as the topic of the partitioner's keys has: kcat can't say how many it wants.
 const CONFIG: &str = "log: { auto_create: all, partitions: 7 }\n";
 /// How long a group may take to its first assignment. The scripts' own bound of three seconds is for a machine that does nothing else.
@@ -26,7 +26,7 @@ fn scripts() -> PathBuf {
 }
 
 #[expect(clippy::print_stderr, reason = "for whoever reads the test's output")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 

@@ -14,6 +14,8 @@ mod kafka_clients;
 mod lakes;
 mod metrics;
 mod names;
+mod noida;
+mod outside_cluster;
 mod peers;
 mod questions;
 mod readers;

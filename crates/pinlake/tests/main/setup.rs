@@ -409,3 +409,47 @@ async fn passwords_of_principals_are_named_and_never_shown() {
         assert!(!data.exists(), "a start that can't have its secrets leaves nothing behind");
     }
 }
+
+/// A cluster as the log: what can't work is said before anything is connected, and passwords are named as everywhere.
+#[tokio::test]
+async fn settings_of_a_cluster_that_can_not_work_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("my.yml");
+    let named = "brokers: 'b1:9092, b2:9092'";
+    let (tls, mechanism) = ("log.kafka.security.tls", "log.kafka.security.sasl.mechanism");
+    let (user, password) = ("log.kafka.security.sasl.username takes", "log.kafka.security.sasl.password takes");
+    let nothing = "nothing for this mechanism";
+    let cases = [
+        ("brokers: [b1]", "", "log.kafka.brokers: 'b1' is not HOST:PORT, such as broker.example:9092".to_owned()),
+        ("brokers: 'b1:9092,:1'", "", "log.kafka.brokers: ':1' is not HOST:PORT, such as broker.example:9092".to_owned()),
+        (named, "replication: -2", "log.kafka.replication takes 0, for the cluster's default, or the number of copies".to_owned()),
+        ("brokers: []", "security: { tls: true }", format!("log.kafka.brokers takes HOST:PORT of a broker, for {tls} is set")),
+        (named, "security: { ca: a.pem }", format!("log.kafka.security.ca takes a file only if {tls} is true")),
+        (named, "security: { sasl: { mechanism: gssapi } }", format!("{mechanism}: unknown variant `gssapi`")),
+        (named, "security: { sasl: { mechanism: plain, password: { env: X } } }", format!("{user} a name for plain and scram-sha-*")),
+        (named, "security: { sasl: { mechanism: scram-sha-512, username: me } }", format!("{password} either env or file")),
+        (named, "security: { sasl: { mechanism: oauthbearer, username: me, password: { env: X } } }", format!("{user} {nothing}")),
+        (named, "security: { sasl: { password: { file: x } } }", format!("{password} {nothing}")),
+        (named, "security: { sasl: { mechanism: aws-msk-iam, region: eu-west-1 } }", format!("{tls} takes true for aws-msk-iam")),
+        (named, "security: { tls: true, sasl: { mechanism: aws-msk-iam } }", "log.kafka.security.sasl.region takes a region".to_owned()),
+    ];
+    for (brokers, rest, wrong) in cases {
+        std::fs::write(&file, format!("log:\n  kafka:\n    {brokers}\n    {rest}\n")).unwrap();
+        let failed = run(&["config", "--config", file.to_str().unwrap()]).await.failed();
+        let place = format!("error: {}:", file.display());
+        assert!(failed.starts_with(&place) && failed.contains(&wrong), "{brokers} {rest}: {failed}");
+        assert!(run(&["check", "--config", file.to_str().unwrap()]).await.failed().contains(&wrong), "the check finds it too");
+    }
+    let mut shell = Shell::with("PINLAKE_LOG_KAFKA_BROKERS", "b1:9092,b2:9092");
+    shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_MECHANISM", "plain".to_owned()));
+    shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_USERNAME", "me".to_owned()));
+    shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_PASSWORD_ENV", "PASSWORD_OF_NOBODY".to_owned()));
+    let shown = shell.run(&["config"]).await.done();
+    assert!(shown.contains("b1:9092,b2:9092") && shown.contains("PASSWORD_OF_NOBODY"), "{shown}");
+    shell.variables.push(("PINLAKE_HTTP_LISTEN", "127.0.0.1:0".to_owned()));
+    let data = place.path().join("data");
+    let failed = shell.run(&["serve", "--data-dir", data.to_str().unwrap()]).await.failed();
+    let why = "log.kafka.security.sasl.password: variable PASSWORD_OF_NOBODY is not set";
+    assert!(failed.contains(why) && failed.contains("b1:9092, b2:9092"), "{failed}");
+    assert!(!data.exists(), "a start that can't have its secrets leaves nothing behind");
+}

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
+use super::super::OFFSETS_TOPIC;
 use super::*;
 use crate::groups::state::tests::{entry, group, offset, partition};
 use crate::topic_store::BATCH_BYTES_MAX;

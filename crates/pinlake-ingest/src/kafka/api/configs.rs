@@ -16,7 +16,7 @@ use kafka_protocol::messages::incremental_alter_configs_response::{
 use kafka_protocol::protocol::StrBytes;
 use pinlake_core::{TopicName, TopicSpec};
 
-use super::topics::{Refused, not_internal, of_log, refused};
+use super::topics::{Refused, of_log, refused};
 use super::{Call, wire_text};
 use crate::kafka::broker::{Broker, NODE_ID};
 use crate::kafka::error::NONE;
@@ -169,7 +169,6 @@ async fn alter(
         return Err(refused(ResponseError::InvalidRequest, text));
     }
     let name = TopicName::new(resource).map_err(|_| (ResponseError::UnknownTopicOrPartition.code(), None))?;
-    not_internal(&name)?;
     let _turn = broker.producer.altering().await;
     let mut spec = broker.log().topic(&name).await.map_err(|error| of_log(&error))?.spec;
     for (name, value) in changes {

@@ -14,7 +14,7 @@ use pinlake_core::{ErrorKind, TopicDescription, TopicName};
 use uuid::Uuid;
 
 use super::{CLUSTER_OPERATIONS, Call, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, allowed, wire_name, wire_number, wire_text};
-use crate::kafka::broker::{LEADER_EPOCH, NODE_ID, is_internal};
+use crate::kafka::broker::{LEADER_EPOCH, NODE_ID};
 use crate::kafka::error;
 
 /// The cluster and its topics: all, or those that are asked for, which are created if the server's rule for first records says so.
@@ -78,7 +78,7 @@ async fn by_id(call: &Call<'_>, id: Uuid, operations: i32) -> MetadataResponseTo
 async fn open(call: &Call<'_>, name: &str, creates: bool) -> Result<TopicDescription, i16> {
     let name = TopicName::new(name).map_err(|_| ResponseError::InvalidTopicException.code())?;
     match call.broker.log().topic(&name).await {
-        Err(error) if error.kind() == ErrorKind::NotFound && creates && !is_internal(&name) => {
+        Err(error) if error.kind() == ErrorKind::NotFound && creates => {
             let opened = call.broker.producer.open(name.as_str()).await.map_err(|error| error::code(&error))?;
             Ok(opened.description().clone())
         }
@@ -98,7 +98,6 @@ fn described(topic: &TopicDescription, operations: i32) -> MetadataResponseTopic
     MetadataResponseTopic::default()
         .with_name(Some(wire_name(&topic.name)))
         .with_topic_id(topic.id.0)
-        .with_is_internal(is_internal(&topic.name))
         .with_partitions((0..topic.spec.partitions).map(partition).collect())
         .with_topic_authorized_operations(operations)
 }
@@ -157,7 +156,6 @@ fn partitions_of(topic: &TopicDescription, numbers: std::ops::Range<u32>) -> Des
     DescribeTopicPartitionsResponseTopic::default()
         .with_name(Some(wire_name(&topic.name)))
         .with_topic_id(topic.id.0)
-        .with_is_internal(is_internal(&topic.name))
         .with_partitions(numbers.map(partition).collect())
         .with_topic_authorized_operations(allowed(&TOPIC_OPERATIONS, true))
 }

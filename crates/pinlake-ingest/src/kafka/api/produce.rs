@@ -11,7 +11,7 @@ use pinlake_core::{Batch, Error, OffsetRange, Reason, TopicPartition};
 use tokio::sync::oneshot;
 
 use super::{partition_of, wire_text};
-use crate::kafka::broker::{Broker, is_internal};
+use crate::kafka::broker::Broker;
 use crate::kafka::error;
 use crate::kafka::frame::Request;
 use crate::kafka::metrics;
@@ -140,10 +140,6 @@ async fn check(topic: &str, data: PartitionProduceData, acks: i16) -> Result<(To
         return Err((ResponseError::InvalidRequiredAcks.code(), None));
     }
     let to = partition_of(topic, data.index).ok_or((ResponseError::UnknownTopicOrPartition.code(), None))?;
-    if is_internal(&to.topic) {
-        let text = StrBytes::from_static_str("the topic is the server's own: choose another name");
-        return Err((ResponseError::InvalidTopicException.code(), Some(text)));
-    }
     let bytes = data.records.unwrap_or_default();
     let batch = Batch::parse(bytes).map_err(|error| (ResponseError::CorruptMessage.code(), error::text(&error)))?;
     let checked = if batch.codec().ok().flatten().is_some() {

@@ -17,7 +17,7 @@ use pinlake_core::{Error, ErrorKind, Offset, TopicDescription, TopicName, TopicS
 use uuid::Uuid;
 
 use super::{Call, configs, partition_of, wire_name, wire_number, wire_text};
-use crate::kafka::broker::{Broker, NODE_ID, is_internal};
+use crate::kafka::broker::{Broker, NODE_ID};
 use crate::kafka::error;
 use crate::topic_settings;
 
@@ -157,18 +157,9 @@ async fn named(broker: &Broker, id: Uuid) -> Result<TopicDescription, Refused> {
 }
 
 async fn delete(broker: &Broker, topic: &TopicName) -> Result<Uuid, Refused> {
-    not_internal(topic)?;
     let id = broker.log().topic(topic).await.map_err(|error| of_log(&error))?.id.0;
     broker.log().delete_topic(topic).await.map_err(|error| of_log(&error))?;
     Ok(id)
-}
-
-/// Refuses to change a topic that is the server's own.
-pub(super) fn not_internal(topic: &TopicName) -> Result<(), Refused> {
-    if is_internal(topic) {
-        return Err(refused(ResponseError::InvalidTopicException, format!("topic '{topic}' is the server's own")));
-    }
-    Ok(())
 }
 
 pub(super) async fn create_partitions(call: &Call<'_>, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
@@ -185,7 +176,6 @@ pub(super) async fn create_partitions(call: &Call<'_>, request: CreatePartitions
 
 async fn add_partitions(broker: &Broker, topic: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refused> {
     let name = TopicName::new(&topic.name).map_err(|_| (ResponseError::UnknownTopicOrPartition.code(), None))?;
-    not_internal(&name)?;
     let _turn = broker.producer.altering().await;
     let spec = broker.log().topic(&name).await.map_err(|error| of_log(&error))?.spec;
     let count = u32::try_from(topic.count).ok().filter(|count| (spec.partitions + 1..=PARTITIONS_MAX).contains(count));
@@ -225,7 +215,6 @@ pub(super) async fn delete_records(call: &Call<'_>, request: DeleteRecordsReques
 
 async fn trim(broker: &Broker, topic: &str, partition: i32, before: i64) -> Result<Offset, i16> {
     let of = partition_of(topic, partition).ok_or(ResponseError::UnknownTopicOrPartition.code())?;
-    not_internal(&of.topic).map_err(|(code, _)| code)?;
     let range = broker.log().range(&of).await.map_err(|error| error::code(&error))?;
     let before = if before == TO_THE_END { range.end } else { Offset(before) };
     let trimmed = broker.log().trim(&of, before).await;

@@ -31,7 +31,6 @@ use pinlake_core::{TopicName, TopicPartition};
 use super::offsets::{Codes, existing, new_offset};
 use super::{Call, partition_of, wire_name, wire_number, wire_text};
 use crate::groups::calls::{CommitRequest, ForPartition, GroupId, NO_GENERATION, NewOffset, TransactionProducer};
-use crate::kafka::broker::is_internal;
 use crate::kafka::error::{self, NONE};
 use crate::transactions::TransactionError;
 use crate::transactions::calls::{TransactionDescription, TransactionState, TransactionalId};
@@ -88,9 +87,6 @@ impl Problems {
     async fn of(&mut self, call: &Call<'_>, topic: &str, number: i32) -> Result<TopicPartition, i16> {
         let unknown = ResponseError::UnknownTopicOrPartition.code();
         let of = partition_of(topic, number).ok_or(unknown)?;
-        if is_internal(&of.topic) {
-            return Err(ResponseError::TopicAuthorizationFailed.code());
-        }
         let count = match self.counts.get(&of.topic) {
             Some(count) => *count,
             None => {

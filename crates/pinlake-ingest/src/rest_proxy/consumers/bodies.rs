@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::messages::{SeekTo, Wish};
 use super::pattern::Pattern;
 use crate::groups::calls::{CommittedOffset, NewOffset};
-use crate::kafka::is_internal;
 use crate::rest_proxy::error::{ILLEGAL_STATE, RestError, TOPIC_NOT_FOUND};
 
 /// The most topics or partitions that one call may name.
@@ -147,8 +146,7 @@ fn check_len(len: usize) -> Result<(), RestError> {
 
 fn topic(name: &str) -> Result<TopicName, RestError> {
     let not_found = |message: &str| RestError::new(TOPIC_NOT_FOUND, format!("Topic not found: {message}"));
-    let topic = TopicName::new(name).map_err(|error| not_found(error.message()))?;
-    if is_internal(&topic) { Err(not_found("it is the server's own")) } else { Ok(topic) }
+    TopicName::new(name).map_err(|error| not_found(error.message()))
 }
 
 fn offset(number: i64) -> Result<Offset, RestError> {

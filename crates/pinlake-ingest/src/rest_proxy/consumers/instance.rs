@@ -20,7 +20,6 @@ use super::reading::{Reading, Stop};
 use super::settings::InstanceSettings;
 use crate::groups::calls::{GroupId, NO_GENERATION};
 use crate::groups::{GroupError, Groups};
-use crate::kafka::is_internal;
 use crate::rest_proxy::error::{ILLEGAL_STATE, RestError};
 use positions::reset;
 
@@ -420,7 +419,7 @@ async fn topics_of(log: &dyn Log, wants: &Wants) -> Result<BTreeSet<TopicName>, 
         Wants::Subscribed(Wish::Matching(pattern)) => {
             let all = log.topics().await.map_err(|error| RestError::of(&error))?;
             let names = all.into_iter().map(|topic| topic.name);
-            Ok(names.filter(|name| !is_internal(name) && pattern.matches(name.as_str())).collect())
+            Ok(names.filter(|name| pattern.matches(name.as_str())).collect())
         }
     }
 }

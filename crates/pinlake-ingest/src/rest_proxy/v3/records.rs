@@ -16,12 +16,11 @@ use super::splitter::{NoObject, Splitter};
 use super::{of_log, unknown_topic};
 use crate::body;
 use crate::doors::{Call, Doors};
-use crate::kafka::is_internal;
 use crate::limits::Permit;
 use crate::partitioner::Partitioning;
 use crate::produce::{Apart, OpenTopic};
 use crate::records::Records;
-use crate::rest_proxy::error::{NOT_AUTHORISED, RestError};
+use crate::rest_proxy::error::RestError;
 
 /// Records that are appended together at most.
 const TOGETHER_MAX: usize = 1000;
@@ -187,10 +186,7 @@ pub(super) async fn batch(call: &Call<'_>, cluster_id: &str, topic: &str, body: 
 
 /// The topic, created if its first record creates it.
 async fn open(doors: &Doors, topic: &str) -> Result<OpenTopic, RestError> {
-    let name = TopicName::new(topic).map_err(|error| unknown_topic(error.message()))?;
-    if is_internal(&name) {
-        return Err(RestError::new(NOT_AUTHORISED, format!("topic '{name}' is the server's own: nobody else writes to it")));
-    }
+    TopicName::new(topic).map_err(|error| unknown_topic(error.message()))?;
     doors.shared().producer.open(topic).await.map_err(|error| of_log(&error))
 }
 

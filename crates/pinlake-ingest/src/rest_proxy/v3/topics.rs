@@ -10,7 +10,6 @@ use super::configs::ConfigBody;
 use super::resources::Cluster;
 use super::{BROKER_ID, of_log, unknown_topic};
 use crate::doors::Call;
-use crate::kafka::is_internal;
 use crate::rest_proxy::error::{KAFKA_BAD_REQUEST, RestError};
 use crate::rest_proxy::server_url::part;
 use crate::topic_settings;
@@ -33,8 +32,7 @@ struct Change {
 
 pub(super) async fn list(call: &Call<'_>, cluster: &Cluster) -> Result<Value, RestError> {
     let topics = call.shared.producer.log().topics().await.map_err(|error| of_log(&error))?;
-    let shown = topics.iter().filter(|topic| !is_internal(&topic.name));
-    let data = shown.map(|topic| described(cluster, topic.name.as_str(), topic.spec.partitions)).collect();
+    let data = topics.iter().map(|topic| described(cluster, topic.name.as_str(), topic.spec.partitions)).collect();
     Ok(cluster.list("KafkaTopicList", "/topics", data))
 }
 
@@ -60,7 +58,7 @@ pub(super) async fn create(call: &Call<'_>, cluster: &Cluster, body: &Bytes) -> 
     spec.validate().map_err(|error| RestError::new(KAFKA_BAD_REQUEST, error.message()))?;
     let log = call.shared.producer.log();
     let exists = || RestError::new(KAFKA_BAD_REQUEST, format!("Topic '{name}' already exists."));
-    if is_internal(&name) || log.topic(&name).await.is_ok() {
+    if log.topic(&name).await.is_ok() {
         return Err(exists());
     }
     let partitions = spec.partitions;
@@ -132,10 +130,10 @@ pub(super) async fn replica(
 /// A topic that is there and not the server's own.
 pub(super) async fn existing(call: &Call<'_>, topic: &str) -> Result<TopicDescription, RestError> {
     let name = TopicName::new(topic).map_err(|error| unknown_topic(error.message()))?;
-    if is_internal(&name) {
-        return Err(unknown_topic(&format!("topic '{name}' is the server's own")));
+    match call.shared.producer.log().topic(&name).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(unknown_topic(error.message())),
+        found => found.map_err(|error| of_log(&error)),
     }
-    call.shared.producer.log().topic(&name).await.map_err(|error| of_log(&error))
 }
 
 async fn existing_partition(call: &Call<'_>, topic: &str, partition: &str) -> Result<(TopicDescription, u32), RestError> {

@@ -10,7 +10,7 @@ use pinlake_core::{Batch, BatchBuilder, Clock, Log, MemoryLog, Timestamp, TopicN
 use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
-use pinlake_ingest::{DoorSettings, Producer};
+use pinlake_ingest::{ClientLog, DoorSettings, Producer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -31,8 +31,9 @@ impl Served {
         log.create_topic(&TopicName::new("t").unwrap(), TopicSpec::with_partitions(2)).await.unwrap();
         let shared: Arc<dyn Log> = log.clone();
         let auto = |topic: &TopicName| topic.as_str().starts_with("auto").then(|| TopicSpec::with_partitions(3));
-        let producer = Producer::new(shared.clone(), Clock::System, DoorSettings::default().producer, Arc::new(auto));
         let groups = Groups::open(shared.clone(), Clock::System, GroupSettings::default()).await.unwrap();
+        let clients = Arc::new(ClientLog::new(shared.clone(), &groups));
+        let producer = Producer::new(clients, Clock::System, DoorSettings::default().producer, Arc::new(auto));
         let transactions =
             Transactions::open(shared, groups.clone(), Clock::System, TransactionSettings::default()).await.unwrap();
         let broker = Arc::new(Broker::new(Arc::new(producer), groups, transactions, settings).await.unwrap());

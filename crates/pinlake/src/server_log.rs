@@ -1,0 +1,93 @@
+//! The server's log: on this machine's disk, or a Kafka cluster. Only what differs between the two stands here; all else goes through
+//! `Log`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use pinlake_core::{Clock, Followers, Log, Offset, TopicPartition};
+use pinlake_ingest::groups::GroupSettings;
+use pinlake_log::{DiskLog, LogSettings};
+
+use crate::cluster;
+use crate::config::Config;
+
+/// The topic that keeps the groups in a cluster, which does not let others write to Kafka's own.
+const GROUPS_TOPIC: &str = "__pinlake_groups";
+/// How long a cluster may take to answer whether it is there.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// The log that everything goes through.
+#[derive(Clone)]
+pub(crate) struct ServerLog {
+    shared: Arc<dyn Log>,
+    /// None for a cluster.
+    disk: Option<Arc<DiskLog>>,
+}
+
+impl ServerLog {
+    /// Opens the log that the configuration asks for.
+    pub(crate) async fn open(config: &Config, clock: Clock, followers: Followers) -> Result<Self> {
+        if config.log.kafka.is_set() {
+            let opened = cluster::open(&config.log.kafka, clock).await;
+            let shared = opened.with_context(|| format!("connecting to the Kafka cluster at {}", config.log.kafka.shown()))?;
+            return Ok(Self { shared, disk: None });
+        }
+        let settings = LogSettings { durability: config.log.durability, ..LogSettings::default() };
+        let log = DiskLog::open(&config.log_folder(), settings, clock, followers).await;
+        Ok(Self::on(log.with_context(|| format!("opening the log in '{}'", config.data_dir.display()))?))
+    }
+
+    /// A log on disk.
+    pub(crate) fn on(disk: DiskLog) -> Self {
+        let disk = Arc::new(disk);
+        Self { shared: disk.clone(), disk: Some(disk) }
+    }
+
+    /// The log itself.
+    pub(crate) fn shared(&self) -> &Arc<dyn Log> {
+        &self.shared
+    }
+
+    /// Whether it is on this machine's disk, and so this server's alone.
+    pub(crate) fn is_own(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// How groups are kept in it.
+    pub(crate) fn group_settings(&self) -> Result<GroupSettings> {
+        let defaults = GroupSettings::default();
+        Ok(if self.is_own() { defaults } else { GroupSettings { topic: GROUPS_TOPIC.parse()?, ..defaults } })
+    }
+
+    /// Where a partition of a topic that is not there would begin: behind the end of the last one of that name, but in a cluster at 0.
+    pub(crate) fn begins(&self, of: &TopicPartition) -> pinlake_core::Result<Offset> {
+        self.disk.as_ref().map_or(Ok(Offset::ZERO), |disk| disk.begins(of))
+    }
+
+    /// How many partitions have stopped. Of a cluster nobody here knows.
+    pub(crate) fn stopped_partitions(&self) -> usize {
+        self.disk.as_ref().map_or(0, |disk| disk.health().len())
+    }
+
+    /// Why records can't be taken or read, if it is so.
+    pub(crate) async fn problem(&self) -> Option<String> {
+        if let Some(disk) = &self.disk {
+            let stopped = disk.health();
+            return stopped.first().map(|partition| format!("partition {} stopped: {}", partition.partition, partition.error));
+        }
+        match tokio::time::timeout(ANSWER_MAX, self.shared.topics()).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(format!("the Kafka cluster: {error}")),
+            Err(_) => Some(format!("the Kafka cluster does not answer within {ANSWER_MAX:?}")),
+        }
+    }
+
+    /// Drains what waits and lets the folder go. A cluster has nothing to be told.
+    pub(crate) async fn close(&self) -> pinlake_core::Result<()> {
+        match &self.disk {
+            Some(disk) => disk.close().await,
+            None => Ok(()),
+        }
+    }
+}
