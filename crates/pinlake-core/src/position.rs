@@ -90,6 +90,16 @@ impl TopicId {
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
+
+    /// One that stands for a topic's name, by a hash of it, where a log gives its topics no ids: another topic of that name has it too.
+    pub fn of_name(hash: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_custom_bytes(hash).into_uuid())
+    }
+
+    /// Whether it tells a topic from another of the same name, which one of [`TopicId::of_name`] does not.
+    pub fn tells_apart(self) -> bool {
+        self.0.get_version_num() != 8
+    }
 }
 
 impl From<TopicId> for String {

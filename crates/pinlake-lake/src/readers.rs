@@ -8,9 +8,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinlake_core::{Batch, Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Reason, Result, TopicId, TopicPartition};
+use pinlake_core::{
+    Batch, Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Reason, Result, TopicDescription, TopicId, TopicName,
+    TopicPartition,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// How long one read waits at the end of a partition.
 const WAIT: Duration = Duration::from_secs(5);
@@ -18,6 +22,10 @@ const WAIT: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 1 << 20;
 /// Reads of one follower that may wait for it.
 const READS_WAITING_MAX: usize = 4;
+/// How long a read may take to bring what is known to be there: a cluster may have it far away.
+const FAR_WAIT: Duration = Duration::from_secs(1);
+/// How long a log may take to say what it has, before its followers do something else.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long a reader leaves a failing log alone.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -85,6 +93,31 @@ impl Drop for Readers {
     }
 }
 
+/// The topics of the log that are `wanted`. None while it does not answer, as a cluster may: whoever looks for new ones looks again.
+pub(crate) async fn topics_now(log: &dyn Log, wanted: impl Fn(&TopicName) -> bool) -> Vec<TopicDescription> {
+    let topics = timeout(ANSWER_MAX, log.topics()).await.unwrap_or_else(|_| Err(late()));
+    let topics = topics.unwrap_or_else(|error| {
+        tracing::warn!(%error, "can't look for new topics, trying again");
+        Vec::new()
+    });
+    topics.into_iter().filter(|topic| wanted(&topic.name)).collect()
+}
+
+/// As [`range_of`]; `None` too while the log does not answer.
+pub(crate) async fn range_now(log: &dyn Log, of: &TopicPartition) -> Result<Option<OffsetRange>> {
+    match timeout(ANSWER_MAX, range_of(log, of)).await.unwrap_or_else(|_| Err(late())) {
+        Err(error) if error.kind() == ErrorKind::Retry => {
+            tracing::warn!(%of, %error, "can't begin to follow, trying again");
+            Ok(None)
+        }
+        found => found,
+    }
+}
+
+fn late() -> Error {
+    Error::retry(format!("the log does not answer within {ANSWER_MAX:?}"))
+}
+
 /// What the log keeps of a partition; `None` for one that it does not have, or refuses because it is damaged.
 pub(crate) async fn range_of(log: &dyn Log, of: &TopicPartition) -> Result<Option<OffsetRange>> {
     match log.range(of).await {
@@ -105,7 +138,16 @@ pub(crate) async fn stable_end_of(log: &dyn Log, of: &TopicPartition) -> Result<
 
 /// What is decided of a partition from `at` on, with the batches that are not to be seen emptied; nothing if nothing more is decided by now.
 pub(crate) async fn decided(log: &dyn Log, of: &TopicPartition, at: Offset, bytes: usize) -> Result<Vec<Batch>> {
-    Ok(log.read_committed(of, at, ReadLimit { bytes }, Duration::ZERO).await?.visible())
+    decided_within(log, of, at, bytes, Duration::ZERO).await
+}
+
+/// The same of what is known to be decided.
+pub(crate) async fn surely_decided(log: &dyn Log, of: &TopicPartition, at: Offset, bytes: usize) -> Result<Vec<Batch>> {
+    decided_within(log, of, at, bytes, FAR_WAIT).await
+}
+
+async fn decided_within(log: &dyn Log, of: &TopicPartition, at: Offset, bytes: usize, wait: Duration) -> Result<Vec<Batch>> {
+    Ok(log.read_committed(of, at, ReadLimit { bytes }, wait).await?.visible())
 }
 
 /// Whether `follower`, which stands at `position`, can go on in what the log keeps.
@@ -129,6 +171,7 @@ pub(crate) fn check_topic(
     kept: OffsetRange,
     (noted, has): (Option<TopicId>, TopicId),
 ) -> Result<()> {
+    let noted = noted.filter(|noted| noted.tells_apart() && has.tells_apart());
     if noted.is_none_or(|noted| noted == has) || position <= kept.start {
         return Ok(());
     }
@@ -141,10 +184,11 @@ pub(crate) fn check_topic(
 
 async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: Read) {
     let Read { of, reader, from: mut position, .. } = first;
+    let mut wait = Duration::ZERO;
     loop {
         // A place first: what is read then is not kept waiting in memory.
         let Ok(place) = sender.reserve().await else { return };
-        match decided(&*log, &of, position, READ_BYTES).await {
+        match decided_within(&*log, &of, position, READ_BYTES, std::mem::take(&mut wait)).await {
             Ok(batches) if batches.is_empty() => {
                 drop(place);
                 // Whatever comes, or fails, the next real read says what it is.
@@ -152,6 +196,7 @@ async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: R
                     log.read_committed(&of, position, ReadLimit { bytes: 1 }, WAIT).await,
                     Ok(read) if read.batches.is_empty()
                 ) {}
+                wait = FAR_WAIT;
             }
             Ok(batches) => {
                 let from = position;

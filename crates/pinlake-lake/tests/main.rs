@@ -9,6 +9,8 @@ mod batches_made;
 mod crashes;
 #[path = "main/faulty_store.rs"]
 mod faulty_store;
+#[path = "main/other_logs.rs"]
+mod other_logs;
 #[path = "main/rebuilds.rs"]
 mod rebuilds;
 #[path = "main/setup.rs"]

@@ -19,7 +19,7 @@ use crate::backoff::Backoff;
 use crate::error;
 use crate::follow::Ends;
 use crate::raw::{lines, object_path};
-use crate::readers::{self, Read, Readers, check_position, check_topic, range_of};
+use crate::readers::{self, Read, Readers, check_position, check_topic, range_now, topics_now};
 use crate::records::Unpacked;
 use crate::runs::Run;
 
@@ -245,7 +245,10 @@ impl Owner {
     async fn answer_waiting(&mut self) -> Result<()> {
         self.waiting.retain(|(_, reply)| !reply.is_closed());
         let reached = |buffers: &BTreeMap<TopicPartition, Buffer>, ends: &Ends| {
-            let taken = |(of, end): (&TopicPartition, &Offset)| buffers.get(of).is_none_or(|buffer| buffer.next >= *end);
+            // One that can't be followed yet, because the log does not answer, is not.
+            let taken = |(of, end): (&TopicPartition, &Offset)| {
+                buffers.get(of).map_or(*end == Offset::ZERO, |buffer| buffer.next >= *end)
+            };
             ends.iter().all(taken)
         };
         if !self.waiting.iter().any(|(ends, _)| reached(&self.buffers, ends)) {
@@ -262,10 +265,8 @@ impl Owner {
     }
 
     async fn look_for_topics(&mut self) -> Result<()> {
-        for topic in self.log.topics().await? {
-            if !self.settings.pipeline.follows(&topic.name) {
-                continue;
-            }
+        let pipeline = self.settings.pipeline.clone();
+        for topic in topics_now(&*self.log, |topic| pipeline.follows(topic)).await {
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
                 if !self.readers.reads(&of) {
@@ -278,7 +279,7 @@ impl Owner {
 
     /// Reads a partition that is new, or that was deleted and is there again.
     async fn follow(&mut self, of: TopicPartition, topic: TopicId) -> Result<()> {
-        let Some(kept) = range_of(&*self.log, &of).await? else { return Ok(()) };
+        let Some(kept) = range_now(&*self.log, &of).await? else { return Ok(()) };
         let entered = self.manifest.positions.get(&of).copied().unwrap_or(kept.start);
         self.followers.report(FOLLOWER, &of, entered);
         let held = self.buffers.get(&of).map(|buffer| buffer.next).filter(|next| *next >= kept.start);

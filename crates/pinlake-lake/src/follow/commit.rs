@@ -110,7 +110,7 @@ impl Owner {
         maintain::replace_small(table, compacted, Some(stand.info()?)).await
     }
 
-    fn feeds(&self, of: &TopicPartition) -> bool {
+    pub(super) fn feeds(&self, of: &TopicPartition) -> bool {
         self.settings.pipeline.route(self.settings.index, &of.topic).is_some()
     }
 
@@ -120,7 +120,7 @@ impl Owner {
             if from >= to {
                 return Ok(());
             }
-            let batches = readers::decided(&*self.log, of, from, ReadLimit::default().bytes).await?;
+            let batches = readers::surely_decided(&*self.log, of, from, ReadLimit::default().bytes).await?;
             let Some(last) = batches.last() else {
                 return Err(Error::internal(format!("the log of {of} ends before {to}")));
             };

@@ -16,7 +16,7 @@ use crate::backoff::Backoff;
 use crate::keys::KeyIndex;
 use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
-use crate::readers::{Read, Readers, check_position, check_topic, range_of};
+use crate::readers::{Read, Readers, check_position, check_topic, range_now, topics_now};
 use crate::rows::{Counts, Recipe};
 use crate::stream::{self, PreparedRead, Stream, Work};
 use crate::table::Table;
@@ -238,12 +238,14 @@ impl Owner {
         let reached = |(of, end): &(&TopicPartition, &Offset)| {
             self.stream.standings.get(of).is_some_and(|standing| standing.position >= **end)
         };
-        ends.iter().filter(|(of, end)| end.0 > 0 && self.routes.contains_key(of)).all(|end| reached(&end))
+        // Also one that can't be followed yet, because the log does not answer.
+        ends.iter().filter(|(of, end)| end.0 > 0 && self.feeds(of)).all(|end| reached(&end))
     }
 
     async fn look_for_topics(&mut self) -> Result<()> {
-        for topic in self.log.topics().await? {
-            let Some(route) = self.settings.pipeline.route(self.settings.index, &topic.name) else { continue };
+        let (pipeline, index) = (self.settings.pipeline.clone(), self.settings.index);
+        for topic in topics_now(&*self.log, |topic| pipeline.route(index, topic).is_some()).await {
+            let Some(route) = pipeline.route(index, &topic.name) else { continue };
             for partition in 0..topic.spec.partitions {
                 let of = topic.name.partition(partition);
                 if !self.readers.reads(&of) {
@@ -256,7 +258,7 @@ impl Owner {
 
     /// Reads a partition that is new, or that was deleted and is there again.
     async fn follow(&mut self, of: TopicPartition, route: Route, topic: TopicId) -> Result<()> {
-        let Some(kept) = range_of(&*self.log, &of).await? else { return Ok(()) };
+        let Some(kept) = range_now(&*self.log, &of).await? else { return Ok(()) };
         let standing = self.stream.standings.entry(of.clone()).or_insert(stream::Standing {
             start: kept.start,
             position: kept.start,

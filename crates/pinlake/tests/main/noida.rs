@@ -13,7 +13,8 @@ use tokio::process::{Child, Command};
 use crate::kafka_clients::{PYTHON, say};
 
 /// Prints where the program itself is: the command beside python is a script around it, which outlives a kill.
-const WHERE: &str = "import os, importlib.resources as r; p = str(r.files('noida_db').joinpath('noida-db')); os.chmod(p, 0o755); print(p)";
+const WHERE: &str =
+    "import os, importlib.resources as r; p = str(r.files('noida_db').joinpath('noida-db')); os.chmod(p, 0o755); print(p)";
 /// How long it may take to listen.
 const START_WAIT: Duration = Duration::from_secs(60);
 
@@ -33,7 +34,9 @@ impl Noida {
             return None;
         };
         let Some(program) = program(python).await else {
-            say("skipped: there is no noida-db beside the python of the tests: install conformance/kafka/clients/requirements.txt");
+            say(
+                "skipped: there is no noida-db beside the python of the tests: install conformance/kafka/clients/requirements.txt",
+            );
             return None;
         };
         let port = free_port();

@@ -158,7 +158,11 @@ async fn a_cluster_that_lost_its_records_is_not_followed_in_silence() {
     broker.kill().await;
     broker.start_again().await;
     let server = start().await;
-    let said = server.shown.iter().find(|line| line.starts_with("✗ archive and tables: ")).unwrap_or_else(|| panic!("{:?}", server.shown));
+    let said = server
+        .shown
+        .iter()
+        .find(|line| line.starts_with("✗ archive and tables: "))
+        .unwrap_or_else(|| panic!("{:?}", server.shown));
     assert!(said.contains("the log lost records, or is not the one that this lake followed"), "{said}");
     let refused = reqwest::Client::new().post(format!("{}/topics/a.pin", server.url)).header("content-type", KAFKA_JSON);
     let refused = refused.body(json!({"records": [{"value": pin(0)}]}).to_string()).send().await.unwrap();
@@ -274,17 +278,21 @@ async fn what_is_wrong_with_the_way_to_a_cluster_is_named() {
     let nowhere = format!("127.0.0.1:{}", free_port());
     let cases = [
         (with(&|kafka| kafka["brokers"] = json!([nowhere])), nowhere.as_str()),
-        (with(&|kafka| kafka["security"]["sasl"]["password"] = json!({"file": place.path().join("wrong")})), "password of 'alice'"),
+        (
+            with(&|kafka| kafka["security"]["sasl"]["password"] = json!({"file": place.path().join("wrong")})),
+            "password of 'alice'",
+        ),
         (with(&|kafka| kafka["security"]["ca"] = json!("")), "certificate"),
         (with(&|kafka| kafka["security"] = json!({"sasl": kafka["security"]["sasl"]})), "log.kafka.security.tls"),
-        (with(&|kafka| kafka["security"]["sasl"] = json!({})), "log.kafka.security.sasl"),
+        (with(&|kafka| kafka["security"]["sasl"] = json!({})), "log.kafka.security"),
     ];
     for (kafka, why) in cases {
         let config = config(place.path(), "wrong.yml", &kafka);
         let data = place.path().join("never");
         let data = data.to_str().unwrap();
         for command in ["doctor", "serve"] {
-            let ran = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&[command, "--config", &config, "--data-dir", data]).await;
+            let ran =
+                Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&[command, "--config", &config, "--data-dir", data]).await;
             assert_eq!(ran.status, Some(1), "{command} {kafka}: {}{}", ran.out, ran.err);
             let said = format!("{}{}", ran.out, ran.err);
             assert!(said.contains(why), "{command} says '{why}': {said}");
@@ -295,8 +303,8 @@ async fn what_is_wrong_with_the_way_to_a_cluster_is_named() {
     let data = place.path().join("never");
     let healthy = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0");
     let ran = healthy.run(&["doctor", "--config", &good, "--data-dir", data.to_str().unwrap()]).await.done();
-    assert!(ran.contains("✓ cluster: ") && ran.contains(&upstream.kafka), "{ran}");
-    assert!(ran.contains("✓ topics: none of the cluster's 0 topics is one that the pipeline follows"), "{ran}");
+    assert!(ran.contains("✓ cluster: ") && ran.contains(&format!("✓ broker 1: {} answers\n", upstream.kafka)), "{ran}");
+    assert!(ran.contains("✓ topics: the pipeline follows none of the 0 topics that this login sees\n"), "{ran}");
 }
 
 /// Whatever a transaction that was aborted wrote is in no table, and what was committed is, in its order.

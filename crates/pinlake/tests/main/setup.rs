@@ -422,16 +422,32 @@ async fn settings_of_a_cluster_that_can_not_work_are_refused() {
     let cases = [
         ("brokers: [b1]", "", "log.kafka.brokers: 'b1' is not HOST:PORT, such as broker.example:9092".to_owned()),
         ("brokers: 'b1:9092,:1'", "", "log.kafka.brokers: ':1' is not HOST:PORT, such as broker.example:9092".to_owned()),
-        (named, "replication: -2", "log.kafka.replication takes 0, for the cluster's default, or the number of copies".to_owned()),
+        (
+            named,
+            "replication: -2",
+            "log.kafka.replication takes 0, for the cluster's default, or the number of copies".to_owned(),
+        ),
         ("brokers: []", "security: { tls: true }", format!("log.kafka.brokers takes HOST:PORT of a broker, for {tls} is set")),
         (named, "security: { ca: a.pem }", format!("log.kafka.security.ca takes a file only if {tls} is true")),
         (named, "security: { sasl: { mechanism: gssapi } }", format!("{mechanism}: unknown variant `gssapi`")),
-        (named, "security: { sasl: { mechanism: plain, password: { env: X } } }", format!("{user} a name for plain and scram-sha-*")),
+        (
+            named,
+            "security: { sasl: { mechanism: plain, password: { env: X } } }",
+            format!("{user} a name for plain and scram-sha-*"),
+        ),
         (named, "security: { sasl: { mechanism: scram-sha-512, username: me } }", format!("{password} either env or file")),
-        (named, "security: { sasl: { mechanism: oauthbearer, username: me, password: { env: X } } }", format!("{user} {nothing}")),
+        (
+            named,
+            "security: { sasl: { mechanism: oauthbearer, username: me, password: { env: X } } }",
+            format!("{user} {nothing}"),
+        ),
         (named, "security: { sasl: { password: { file: x } } }", format!("{password} {nothing}")),
         (named, "security: { sasl: { mechanism: aws-msk-iam, region: eu-west-1 } }", format!("{tls} takes true for aws-msk-iam")),
-        (named, "security: { tls: true, sasl: { mechanism: aws-msk-iam } }", "log.kafka.security.sasl.region takes a region".to_owned()),
+        (
+            named,
+            "security: { tls: true, sasl: { mechanism: aws-msk-iam } }",
+            "log.kafka.security.sasl.region takes a region".to_owned(),
+        ),
     ];
     for (brokers, rest, wrong) in cases {
         std::fs::write(&file, format!("log:\n  kafka:\n    {brokers}\n    {rest}\n")).unwrap();
