@@ -195,6 +195,22 @@ impl Batch {
         Batch { bytes: bytes.freeze() }
     }
 
+    /// The same batch as a producer sends it: at offset 0, without a time of the log, by `producer` if that is given.
+    #[must_use]
+    pub fn to_send(&self, producer: Option<ProducerSequence>) -> Batch {
+        let mut bytes = BytesMut::from(&self.bytes[..]);
+        bytes[0..8].fill(0);
+        bytes[12..16].fill(0xff);
+        let attributes = self.attributes() & !APPEND_TIME_BIT;
+        bytes[21..23].copy_from_slice(&attributes.to_be_bytes());
+        if let Some(producer) = producer {
+            bytes[43..51].copy_from_slice(&producer.id.to_be_bytes());
+            bytes[51..53].copy_from_slice(&producer.epoch.to_be_bytes());
+            bytes[53..57].copy_from_slice(&producer.first.to_be_bytes());
+        }
+        Batch::sealed(bytes)
+    }
+
     /// Its records in order. Compressed ones must be unpacked first, see [`Batch::plain`].
     ///
     /// # Errors

@@ -162,7 +162,7 @@ fn first_of_epoch(sequence: ProducerSequence) -> Result<Verdict> {
 }
 
 /// The sequence number `count` records after `first`: it wraps after 2^31 - 1.
-fn wrap(first: i32, count: u64) -> i32 {
+pub fn wrap(first: i32, count: u64) -> i32 {
     let next = (u64::from(first.cast_unsigned()) + count) % (1 << 31);
     i32::try_from(next).expect("it is below 2^31")
 }

@@ -10,6 +10,8 @@ pub mod disk;
 mod disk_log;
 mod ends;
 mod index;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod meters;
 mod partition;
 mod recovery;

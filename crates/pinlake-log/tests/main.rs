@@ -1,4 +1,4 @@
-//! The disk log against its contract, a model, crashes, damage and a failing disk.
+//! The disk log against its contract, a model, crashes, damage and a failing disk; a cluster as the log against its contract and faults.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "the tests look at the log's files and damage them")]
 
@@ -10,6 +10,8 @@ mod damage;
 mod failing_disk;
 #[path = "main/files.rs"]
 mod files;
+#[path = "main/kafka/mod.rs"]
+mod kafka;
 #[path = "main/kill.rs"]
 mod kill;
 #[path = "main/model.rs"]

@@ -169,3 +169,13 @@ fn what_does_not_unpack_or_unpacks_to_too_much_is_refused() {
     }
     assert_eq!(packed(&batch, 5, <[u8]>::to_vec).plain().unwrap_err().kind(), ErrorKind::Invalid);
 }
+
+#[test]
+fn a_batch_to_send_is_one_as_a_producer_makes_it() {
+    let kept = Batch::of(&[Record::of_value("a")], Timestamp(5)).unwrap().at(Offset(7)).appended_at(Timestamp(9));
+    let producer = ProducerSequence { id: 1 << 40, epoch: 3, first: i32::MAX };
+    let sent = Batch::parse(kept.to_send(Some(producer)).bytes().clone()).unwrap();
+    assert_eq!((sent.base_offset(), sent.has_append_time(), sent.producer()), (Offset(0), false, Some(producer)));
+    assert_eq!(sent.records().next().unwrap().unwrap().timestamp, Timestamp(5));
+    assert_eq!(Batch::parse(kept.to_send(None).bytes().clone()).unwrap().producer(), None);
+}

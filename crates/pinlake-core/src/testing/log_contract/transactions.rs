@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{NO_WAIT, batch, produced, range, topic};
 use crate::batch::{Batch, BatchBuilder, Marker, ProducerSequence};
 use crate::clock::Timestamp;
-use crate::error::Reason;
+use crate::error::{ErrorKind, Reason};
 use crate::log::{Log, ReadLimit};
 use crate::position::{Offset, TopicPartition};
 use crate::transactions::AbortedTransaction;
@@ -18,6 +18,18 @@ pub(super) async fn run<L: Log, F: Future<Output = L>>(open: &impl Fn() -> F) {
     the_marker_of_a_newer_epoch_fences(open().await).await;
     producers_are_told_with_their_transactions(open().await).await;
     a_trimmed_transaction_leaves_no_trace(open().await).await;
+}
+
+/// A log that leaves them to another takes neither a transaction's batches nor its end.
+pub(super) async fn they_are_refused(log: impl Log) {
+    let to = topic(&log, "t", 1).await.partition(0);
+    for refused in [transactional(7, 0, 0, &["0"]), marker(Marker::Abort, 7, 0), marker(Marker::Commit, 7, 0)] {
+        assert_eq!(log.append(&to, refused).await.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    log.append(&to, batch(&["0"], 1)).await.unwrap();
+    assert_eq!(log.stable_end(&to).await.unwrap(), Offset(1));
+    let read = log.read_committed(&to, Offset(0), ReadLimit::default(), NO_WAIT).await.unwrap();
+    assert_eq!((read.batches.len(), read.aborted.len()), (1, 0));
 }
 
 /// A batch of a transaction.

@@ -1,0 +1,36 @@
+//! What no cluster of the integration tests does: answers that are lost, cut, mixed up, too large or of another time. A broker of one partition
+//! does what it is told to.
+
+mod broker;
+mod decided;
+mod pure;
+mod wire;
+
+use std::time::Duration;
+
+use pinlake_core::{Batch, Clock, Record, TopicName, TopicPartition};
+
+use super::{ClusterOptions, KafkaLog};
+use broker::Fake;
+
+fn partition() -> TopicPartition {
+    TopicName::new("t").unwrap().partition(0)
+}
+
+fn batch(value: &'static str) -> Batch {
+    Batch::of(&[Record::of_value(value)], pinlake_core::Timestamp(1)).unwrap()
+}
+
+fn options(fake: &Fake) -> ClusterOptions {
+    ClusterOptions {
+        brokers: vec![fake.address.clone()],
+        request_timeout: Duration::from_secs(20),
+        answer_timeout: Duration::from_millis(300),
+        answer_bytes_max: 1 << 20,
+        ..ClusterOptions::default()
+    }
+}
+
+async fn connect(fake: &Fake) -> KafkaLog {
+    KafkaLog::connect(options(fake), Clock::System).await.unwrap()
+}
