@@ -34,7 +34,9 @@ def begun():
     return producer
 
 
-AdminClient(BASE).create_topics([NewTopic(TOPIC, 3, 1)])[TOPIC].result(30)
+# Its futures end with it.
+admin = AdminClient(BASE)
+admin.create_topics([NewTopic(TOPIC, 3, 1)])[TOPIC].result(30)
 producer, committed = begun(), 0
 for number in range(TRANSACTIONS):
     aborts = number % 3 == 1

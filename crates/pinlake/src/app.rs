@@ -81,6 +81,7 @@ impl App {
         // Before anything is made, so that a start which can't have it leaves nothing behind.
         let socket = address::take(HTTP_LISTEN, config.http.listen)?;
         let kafka_sockets = address::take_all(KAFKA_LISTEN, config.kafka_listen())?;
+        let kafka_settings = (!config.log.kafka.is_set()).then(|| kafka_settings(config)).transpose()?;
         let clock = Clock::System;
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
@@ -103,9 +104,9 @@ impl App {
         let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create(config, pipeline), groups.clone());
         let clients = doors.producer().log().clone();
         let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
-        let broker = match log.is_own() {
-            true => Some(broker(config, shared, &doors, &groups, clock).await?),
-            false => None,
+        let broker = match kafka_settings {
+            Some(settings) => Some(broker(settings, shared, &doors, &groups, clock).await?),
+            None => None,
         };
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
@@ -169,10 +170,10 @@ async fn ended(door: Option<&Door>) {
 }
 
 /// The broker behind this server's own listener.
-async fn broker(config: &Config, log: Arc<dyn Log>, doors: &Doors, groups: &Groups, clock: Clock) -> Result<Arc<Broker>> {
+async fn broker(settings: KafkaSettings, log: Arc<dyn Log>, doors: &Doors, groups: &Groups, clock: Clock) -> Result<Arc<Broker>> {
     let transactions = Transactions::open(log, groups.clone(), clock, TransactionSettings::default()).await;
     let transactions = transactions.context("reading the transactions")?;
-    let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, kafka_settings(config)?).await?;
+    let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, settings).await?;
     Ok(Arc::new(broker))
 }
 

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use pinlake_core::{ErrorKind, Timestamp};
+use pinlake_core::{ErrorKind, Reason, Timestamp};
 
 use super::admin;
 use super::body::parse;
@@ -82,6 +82,7 @@ async fn put(call: &Call<'_>, stream: Option<String>, what: &str, body: Body) ->
 
 async fn open(call: &Call<'_>, stream: &str, records: &Records) -> Result<OpenTopic, DoorError> {
     call.open(stream, records).await.map_err(|error| match error.kind() {
+        _ if error.reason() == Some(Reason::OwnTopic) => DoorError::of(&error),
         ErrorKind::NotFound => DoorError::no_stream(
             &call.shared.settings.kinesis,
             stream,

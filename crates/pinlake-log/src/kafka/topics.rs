@@ -179,10 +179,18 @@ pub(super) async fn list(cluster: &Cluster) -> Result<Vec<TopicDescription>> {
             let topic = cluster.view().seen(name)?.topic.clone().ok().flatten()?;
             (!topic.is_internal).then(|| (name.clone(), topic))
         });
-        let topics: Vec<(TopicName, Topic)> = topics.collect();
-        let names: Vec<TopicName> = topics.iter().map(|(name, _)| name.clone()).collect();
-        let specs = ask_specs(cluster, &names).await?;
-        found.extend(topics.iter().zip(specs).filter_map(|((name, topic), spec)| Some(description(name, topic, spec?))));
+        // Followers list them over and over: what was asked a moment ago is not asked again.
+        let is_fresh = |(asked, _): &(Instant, TopicSpec)| asked.elapsed() < FRESH_AGE;
+        let known = |(_, topic): &(TopicName, Topic)| topic.spec.as_ref().is_some_and(is_fresh);
+        let (mut topics, asked): (Vec<_>, Vec<_>) = topics.partition(known);
+        let names: Vec<TopicName> = asked.iter().map(|(name, _)| name.clone()).collect();
+        let now = Instant::now();
+        for ((name, mut topic), spec) in asked.into_iter().zip(ask_specs(cluster, &names).await?) {
+            topic.spec = spec.map(|spec| (now, spec));
+            topics.push((name, topic));
+        }
+        topics.sort_by(|(one, _), (other, _)| one.cmp(other));
+        found.extend(topics.iter().filter_map(|(name, topic)| Some(description(name, topic, topic.spec.clone()?.1))));
     }
     Ok(found)
 }

@@ -9,7 +9,6 @@ use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use pinlake_core::{Error, TopicId, TopicName, TopicSpec};
 use ring::digest;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::error;
 
@@ -114,5 +113,5 @@ fn id_of_name(name: &TopicName) -> TopicId {
     let hash = digest::digest(&digest::SHA256, name.as_str().as_bytes());
     let mut id = [0; 16];
     id.copy_from_slice(&hash.as_ref()[..16]);
-    TopicId(Uuid::from_bytes(id))
+    TopicId::of_name(id)
 }

@@ -1,5 +1,5 @@
 //! A broker that is none of ours, as its users install it: noida-db, beside the python that `PINLAKE_TEST_KAFKA_PYTHON` names. It keeps what
-//! it was told when it ends well, and nothing when it is killed.
+//! it was told when it ends well, and not all of it when it is killed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -56,9 +56,11 @@ impl Noida {
         self.child.wait().await.unwrap();
     }
 
-    /// Kills it; all that it was told is gone.
-    pub(crate) async fn kill(&mut self) {
+    /// Kills it, and starts one that knows nothing at the same address.
+    pub(crate) async fn lose_all(&mut self) {
         self.child.kill().await.unwrap();
+        std::fs::remove_dir_all(&self.data).unwrap();
+        self.start_again().await;
     }
 
     /// Starts it again, at the same address.

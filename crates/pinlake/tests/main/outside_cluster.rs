@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::crash;
 use crate::kafka_clients::{PYTHON, say};
@@ -48,7 +51,8 @@ async fn post_through_all_doors(server: &Server, first: u64) -> u64 {
     for number in 0..ROUND {
         let index = first + 4 * number;
         let records = json!({"records": [{"key": "k", "value": pin(index)}]});
-        send(server, "POST", "/topics/a.pin", KAFKA_JSON, &records).await;
+        let answer = send(server, "POST", "/topics/a.pin", KAFKA_JSON, &records).await;
+        assert!(answer["offsets"][0]["offset"].is_u64(), "{answer}");
         let record = json!({"value": {"type": "JSON", "data": pin(index + 1)}});
         let path = format!("/v3/clusters/{cluster}/topics/a.pin/records");
         let answer = send(server, "POST", &path, "application/json", &record).await;
@@ -80,10 +84,16 @@ async fn has_all(server: &Server, count: u64) {
     assert_eq!(ledger["closed"], true, "{proof}\n{ledger:#}");
 }
 
+/// The number of a pin, of which a record's value in base64 is one.
+fn index_of(value: &str) -> u64 {
+    let pin: Value = serde_json::from_slice(&STANDARD.decode(value).unwrap()).unwrap();
+    pin["index"].as_u64().unwrap()
+}
+
 /// Reads with a consumer of a group until nothing more comes; answers the numbers.
 async fn consume(server: &Server, name: &str) -> Vec<u64> {
     let kind = "application/vnd.kafka.v2+json";
-    let new = json!({"name": name, "format": "json", "auto.offset.reset": "earliest", "auto.commit.enable": "false"});
+    let new = json!({"name": name, "format": "binary", "auto.offset.reset": "earliest", "auto.commit.enable": "false"});
     send(server, "POST", "/consumers/readers", kind, &new).await;
     let path = format!("/consumers/readers/instances/{name}");
     let topics = json!({"topics": ["a.pin", "streaming-a-pin", "Pinterest_data"]});
@@ -91,11 +101,12 @@ async fn consume(server: &Server, name: &str) -> Vec<u64> {
     let (mut found, mut empty) = (Vec::new(), 0);
     while empty < 3 {
         let request = reqwest::Client::new().get(format!("{}{path}/records?timeout=500", server.url));
-        let answer = request.header("accept", KAFKA_JSON).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.status());
-        let records: Vec<Value> = answer.json().await.unwrap();
+        let answer = request.header("accept", "application/vnd.kafka.binary.v2+json").send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{status} {text}");
+        let records: Vec<Value> = serde_json::from_str(&text).unwrap();
         empty = if records.is_empty() { empty + 1 } else { 0 };
-        found.extend(records.iter().map(|record| record["value"]["index"].as_u64().unwrap()));
+        found.extend(records.iter().map(|record| index_of(record["value"].as_str().unwrap())));
     }
     send(server, "POST", &format!("{path}/offsets"), kind, &Value::Null).await;
     send(server, "DELETE", &path, kind, &Value::Null).await;
@@ -155,8 +166,7 @@ async fn a_cluster_that_lost_its_records_is_not_followed_in_silence() {
     server.terminate().await;
     assert!(server.ended().await.success());
 
-    broker.kill().await;
-    broker.start_again().await;
+    broker.lose_all().await;
     let server = start().await;
     let said = server
         .shown
@@ -181,7 +191,9 @@ async fn nothing_that_a_cluster_acknowledged_is_lost_or_doubled_by_kills() {
     let Some(broker) = Noida::start(&place.path().join("broker")).await else { return };
     let config = crash::busy_config(place.path()).await;
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, format!("{text}\nlog: {{ kafka: {{ brokers: \"{}\" }} }}\n", broker.address())).unwrap();
+    let named = text.replace("    brokers: []\n", &format!("    brokers: [\"{}\"]\n", broker.address()));
+    assert_ne!(named, text, "the configuration names all options");
+    std::fs::write(&config, named).unwrap();
     crash::survives(place.path(), config, KILLS).await;
 }
 
@@ -327,4 +339,76 @@ async fn of_transactions_in_the_cluster_only_what_was_committed_arrives() {
     has_all(&server, count).await;
     let ledger = server.get("/api/v1/ledger").await;
     assert!(ledger.to_string().contains("\"without_record\""), "{ledger:#}");
+}
+
+/// librdkafka's mock cluster, whose brokers fail as they are told.
+struct Mock {
+    brokers: String,
+    commands: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    _process: Child,
+}
+
+impl Mock {
+    async fn start() -> Option<Mock> {
+        let Some(python) = std::env::var_os(PYTHON) else {
+            say(&format!("skipped: {PYTHON} names no python that has conformance/kafka/clients/requirements.txt"));
+            return None;
+        };
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/kafka/mock_cluster.py");
+        let mut command = Command::new(python);
+        command.arg(script).arg("3").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut process = command.spawn().unwrap();
+        let (commands, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        let mut answers = BufReader::new(answers).lines();
+        let Some(brokers) = answers.next_line().await.unwrap() else {
+            say("skipped: confluent-kafka has no mock cluster of librdkafka here");
+            return None;
+        };
+        Some(Mock { brokers, commands, answers, _process: process })
+    }
+
+    async fn tell(&mut self, command: &str) {
+        self.commands.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+        assert_eq!(self.answers.next_line().await.unwrap().as_deref(), Some("ok"), "{command}");
+    }
+}
+
+/// What the brokers do while records are posted: errors of Produce (0), Fetch (1), ListOffsets (2) and Metadata (3), by Kafka's codes; -195
+/// ends the connection. Then leaders that move, and brokers that are away.
+const FAULTS: [&str; 12] = [
+    "errors 0 6 7 19 20",
+    "errors 1 6 -195",
+    "errors 0 -195 -195",
+    "leader a.pin 0 2",
+    "errors 2 6 -195",
+    "down 1",
+    "errors 0 5 7",
+    "up 1",
+    "leader streaming-a-pin 0 3",
+    "delay 2 0 0 300",
+    "errors 3 -195",
+    "errors 0 7 -195 6",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failing_cluster_acknowledged_arrives_once() {
+    let place = tempfile::tempdir().unwrap();
+    let Some(mut mock) = Mock::start().await else { return };
+    // It makes no topics when asked to.
+    for topic in ["__pinlake_groups", "a.pin", "streaming-a-pin", "Pinterest_data"] {
+        mock.tell(&format!("topic {topic} 1 3")).await;
+    }
+    let config = config(place.path(), "config.yml", &json!({"brokers": mock.brokers}));
+    let data = place.path().join("data");
+    let server = Server::start_with(&data, "127.0.0.1:0", &["--config", &config]).await;
+    let mut count = post_through_all_doors(&server, 0).await;
+    for fault in FAULTS {
+        mock.tell(fault).await;
+        count = post_through_all_doors(&server, count).await;
+    }
+    has_all(&server, count).await;
+    assert!(server.kill().await, "it ran until it was killed");
+    let server = Server::start_with(&data, "127.0.0.1:0", &["--config", &config]).await;
+    has_all(&server, count).await;
 }

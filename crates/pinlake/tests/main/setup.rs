@@ -457,7 +457,7 @@ async fn settings_of_a_cluster_that_can_not_work_are_refused() {
         assert!(run(&["check", "--config", file.to_str().unwrap()]).await.failed().contains(&wrong), "the check finds it too");
     }
     let mut shell = Shell::with("PINLAKE_LOG_KAFKA_BROKERS", "b1:9092,b2:9092");
-    shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_MECHANISM", "plain".to_owned()));
+    shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_MECHANISM", "scram-sha-256".to_owned()));
     shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_USERNAME", "me".to_owned()));
     shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_PASSWORD_ENV", "PASSWORD_OF_NOBODY".to_owned()));
     let shown = shell.run(&["config"]).await.done();
