@@ -70,11 +70,12 @@ impl Readers {
         self.running.get(of).is_some_and(|(_, reader)| !reader.is_finished())
     }
 
-    /// Reads `of` from `position` on. What an earlier reader of it read may still come out of the receiver.
-    pub(crate) fn start(&mut self, of: TopicPartition, position: Offset) {
+    /// Reads `of` from `position` on, for as long as its topic is `topic`; whatever it is, if that is not known. What an earlier reader of it
+    /// read may still come out of the receiver.
+    pub(crate) fn start(&mut self, of: TopicPartition, position: Offset, topic: Option<TopicId>) {
         self.started += 1;
         let first = Read { of: of.clone(), reader: self.started, from: position, batches: Vec::new() };
-        let task = tokio::spawn(read_on(self.log.clone(), self.sender.clone(), first));
+        let task = tokio::spawn(read_on(self.log.clone(), self.sender.clone(), first, topic));
         if let Some((_, old)) = self.running.insert(of, (self.started, task)) {
             old.abort();
         }
@@ -182,7 +183,7 @@ pub(crate) fn check_topic(
     )))
 }
 
-async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: Read) {
+async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: Read, topic: Option<TopicId>) {
     let Read { of, reader, from: mut position, .. } = first;
     let mut wait = Duration::ZERO;
     loop {
@@ -198,6 +199,8 @@ async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: R
                 ) {}
                 wait = FAR_WAIT;
             }
+            // Another topic has the name by now: whoever follows says what that means.
+            Ok(_) if is_other(&*log, &of.topic, topic).await => return,
             Ok(batches) => {
                 let from = position;
                 position = batches.last().expect("it is not empty").offsets().end;
@@ -222,6 +225,12 @@ async fn read_on(log: Arc<dyn Log>, sender: mpsc::Sender<Result<Read>>, first: R
             }
         }
     }
+}
+
+/// Whether a topic is known not to be this one.
+async fn is_other(log: &dyn Log, name: &TopicName, topic: Option<TopicId>) -> bool {
+    let Some(topic) = topic else { return false };
+    log.topic(name).await.is_ok_and(|now| now.id != topic)
 }
 
 fn explain(of: &TopicPartition, position: Offset, error: Error) -> Error {

@@ -288,7 +288,7 @@ impl Owner {
         check_position(NAME, &of, position, kept)?;
         self.manifest.topics.insert(of.clone(), topic);
         if held.is_some() {
-            self.readers.start(of, position);
+            self.readers.start(of, position, Some(topic));
             return Ok(());
         }
         while let Some(adopted) = self.adopt(&of, position).await? {
@@ -298,7 +298,7 @@ impl Owner {
         self.enter().await?;
         let buffer = Buffer::at(position, self.is_keyed(&of.topic));
         self.buffers.insert(of.clone(), buffer);
-        self.readers.start(of, position);
+        self.readers.start(of, position, Some(topic));
         Ok(())
     }
 

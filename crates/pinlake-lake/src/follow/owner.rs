@@ -18,7 +18,7 @@ use crate::live::TableView;
 use crate::maintain::{self, Compacted, Part};
 use crate::readers::{Read, Readers, check_position, check_topic, range_now, topics_now};
 use crate::rows::{Counts, Recipe};
-use crate::stream::{self, PreparedRead, Stream, Work};
+use crate::stream::{self, PreparedRead, Standing, Stream, Work};
 use crate::table::Table;
 
 /// How often new topics are looked for.
@@ -271,7 +271,7 @@ impl Owner {
         standing.topic = Some(topic);
         let committed = self.status.borrow().committed.get(&of).map_or(kept.start, |standing| standing.position);
         self.followers.report(&self.recipe.name, &of, committed);
-        self.readers.start(of.clone(), position);
+        self.readers.start(of.clone(), position, Some(topic));
         self.routes.insert(of, route);
         Ok(())
     }
@@ -299,7 +299,8 @@ impl Owner {
             }
             if self.unknown && next < offsets.end {
                 // The rest is read again once it is known whether the commit happened.
-                self.readers.start(of, next);
+                let topic = self.stream.standings.get(&of).and_then(|standing| standing.topic);
+                self.readers.start(of, next, topic);
                 break;
             }
         }
@@ -409,8 +410,8 @@ impl Owner {
     /// Starts the readers again from where the table stands.
     pub(super) fn restart_readers(&mut self) {
         for of in self.routes.keys() {
-            let position = self.stream.standings.get(of).copied().unwrap_or_default().position;
-            self.readers.start(of.clone(), position);
+            let Standing { position, topic, .. } = self.stream.standings.get(of).copied().unwrap_or_default();
+            self.readers.start(of.clone(), position, topic);
         }
     }
 }

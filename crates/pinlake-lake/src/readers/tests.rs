@@ -17,12 +17,12 @@ async fn what_an_earlier_reader_read_is_told_from_what_the_newest_reads() {
     };
     append("first").await;
     let (mut readers, mut reads) = Readers::new(log.clone());
-    readers.start(of.clone(), Offset(0));
+    readers.start(of.clone(), Offset(0), None);
     while reads.is_empty() {
         tokio::task::yield_now().await;
     }
     append("second").await;
-    readers.start(of.clone(), Offset(0));
+    readers.start(of.clone(), Offset(0), None);
     let early = reads.recv().await.unwrap().unwrap();
     assert_eq!((early.from, early.batches.len(), readers.is_newest(&early)), (Offset(0), 1, false));
     let now = reads.recv().await.unwrap().unwrap();

@@ -39,7 +39,8 @@ fn pin(index: u64) -> Value {
 async fn send(server: &Server, method: &str, path: &str, kind: &str, body: &Value) -> Value {
     let method = method.parse().unwrap();
     let request = reqwest::Client::new().request(method, format!("{}{path}", server.url)).header("content-type", kind);
-    let answer = request.body(body.to_string()).send().await.unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let answer = request.body(body).send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert!(status.is_success(), "{path}: {status} {text}");
     serde_json::from_str(&text).unwrap_or(Value::Null)
