@@ -83,6 +83,13 @@ fn say(text: &str) {
 /// A topic of `log` with so many partitions.
 pub async fn topic(log: &impl Log, name: &str, partitions: u32) -> TopicName {
     let name = TopicName::new(name).unwrap();
+    log.create_topic(&name, TopicSpec::with_partitions(partitions)).await.unwrap();
+    name
+}
+
+/// The same, one that keeps its records for ever.
+pub async fn kept_topic(log: &impl Log, name: &str, partitions: u32) -> TopicName {
+    let name = TopicName::new(name).unwrap();
     log.create_topic(&name, kept(partitions)).await.unwrap();
     name
 }
@@ -120,8 +127,8 @@ fn range(start: i64, end: i64) -> OffsetRange {
 }
 
 async fn topics_are_created_listed_and_deleted(log: impl Log) {
-    let a = topic(&log, "a", 2).await;
-    let b = topic(&log, "b.pin", 1).await;
+    let a = kept_topic(&log, "a", 2).await;
+    let b = kept_topic(&log, "b.pin", 1).await;
     let again = log.create_topic(&a, TopicSpec::default()).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Conflict);
     let none = log.create_topic(&TopicName::new("c").unwrap(), TopicSpec::with_partitions(0)).await.unwrap_err();
@@ -139,7 +146,7 @@ async fn topics_are_created_listed_and_deleted(log: impl Log) {
 }
 
 async fn offsets_are_dense_and_reads_answer_from_any_offset(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     assert_eq!(log.append(&to, batch(&["0", "1", "2"], 1)).await.unwrap(), range(0, 3));
     assert_eq!(log.append(&to, batch(&["3"], 1)).await.unwrap(), range(3, 4));
     assert_eq!(log.append(&to, batch(&["4", "5"], 1)).await.unwrap(), range(4, 6));
@@ -154,7 +161,7 @@ async fn offsets_are_dense_and_reads_answer_from_any_offset(log: impl Log) {
 }
 
 async fn a_read_at_the_end_waits_for_the_next_batch(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     assert!(log.read(&to, Offset(0), ReadLimit::default(), NO_WAIT).await.unwrap().is_empty());
     let waiting = log.read(&to, Offset(0), ReadLimit::default(), Duration::from_secs(60));
     let append = async {
@@ -166,7 +173,7 @@ async fn a_read_at_the_end_waits_for_the_next_batch(log: impl Log) {
 }
 
 async fn reads_outside_the_range_are_refused(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     log.append(&to, batch(&["0"], 1)).await.unwrap();
     let past = log.read(&to, Offset(2), ReadLimit::default(), NO_WAIT).await.unwrap_err();
     assert_eq!((past.kind(), past.reason()), (ErrorKind::Invalid, Some(Reason::OffsetOutOfRange)));
@@ -176,7 +183,7 @@ async fn reads_outside_the_range_are_refused(log: impl Log) {
 }
 
 async fn a_read_answers_one_batch_however_large(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     let large = "x".repeat(3 << 20);
     log.append(&to, batch(&[&large], 1)).await.unwrap();
     log.append(&to, batch(&["small"], 1)).await.unwrap();
@@ -186,7 +193,7 @@ async fn a_read_answers_one_batch_however_large(log: impl Log) {
 }
 
 async fn concurrent_appends_linearise(log: Arc<impl Log>) {
-    let to = topic(&*log, "t", 1).await.partition(0);
+    let to = kept_topic(&*log, "t", 1).await.partition(0);
     let mut tasks = Vec::new();
     for writer in 0..8 {
         let (log, to) = (log.clone(), to.clone());
@@ -214,7 +221,7 @@ async fn concurrent_appends_linearise(log: Arc<impl Log>) {
 /// What a read answers lies in the range that is asked for after it, so the next read from there is in order too.
 async fn a_reader_at_the_end_stays_within_the_range(log: Arc<impl Log>) {
     const APPENDS: i64 = 500;
-    let to = topic(&*log, "t", 1).await.partition(0);
+    let to = kept_topic(&*log, "t", 1).await.partition(0);
     let writer = {
         let (log, to) = (log.clone(), to.clone());
         tokio::spawn(async move {
@@ -244,7 +251,7 @@ fn produced(id: i64, epoch: i16, first: i32, value: &str) -> Batch {
 }
 
 async fn a_repeated_producer_sequence_answers_its_first_offsets(log: impl Log, repeats: Range<i32>) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     for sequence in 0..4 {
         log.append(&to, produced(7, 0, sequence, "once")).await.unwrap();
         log.append(&to, batch(&["other"], 1)).await.unwrap();
@@ -258,7 +265,7 @@ async fn a_repeated_producer_sequence_answers_its_first_offsets(log: impl Log, r
 }
 
 async fn a_gap_in_a_producers_sequence_is_refused(log: impl Log, tells_why: bool) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     log.append(&to, produced(7, 1, 0, "a")).await.unwrap();
     let gap = log.append(&to, produced(7, 1, 2, "gap")).await.unwrap_err();
     assert_eq!((gap.kind(), gap.reason()), (ErrorKind::Invalid, Some(Reason::SequenceGap)));
@@ -268,7 +275,7 @@ async fn a_gap_in_a_producers_sequence_is_refused(log: impl Log, tells_why: bool
 }
 
 async fn time_finds_its_offset(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     for (value, at) in [("0", 100), ("1", 200), ("2", 300)] {
         log.append(&to, batch(&[value], at)).await.unwrap();
     }
@@ -287,7 +294,7 @@ async fn what_is_too_large_is_refused(log: impl Log) {
 }
 
 async fn partitions_are_independent(log: impl Log) {
-    let name = topic(&log, "t", 3).await;
+    let name = kept_topic(&log, "t", 3).await;
     for partition in [0, 2, 2] {
         log.append(&name.partition(partition), batch(&["x"], 1)).await.unwrap();
     }
@@ -299,13 +306,13 @@ async fn partitions_are_independent(log: impl Log) {
 }
 
 async fn a_topic_created_again_goes_on_where_it_ended(log: impl Log) {
-    let name = topic(&log, "t", 3).await;
+    let name = kept_topic(&log, "t", 3).await;
     log.append(&name.partition(0), batch(&["0", "1"], 100)).await.unwrap();
     log.append(&name.partition(2), produced(7, 0, 0, "0")).await.unwrap();
     log.delete_topic(&name).await.unwrap();
 
     // Fewer partitions: the third is not there, and its end is kept all the same.
-    topic(&log, "t", 1).await;
+    kept_topic(&log, "t", 1).await;
     let first = name.partition(0);
     assert_eq!(log.range(&first).await.unwrap(), range(2, 2));
     assert!(log.read(&first, Offset(2), ReadLimit::default(), NO_WAIT).await.unwrap().is_empty());
@@ -317,21 +324,21 @@ async fn a_topic_created_again_goes_on_where_it_ended(log: impl Log) {
     assert_eq!(log.offset_at(&first, Timestamp(0)).await.unwrap(), Offset(2));
     log.delete_topic(&name).await.unwrap();
 
-    topic(&log, "t", 4).await;
+    kept_topic(&log, "t", 4).await;
     for (partition, end) in [(0, 5), (1, 0), (2, 1), (3, 0)] {
         assert_eq!(log.range(&name.partition(partition)).await.unwrap(), range(end, end), "partition {partition}");
     }
     assert_eq!(log.append(&name.partition(2), produced(7, 0, 0, "again")).await.unwrap(), range(1, 2), "producers are forgotten");
     assert_eq!(log.append(&name.partition(2), produced(7, 0, 0, "again")).await.unwrap(), range(1, 2));
-    assert_eq!(log.range(&topic(&log, "u", 1).await.partition(0)).await.unwrap(), range(0, 0), "another topic starts at 0");
+    assert_eq!(log.range(&kept_topic(&log, "u", 1).await.partition(0)).await.unwrap(), range(0, 0), "another topic starts at 0");
 }
 
 async fn a_topic_created_again_starts_at_0(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     log.append(&to, batch(&["0", "1"], 1)).await.unwrap();
     log.append(&to, produced(7, 0, 0, "2")).await.unwrap();
     log.delete_topic(&to.topic).await.unwrap();
-    topic(&log, "t", 1).await;
+    kept_topic(&log, "t", 1).await;
     assert_eq!(log.range(&to).await.unwrap(), range(0, 0));
     assert_eq!(log.append(&to, produced(7, 0, 0, "0")).await.unwrap(), range(0, 1), "producers are forgotten");
     assert_eq!(log.append(&to, batch(&["1"], 1)).await.unwrap(), range(1, 2));
@@ -339,7 +346,7 @@ async fn a_topic_created_again_starts_at_0(log: impl Log) {
 }
 
 async fn an_append_that_meets_a_delete_keeps_its_offset_for_itself(log: Arc<impl Log>) {
-    let to = topic(&*log, "t", 1).await.partition(0);
+    let to = kept_topic(&*log, "t", 1).await.partition(0);
     let mut writers = Vec::new();
     for _ in 0..4 {
         let (log, to) = (log.clone(), to.clone());
@@ -358,7 +365,7 @@ async fn an_append_that_meets_a_delete_keeps_its_offset_for_itself(log: Arc<impl
     for _ in 0..10 {
         tokio::task::yield_now().await;
         log.delete_topic(&to.topic).await.unwrap();
-        topic(&*log, "t", 1).await;
+        kept_topic(&*log, "t", 1).await;
     }
     let mut placed = Vec::new();
     for writer in writers {
@@ -370,7 +377,7 @@ async fn an_append_that_meets_a_delete_keeps_its_offset_for_itself(log: Arc<impl
 }
 
 async fn what_no_partition_may_hold_is_refused(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     let mut nobodys = BatchBuilder::new(Timestamp(1));
     nobodys.set_transactional();
     nobodys.push(None, Some(b"x"));

@@ -1,5 +1,6 @@
 //! One connection to a broker: requests are written as they come, and answers come in their order. It must not know what they mean.
 
+use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::versions::Versions;
 
 /// A correlation id is all that an answer must have.
 const ANSWER_BYTES_MIN: usize = 4;
+const CLOSED: &str = "the broker closed it";
 /// How a peer begins that speaks TLS and did not understand: an alert of TLS.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
@@ -173,7 +175,8 @@ async fn read(
     loop {
         let length = match frame::read_length(&mut stream).await {
             Ok(Some(length)) => length,
-            Ok(None) => return "the broker closed it".to_owned(),
+            Ok(None) => return CLOSED.to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return CLOSED.to_owned(),
             Err(error) => return error.to_string(),
         };
         if length[..2] == TLS_ALERT {

@@ -32,15 +32,18 @@ impl Failure {
 pub(super) fn of(code: i16, what: impl Display, text: Option<&str>) -> Error {
     let Some(code) = code.err() else { return Error::internal(format!("{what}: no error was answered where one was read")) };
     let (kind, reason, advice) = meaning(code);
-    let own = text
-        .filter(|text| !text.is_empty())
-        .map(|text| format!(" ({})", text.chars().take(300).collect::<String>().escape_debug()));
+    let own = text.filter(|text| !text.is_empty()).map(|text| format!(" ({})", said(text)));
     let text = format!("{what}: the broker says {code}{}{advice}", own.unwrap_or_default());
     let error = Error::new(kind, text);
     match reason {
         Some(reason) => error.because(reason),
         None => error,
     }
+}
+
+/// A broker's own text, fit for one of ours.
+pub(super) fn said(text: &str) -> String {
+    text.chars().take(300).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 fn meaning(code: Code) -> (ErrorKind, Option<Reason>, &'static str) {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
-use pinlake_core::{Clock, Error, Result};
+use pinlake_core::{Clock, Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use super::connection::Connection;
-use super::error::Failure;
+use super::error::{Failure, said};
 use super::options::{Login, Token};
 use scram::{Hash, Scram};
 
@@ -39,7 +39,11 @@ pub(super) async fn log_in(connection: &Connection, login: &Login, clock: &Clock
         Login::ScramSha256 { user, password } => scram(connection, Hash::Sha256, user, password.expose()).await?,
         Login::ScramSha512 { user, password } => scram(connection, Hash::Sha512, user, password.expose()).await?,
         Login::Token(source) => {
-            let token = source.token().await.map_err(Failure::Fatal)?;
+            // Whoever makes tokens may be away for a while, too.
+            let token = source.token().await.map_err(|error| match error.kind() {
+                ErrorKind::Retry => Failure::Unsent(error),
+                _ => Failure::Fatal(error),
+            })?;
             bearer(connection, &token, clock).await?
         }
     };
@@ -55,8 +59,7 @@ async fn shake_hands(connection: &Connection, mechanism: &'static str) -> Result
     }
     let offered: Vec<&str> = answer.mechanisms.iter().take(20).map(|name| name.as_str()).collect();
     let offered = if offered.is_empty() { "nobody".to_owned() } else { offered.join(", ") };
-    let text =
-        format!("the broker does not let anybody in by {mechanism}, but by {}: see log.kafka.security", offered.escape_debug());
+    let text = format!("the broker does not let anybody in by {mechanism}, but by {}: see log.kafka.security", said(&offered));
     Err(Failure::Fatal(Error::invalid(text)))
 }
 
@@ -92,6 +95,6 @@ async fn say(connection: &Connection, message: Vec<u8>, what: &str) -> Result<Sa
     if answer.error_code == 0 {
         return Ok(answer);
     }
-    let own = answer.error_message.as_ref().map_or_else(String::new, |text| format!(" ({})", text.as_str().escape_debug()));
+    let own = answer.error_message.as_ref().map_or_else(String::new, |text| format!(" ({})", said(text)));
     Err(Failure::Fatal(Error::invalid(format!("the broker refuses {what}{own}: see log.kafka.security"))))
 }

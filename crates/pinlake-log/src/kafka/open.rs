@@ -79,7 +79,7 @@ impl Opener {
     /// A broker that ends a connection at its first bytes may expect others.
     fn explain(&self, failure: Failure) -> Failure {
         match failure {
-            Failure::Lost(error) if self.connector.is_none() => {
+            Failure::Lost(error) if self.connector.is_none() && !error.message().contains("TLS") => {
                 Failure::Unsent(Error::retry(format!("{error}; if it speaks TLS, set log.kafka.security.tls")))
             }
             Failure::Lost(error) => Failure::Unsent(error),

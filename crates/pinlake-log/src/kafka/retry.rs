@@ -39,6 +39,7 @@ impl Attempts {
             return Err(Error::new(ErrorKind::Retry, text));
         }
         self.meters.observe_retry();
+        tracing::debug!(%error, pause_ms = self.pause.as_millis(), "a request to the cluster is tried again");
         tokio::time::sleep(self.pause).await;
         self.pause = (self.pause * 2).min(PAUSE_LONGEST);
         Ok(())

@@ -63,7 +63,7 @@ impl Connector {
                 );
                 Failure::Fatal(Error::invalid(text))
             } else {
-                Failure::Unsent(Error::retry(format!("no TLS with the broker at {host}: {error}")))
+                Failure::Unsent(Error::retry(format!("no TLS with the broker at {host}: {error}; if it speaks none, unset log.kafka.security.tls")))
             }
         })
     }

@@ -1,6 +1,6 @@
 //! The contract's lines about topics that change, and about records that are let go.
 
-use super::{NO_WAIT, batch, kept, produced, range, read_all, topic};
+use super::{NO_WAIT, batch, kept, kept_topic, produced, range, read_all};
 use crate::batch::Batch;
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Reason};
@@ -17,19 +17,19 @@ pub(super) async fn run<L: Log, F: Future<Output = L>>(open: &impl Fn() -> F, ha
 }
 
 async fn a_topic_made_again_has_another_id(log: impl Log, has_ids: bool) {
-    let (a, b) = (topic(&log, "a", 1).await, topic(&log, "b", 1).await);
+    let (a, b) = (kept_topic(&log, "a", 1).await, kept_topic(&log, "b", 1).await);
     let first = log.topic(&a).await.unwrap().id;
     assert_ne!(first, log.topic(&b).await.unwrap().id);
     log.alter_topic(&a, TopicSpec::with_partitions(2)).await.unwrap();
     assert_eq!(log.topic(&a).await.unwrap().id, first);
     assert_eq!(log.topics().await.unwrap()[0].id, first);
     log.delete_topic(&a).await.unwrap();
-    topic(&log, "a", 1).await;
+    kept_topic(&log, "a", 1).await;
     assert_eq!(log.topic(&a).await.unwrap().id != first, has_ids);
 }
 
 async fn a_topic_takes_other_settings_at_once(log: impl Log) {
-    let name = topic(&log, "t", 2).await;
+    let name = kept_topic(&log, "t", 2).await;
     log.append(&name.partition(1), batch(&["0"], 1)).await.unwrap();
     let spec = TopicSpec { batch_bytes_max: 1000, retention_ms: None, ..TopicSpec::with_partitions(3) };
     log.alter_topic(&name, spec.clone()).await.unwrap();
@@ -51,10 +51,10 @@ async fn a_topic_takes_other_settings_at_once(log: impl Log) {
 }
 
 pub(super) async fn added_partitions_start_where_those_of_a_deleted_topic_ended(log: impl Log) {
-    let name = topic(&log, "t", 2).await;
+    let name = kept_topic(&log, "t", 2).await;
     log.append(&name.partition(1), batch(&["0", "1"], 1)).await.unwrap();
     log.delete_topic(&name).await.unwrap();
-    topic(&log, "t", 1).await;
+    kept_topic(&log, "t", 1).await;
     log.alter_topic(&name, TopicSpec::with_partitions(3)).await.unwrap();
     assert_eq!(log.range(&name.partition(1)).await.unwrap(), range(2, 2));
     assert_eq!(log.append(&name.partition(1), batch(&["2"], 1)).await.unwrap(), range(2, 3));
@@ -90,7 +90,7 @@ async fn a_topic_may_take_the_time_of_the_append(log: impl Log) {
 }
 
 async fn what_is_trimmed_is_no_longer_kept(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     for values in [&["0", "1", "2"][..], &["3"], &["4", "5"]] {
         log.append(&to, batch(values, 1)).await.unwrap();
     }
@@ -114,7 +114,7 @@ async fn what_is_trimmed_is_no_longer_kept(log: impl Log) {
 }
 
 async fn a_partition_trimmed_to_its_end_goes_on(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     assert_eq!(log.trim(&to, Offset::ZERO).await.unwrap(), Offset::ZERO, "there is nothing yet");
     for sequence in 0..3 {
         log.append(&to, produced(7, 0, sequence, "x")).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_partition_trimmed_to_its_end_goes_on(log: impl Log) {
 }
 
 async fn time_finds_nothing_that_was_trimmed(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     for (values, at) in [(&["0"][..], 300), (&["1", "2"], 100), (&["3"], 200)] {
         log.append(&to, batch(values, at)).await.unwrap();
     }

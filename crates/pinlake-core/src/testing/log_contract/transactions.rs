@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NO_WAIT, batch, produced, range, topic};
+use super::{NO_WAIT, batch, kept_topic, produced, range};
 use crate::batch::{Batch, BatchBuilder, Marker, ProducerSequence};
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Reason};
@@ -22,7 +22,7 @@ pub(super) async fn run<L: Log, F: Future<Output = L>>(open: &impl Fn() -> F) {
 
 /// A log that leaves them to another takes neither a transaction's batches nor its end.
 pub(super) async fn they_are_refused(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     for refused in [transactional(7, 0, 0, &["0"]), marker(Marker::Abort, 7, 0), marker(Marker::Commit, 7, 0)] {
         assert_eq!(log.append(&to, refused).await.unwrap_err().kind(), ErrorKind::Invalid);
     }
@@ -69,7 +69,7 @@ async fn offsets(log: &impl Log, from: &TopicPartition, at: i64) -> Vec<i64> {
 }
 
 async fn nothing_behind_an_open_transaction_is_read_as_committed(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     let steps = [
         (batch(&["0"], 1), 1),
         (transactional(7, 0, 0, &["1", "2"]), 1),
@@ -97,7 +97,7 @@ async fn nothing_behind_an_open_transaction_is_read_as_committed(log: impl Log) 
 }
 
 async fn a_reader_of_committed_records_waits_until_they_are(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     log.append(&to, transactional(7, 0, 0, &["0"])).await.unwrap();
     assert!(log.read_committed(&to, Offset(0), ReadLimit::default(), NO_WAIT).await.unwrap().batches.is_empty());
     let waiting = log.read_committed(&to, Offset(0), ReadLimit::default(), Duration::from_secs(60));
@@ -111,7 +111,7 @@ async fn a_reader_of_committed_records_waits_until_they_are(log: impl Log) {
 }
 
 async fn aborted_transactions_are_told_to_those_who_read_into_them(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     let batches = [
         transactional(7, 0, 0, &["0", "1"]),
         transactional(8, 0, 0, &["2"]),
@@ -143,7 +143,7 @@ async fn aborted_transactions_are_told_to_those_who_read_into_them(log: impl Log
 }
 
 async fn a_repeated_batch_begins_no_transaction(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     let first = transactional(7, 0, 0, &["0"]);
     log.append(&to, first.clone()).await.unwrap();
     log.append(&to, marker(Marker::Abort, 7, 0)).await.unwrap();
@@ -154,7 +154,7 @@ async fn a_repeated_batch_begins_no_transaction(log: impl Log) {
 }
 
 async fn the_marker_of_a_newer_epoch_fences(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     log.append(&to, transactional(7, 0, 0, &["0"])).await.unwrap();
     log.append(&to, marker(Marker::Abort, 7, 1)).await.unwrap();
     for late in [transactional(7, 0, 1, &["1"]), marker(Marker::Commit, 7, 0)] {
@@ -165,7 +165,7 @@ async fn the_marker_of_a_newer_epoch_fences(log: impl Log) {
 }
 
 async fn producers_are_told_with_their_transactions(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     assert!(log.producers(&to).await.unwrap().is_empty());
     log.append(&to, produced(9, 3, 5, "0")).await.unwrap();
     log.append(&to, transactional(7, 0, 0, &["1", "2"])).await.unwrap();
@@ -178,7 +178,7 @@ async fn producers_are_told_with_their_transactions(log: impl Log) {
 }
 
 async fn a_trimmed_transaction_leaves_no_trace(log: impl Log) {
-    let to = topic(&log, "t", 1).await.partition(0);
+    let to = kept_topic(&log, "t", 1).await.partition(0);
     let batches = [
         transactional(7, 0, 0, &["0"]),
         marker(Marker::Abort, 7, 0),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, MetadataResponse, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
-use pinlake_core::testing::log_contract::{batch, read_all, topic};
+use pinlake_core::testing::log_contract::{batch, kept_topic, read_all};
 use pinlake_core::{Log, Offset};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -110,13 +110,13 @@ async fn lost_answers_double_and_lose_nothing() {
     drop(broker.empty().await);
     let losing = Losing::before(&broker.address).await;
     let log = Arc::new(connect(&losing.address).await);
-    let name = topic(&*log, "t", 3).await;
+    let name = kept_topic(&*log, "t", 3).await;
     let writers: Vec<_> = (0..6)
         .map(|writer| {
             let (log, to) = (log.clone(), name.partition(writer % 3));
             tokio::spawn(async move {
                 let mut placed = Vec::new();
-                for turn in 0..30 {
+                for turn in 0..12 {
                     let value = format!("{writer}-{turn}");
                     let offsets = log.append(&to, batch(&[&value], 1)).await.unwrap();
                     placed.push((to.partition.0, offsets.start.0, value));

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::python;
+use super::{python, say};
 
 /// A running mock cluster, which ends with this.
 pub(super) struct Mock {
@@ -28,7 +28,7 @@ impl Mock {
         let mut brokers = String::new();
         answers.read_line(&mut brokers).unwrap();
         if brokers.is_empty() {
-            eprintln!("skipped: {} has no confluent-kafka with librdkafka's mock cluster", python.display());
+            say(&format!("{} has no confluent-kafka with librdkafka's mock cluster", python.display()));
             process.wait().unwrap();
             return None;
         }

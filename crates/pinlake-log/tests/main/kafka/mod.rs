@@ -22,9 +22,15 @@ const PYTHON: &str = "PINLAKE_TEST_KAFKA_PYTHON";
 fn python() -> Option<PathBuf> {
     let python = std::env::var_os(PYTHON).map(PathBuf::from);
     if python.is_none() {
-        eprintln!("skipped: {PYTHON} names no python that has conformance/kafka/clients/requirements.txt");
+        say(&format!("{PYTHON} names no python that has conformance/kafka/clients/requirements.txt"));
     }
     python
+}
+
+/// Says why a test is skipped.
+#[expect(clippy::print_stderr, reason = "for whoever reads the test's output")]
+fn say(why: &str) {
+    eprintln!("skipped: {why}");
 }
 
 /// Options for a test: what does not answer is given up soon.

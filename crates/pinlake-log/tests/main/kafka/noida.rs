@@ -8,7 +8,7 @@ use pinlake_core::{Clock, Log};
 use pinlake_log::kafka::{ClusterOptions, KafkaLog};
 use tempfile::TempDir;
 
-use super::{options, python};
+use super::{options, python, say};
 
 /// Finds the program in the python that it is installed in: the command of its name starts it as a child of its own, which would be left.
 const FIND: &str = "\
@@ -30,7 +30,7 @@ impl Noida {
         let python = python()?;
         let found = Command::new(&python).args(["-c", FIND]).stderr(Stdio::null()).output().unwrap();
         if !found.status.success() {
-            eprintln!("skipped: {} has no noida-db", python.display());
+            say(&format!("{} has no noida-db", python.display()));
             return None;
         }
         let program = String::from_utf8(found.stdout).unwrap();

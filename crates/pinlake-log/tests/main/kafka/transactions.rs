@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pinlake_core::testing::log_contract::transactions::read_all_committed;
-use pinlake_core::testing::log_contract::{batch, topic};
+use pinlake_core::testing::log_contract::{batch, kept_topic};
 use pinlake_core::{Batch, Log, Offset, ReadLimit};
 
 use super::noida::Noida;
@@ -38,7 +38,7 @@ async fn readers_of_committed_records_see_what_a_producer_committed() {
     let Some(broker) = Noida::start() else { return };
     let Some(python) = python() else { return };
     let log = broker.empty().await;
-    let from = topic(&log, "t", 1).await.partition(0);
+    let from = kept_topic(&log, "t", 1).await.partition(0);
     let mut command = Command::new(python);
     command.args(["-c", PRODUCER, &broker.address]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut producer = command.spawn().unwrap();
