@@ -48,7 +48,16 @@ def cpu_s(pid):
 
 def rss_mib(pid):
     """Resident memory of a process, the pages of files included."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
+    return status_mib(pid, "VmRSS")
+
+
+def rss_mib_most(pid):
+    """The most that it ever was."""
+    return status_mib(pid, "VmHWM")
+
+
+def status_mib(pid, field):
+    return int(re.search(rf"{field}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) // 1024
 
 
 def need_disk(folder, gib):
@@ -60,6 +69,16 @@ def need_disk(folder, gib):
 
 def disk_sync_ms(folder, size, seconds=1.5):
     """The median of appending `size` bytes and calling fdatasync: the disk's own latency, the floor of a durable answer."""
+    return round(statistics.median(disk_syncs_ms(folder, size, seconds)), 3)
+
+
+def disk_sync_mb_s(folder, size, seconds=1.5):
+    """Bytes that the disk takes a second when `size` of them are appended and synced at a time: the ceiling of a durable log."""
+    return round(size / 1000 / statistics.mean(disk_syncs_ms(folder, size, seconds)), 1)
+
+
+def disk_syncs_ms(folder, size, seconds):
+    """How long each append of `size` bytes and its fdatasync took."""
     path, block, times = Path(folder) / "sync-probe", os.urandom(size), []
     with path.open("wb", buffering=0) as file:
         end = time.perf_counter() + seconds
@@ -68,7 +87,7 @@ def disk_sync_ms(folder, size, seconds=1.5):
             os.fdatasync(file.fileno())
             times.append((time.perf_counter() - begun) * 1000)
     path.unlink()
-    return round(statistics.median(times), 3)
+    return times
 
 
 def files(folder):

@@ -1,4 +1,5 @@
 """A server of the binary under test on a folder and a port of its own, and the load generator beside it."""
+import contextlib
 import http.client
 import json
 import re
@@ -24,10 +25,9 @@ class Server:
 
     def __enter__(self):
         self.data = self.given or tempfile.mkdtemp(prefix="server-", dir=self.setup.work)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        env = environment(PINLAKE_HTTP_LISTEN=f"127.0.0.1:{self.port}", **self.options)
+        self.port, self.kafka_port = free_ports(2)
+        env = environment(PINLAKE_HTTP_LISTEN=f"127.0.0.1:{self.port}", PINLAKE_KAFKA_LISTEN=f"127.0.0.1:{self.kafka_port}",
+                          **self.options)
         begun = time.perf_counter()
         with open(self.setup.work / "server.log", "w") as log:
             command = [self.setup.pinlake, "serve", "--data-dir", self.data]
@@ -89,10 +89,10 @@ class Server:
         series = (line.rsplit(" ", 1) for line in self.ask("GET", "/metrics")[1].splitlines() if re.match(rf"{name}[ {{]", line))
         return sum(float(value) for labels, value in series if label in labels)
 
-    def log_records(self):
-        """Records in the log, over all topics."""
+    def log_records(self, name=None):
+        """Records in the log, of one topic or over all."""
         topics = self.api("GET", "/api/v1/topics")["topics"]
-        return sum(offsets["end"] - offsets["start"] for topic in topics for offsets in topic["offsets"])
+        return sum(offsets["end"] - offsets["start"] for topic in topics if name in (None, topic["name"]) for offsets in topic["offsets"])
 
     def cpu_s(self):
         return cpu_s(self.child.pid)
@@ -101,11 +101,31 @@ class Server:
         return rss_mib(self.child.pid)
 
 
+def free_ports(count):
+    """Ports of the loopback that nobody listens on."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def wire(setup, server, what, *flags, **options):
+    """One run of the load generator by Kafka's wire protocol: its report. Anything that went wrong ends the program."""
+    command = [setup.load_program, f"wire-{what}", "--to", f"127.0.0.1:{server.kafka_port}", *flags]
+    for name, value in options.items():
+        command += [f"--{name.replace('_', '-')}", value]
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"the load generator ended with {done.returncode}")
+    return json.loads(done.stdout)
+
+
 class Load:
     """One run of the load generator. `report` waits for its end; anything that was not taken ends the program."""
 
     def __init__(self, setup, port, path, lines, *flags, **options):
-        command = [setup.load_program, "--to", f"127.0.0.1:{port}", "--path", path, "--lines", lines, *flags]
+        command = [setup.load_program, "post", "--to", f"127.0.0.1:{port}", "--path", path, "--lines", lines, *flags]
         for name, value in options.items():
             if value is not None:
                 command += [f"--{name}", value]

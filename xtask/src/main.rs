@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "it reads the project's files; nothing of it is in the product")]
 
 mod conformance;
+mod fuzz;
 mod steps;
 mod tidy;
 
@@ -22,11 +23,17 @@ usage: cargo xtask STEP [ARGS...]
   deny              licences, bans and sources of the dependencies, if cargo-deny is installed
   clippy [ARGS...]  cargo clippy, warnings are errors; ARGS such as -p pinlake-log narrow it
   test   [ARGS...]  cargo nextest if it is installed, else cargo test; ARGS such as -p pinlake-log narrow it
-  crash  [N]        kill a loaded server N times (300 by default) at starts, in rebuilds, in ends, and look for lost and doubled
-                    records; not part of ci, whose tests kill 30 times
+  crash  [N]        kill a loaded server N times (300 by default) at starts, in rebuilds, in ends, while transactions end, and look for
+                    lost and doubled records; not part of ci, whose tests kill 30 times
+  fuzz [SECONDS] [TARGET]
+                    feed every fuzz target (or one) for SECONDS (60 by default); not part of ci, whose tests replay what was found.
+                    Needs the nightly toolchain and cargo-fuzz
   conformance       run the Kafka suites that take long (Java's clients, librdkafka's own tests) against the binary, and write
                     conformance/kafka/RESULT.md; not part of ci. Needs a JDK, C and C++ compilers; the suites are fetched
 ";
+
+/// How long `cargo xtask fuzz` runs each target unless it says otherwise.
+const FUZZ_SECONDS: u64 = 60;
 
 /// Kills of `cargo xtask crash` unless it says otherwise.
 const KILLS: u64 = 300;
@@ -55,6 +62,11 @@ fn run(args: &[String]) -> Result<ExitCode> {
         Some("crash") if rest.len() < 2 => {
             let kills = rest.first().map_or(Ok(KILLS), |kills| kills.parse());
             steps::crash(&root, kills.context("give how many kills, such as 'cargo xtask crash 1000'")?)?;
+        }
+        Some("fuzz") if rest.len() < 3 => {
+            let seconds = rest.first().map_or(Ok(FUZZ_SECONDS), |seconds| seconds.parse());
+            let seconds = seconds.context("give how many seconds, such as 'cargo xtask fuzz 600'")?;
+            fuzz::run(&root, seconds, rest.get(1).map(String::as_str))?;
         }
         Some("conformance") if rest.is_empty() => conformance::run(&root)?,
         Some("help" | "--help" | "-h") => println!("{USAGE}"),

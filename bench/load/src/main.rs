@@ -1,66 +1,46 @@
-//! A load generator for Kafka REST produce: a fixed number of kept-alive connections, bodies made before the clock starts, one JSON
-//! object with what came of it. Raw HTTP/1.1 on one thread, so that it takes as little as it can from the server that it measures.
+//! The load generator: Kafka REST produce by raw HTTP, and produce, fetch and groups by raw frames of Kafka's wire protocol. What is sent is
+//! made before the clock starts, and all connections are on one thread, so that it takes as little as it can from the server that it
+//! measures. Prints one JSON object with what came of it.
 
-mod answer;
-mod bodies;
-mod connection;
 mod disk;
 mod latencies;
+mod post;
+mod wire;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
 
-use anyhow::{Context, Result, ensure};
-use clap::Parser;
-use serde_json::json;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
-
-use bodies::{Bodies, Shape};
-use connection::{Connection, Outcome, Plan};
-use latencies::Latencies;
-
-/// Posts records to a topic and reports records a second and the latency of requests.
+/// Loads a server and reports what it did.
 #[derive(Debug, Parser)]
-#[command(
-    after_help = "Example:\n  pinlake-load --to 127.0.0.1:8082 --path /topics/unfed --lines pins.jsonl --connections 32 --seconds 10"
-)]
 struct Args {
-    /// Address and port of the server
-    #[arg(long, default_value = "127.0.0.1:8082")]
-    to: String,
-    /// Path of the requests
-    #[arg(long)]
-    path: String,
-    /// A file of records, one JSON object a line; each goes into one body
-    #[arg(long)]
-    lines: PathBuf,
-    /// Records a request
-    #[arg(long, default_value_t = 1)]
-    records: usize,
-    /// Connections, each with one request under way
-    #[arg(long, default_value_t = 32)]
-    connections: usize,
-    /// For how long requests are begun
-    #[arg(long, default_value_t = 10.0)]
-    seconds: f64,
-    /// Records a second over all connections; without it as many as are answered
-    #[arg(long)]
-    rate: Option<f64>,
-    /// Send the records of a request to this many partitions in turn, by number
-    #[arg(long)]
-    partitions: Option<usize>,
-    /// Give each record a new key and identifier whenever it is sent; the lines must begin with {"index":
-    #[arg(long)]
-    new_keys: bool,
+    #[command(subcommand)]
+    load: Load,
+}
+
+#[derive(Debug, Subcommand)]
+enum Load {
+    /// Posts records to a topic over Kafka REST
+    Post(post::Args),
+    /// Sends batches to a topic by Kafka's wire protocol; ends with an error at the first one that is not acknowledged
+    WireProduce(wire::produce::Args),
+    /// Reads a topic by Kafka's wire protocol, without unpacking it; ends with an error at a hole
+    WireFetch(wire::fetch::Args),
+    /// Joins new consumer groups and says how long the first assignment takes
+    WireGroup(wire::group::Args),
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    ensure!(args.records > 0 && args.connections > 0, "records and connections are at least 1");
-    ensure!(args.seconds > 0.0 && args.rate.is_none_or(|rate| rate > 0.0), "seconds and rate are more than 0");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
-    println_json(&runtime.block_on(load(&args))?);
+    let report = runtime.block_on(async {
+        match args.load {
+            Load::Post(args) => post::run(&args).await,
+            Load::WireProduce(args) => wire::produce::run(&args).await,
+            Load::WireFetch(args) => wire::fetch::run(args).await,
+            Load::WireGroup(args) => wire::group::run(&args).await,
+        }
+    })?;
+    println_json(&report);
     Ok(())
 }
 
@@ -69,56 +49,7 @@ fn println_json(report: &serde_json::Value) {
     println!("{report}");
 }
 
-async fn load(args: &Args) -> Result<serde_json::Value> {
-    let lines = disk::read(&args.lines).with_context(|| format!("reading '{}'", args.lines.display()))?;
-    let shape =
-        Shape { to: &args.to, path: &args.path, records: args.records, partitions: args.partitions, new_keys: args.new_keys };
-    let shares = Bodies::shares(&lines, &shape, args.connections)?;
-    drop(lines);
-    let mut connections = Vec::new();
-    for bodies in shares {
-        connections.push(Connection::open(&args.to, bodies).await.with_context(|| format!("connecting to {}", args.to))?);
-    }
-    let begun = Instant::now();
-    let plan = Plan { begun, end: begun + Duration::from_secs_f64(args.seconds), every: every(args) };
-    let mut running = JoinSet::new();
-    for (at, connection) in connections.into_iter().enumerate() {
-        let first = plan.every.map_or(Duration::ZERO, |every| every.mul_f64(at as f64 / args.connections as f64));
-        running.spawn(connection.run(plan.clone(), first));
-    }
-    let mut outcomes = Vec::new();
-    while let Some(outcome) = running.join_next().await {
-        outcomes.push(outcome.context("a connection's task ended")?);
-    }
-    let seconds = begun.elapsed().as_secs_f64();
-    Ok(report(args, outcomes, seconds))
-}
-
-/// How long one connection waits from one request to the next.
-fn every(args: &Args) -> Option<Duration> {
-    args.rate.map(|rate| Duration::from_secs_f64(args.records as f64 * args.connections as f64 / rate))
-}
-
-fn report(args: &Args, outcomes: Vec<Outcome>, seconds: f64) -> serde_json::Value {
-    let (mut latencies, mut failures) = (Latencies::default(), Vec::new());
-    for outcome in outcomes {
-        latencies.add(outcome.latencies);
-        failures.extend(outcome.failure);
-    }
-    let requests = latencies.count();
-    let records = requests * args.records;
-    json!({
-        "seconds": round(seconds),
-        "requests": requests,
-        "records": records,
-        "records_s": round(records as f64 / seconds),
-        "p50_ms": latencies.at_ms(0.5),
-        "p99_ms": latencies.at_ms(0.99),
-        "failed": failures.len(),
-        "failure": failures.first(),
-    })
-}
-
+/// To three digits, as reports have it.
 fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }

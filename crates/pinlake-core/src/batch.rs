@@ -6,10 +6,14 @@
 mod builder;
 mod compression;
 mod marker;
+#[cfg(any(test, feature = "testing"))]
+pub mod packing;
 mod varint;
 
 #[cfg(test)]
 mod tests;
+
+use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
@@ -296,6 +300,7 @@ impl<'a> Records<'a> {
         let offset_delta = varint::take(&mut body)?;
         let key = varint::take_bytes(&mut body)?;
         let value = varint::take_bytes(&mut body)?;
+        check_headers(body)?;
         Some(RecordView {
             offset: Offset(self.base_offset.0.checked_add(offset_delta)?),
             timestamp: self.append_time.unwrap_or(Timestamp(self.base_timestamp.checked_add(timestamp_delta)?)),
@@ -307,13 +312,13 @@ impl<'a> Records<'a> {
 }
 
 /// A header's name and value.
-type HeaderView<'a> = (&'a str, Option<&'a [u8]>);
+type HeaderView<'a> = (Cow<'a, str>, Option<&'a [u8]>);
 
 impl<'a> RecordView<'a> {
-    /// The headers, decoded: names and values.
+    /// The headers, decoded: names and values. Bytes of a name that are no UTF-8 are shown as U+FFFD, as Kafka's own client does.
     ///
     /// # Errors
-    /// `Corrupt` if the bytes are not headers.
+    /// `Corrupt` if the bytes are not headers, which those of a batch always are.
     pub fn decode_headers(&self) -> Result<Vec<HeaderView<'a>>> {
         decode_headers(self.headers)
             .ok_or_else(|| Error::corrupt(format!("the headers of the record at offset {} do not decode", self.offset)))
@@ -325,8 +330,20 @@ fn decode_headers(mut rest: &[u8]) -> Option<Vec<HeaderView<'_>>> {
     // The count is only a claim: each header takes two bytes at least.
     let mut headers = Vec::with_capacity(count.min(rest.len() / 2));
     for _ in 0..count {
-        let name = std::str::from_utf8(varint::take_bytes(&mut rest)??).ok()?;
-        headers.push((name, varint::take_bytes(&mut rest)?));
+        let (name, value) = take_header(&mut rest)?;
+        headers.push((String::from_utf8_lossy(name), value));
     }
     rest.is_empty().then_some(headers)
+}
+
+/// A count and so many headers, and nothing behind them.
+fn check_headers(mut rest: &[u8]) -> Option<()> {
+    for _ in 0..usize::try_from(varint::take(&mut rest)?).ok()? {
+        take_header(&mut rest)?;
+    }
+    rest.is_empty().then_some(())
+}
+
+fn take_header<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    Some((varint::take_bytes(rest)??, varint::take_bytes(rest)?))
 }

@@ -1,7 +1,7 @@
 //! The log as everyone but its owner sees it. The contract, tested by `testing::log_contract` as far as any log can show it:
 //!
 //! - offsets are dense and increasing;
-//! - concurrent appends linearise;
+//! - concurrent appends linearise, and those of one partition are taken in the order in which they were first polled;
 //! - the same producer sequence gives the same offsets;
 //! - a topic that is created again goes on behind the offsets of the one that was deleted.
 //!
@@ -158,14 +158,22 @@ pub trait Log: Send + Sync + 'static {
     }
 
     /// Appends a batch; durable when it returns. The base offset of `batch` is ignored and replaced. A batch whose producer
-    /// sequence is already there answers with its first offsets and appends nothing.
+    /// sequence is already there answers with its first offsets and appends nothing. Appends to one partition are taken in the order in
+    /// which they were first polled, so that a caller need not wait for one before it asks for the next.
     ///
     /// # Errors
     /// `NotFound` (no such partition), `Invalid` (see [`check_batch`]; a gap in the producer's sequence), `Conflict` (the producer is fenced),
     /// `Retry` (disk full, overload), `Internal` (the partition stopped after a failed sync).
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange>;
 
-    /// The batches from the one that holds `at`, in order: the first may begin before `at`. Waits up to `wait` for the
+    /// Waits, for a bounded time, while those who follow a partition are far behind. Doors call it for every append, so that no producer is
+    /// faster for long than who follows it. A log that knows of no followers does not wait.
+    async fn come_along(&self, to: &TopicPartition) {
+        let _ = to;
+    }
+
+    /// The batches from the one that holds `at`, in order: the first may begin before `at`. There may be more than it answers, also
+    /// within `max`. Waits up to `wait` for the
     /// first batch when `at` is the end; an empty answer means that nothing came.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! Contract suites that every implementation runs. Only for tests (feature `testing`).
+//! Contract suites that every implementation runs, and what fuzz targets call. Only for tests (feature `testing`).
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking, as the tests that call it do")]
 
+pub mod any_batch;
 pub mod log_contract;

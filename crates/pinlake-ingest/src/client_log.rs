@@ -75,6 +75,10 @@ impl Log for ClientLog {
         self.of(&to.topic)?.append(to, batch).await
     }
 
+    async fn come_along(&self, to: &TopicPartition) {
+        self.log.come_along(to).await;
+    }
+
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
         self.of(&from.topic)?.read(from, at, max, wait).await
     }

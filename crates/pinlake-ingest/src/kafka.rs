@@ -7,11 +7,13 @@
 //! Record batches pass through as they are, in both directions. What each API does is in `api/`, one file a family; which versions are
 //! served is in `versions`. It must not keep records or offsets of its own.
 
+mod answer;
 mod api;
 mod broker;
 mod connection;
 mod error;
 mod frame;
+mod lanes;
 mod metrics;
 mod room;
 mod sasl;
@@ -19,6 +21,8 @@ mod server;
 mod session;
 mod settings;
 mod shape;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 mod tls;
 mod versions;
 

@@ -27,6 +27,8 @@ pub mod produce;
 pub mod records;
 mod rest_proxy;
 mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod topic_settings;
 mod topic_store;
 pub mod transactions;

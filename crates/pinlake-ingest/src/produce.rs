@@ -250,7 +250,10 @@ impl Producer {
             let batch = Batch::of(std::slice::from_ref(&apart.record), apart.at)?;
             self.log.append(&topic.name().partition(partition), batch).await.map(|offsets| offsets.start)
         };
-        Placed { partition, offset: append.await }
+        let offset = append.await;
+        // The answer waits, not the append: that has its place in the order.
+        self.log.come_along(&topic.name().partition(partition)).await;
+        Placed { partition, offset }
     }
 
     fn pieces(&self, topic: &OpenTopic, records: &Records, by: Partitioning) -> Vec<Piece> {
@@ -289,6 +292,7 @@ impl Producer {
         let mut placed = Vec::with_capacity(piece.indices.len());
         if shares {
             let first = lane.append(records, piece.indices.iter(), piece.bytes, gather, now, queued).await;
+            self.log.come_along(lane.to()).await;
             piece.place(&mut placed, piece.indices.len(), &first);
             return placed;
         }
@@ -307,6 +311,7 @@ impl Producer {
                 Err(error) => Err(error),
             };
             piece.place(&mut placed, count, &appended.map(|offsets| offsets.start));
+            self.log.come_along(lane.to()).await;
         }
         placed
     }

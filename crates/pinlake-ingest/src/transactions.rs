@@ -14,6 +14,7 @@ mod coordinator;
 mod desk;
 mod ending;
 mod error;
+mod metrics;
 mod producer_ids;
 mod settings;
 mod state;
@@ -53,6 +54,7 @@ impl Transactions {
     /// # Errors
     /// The log's own.
     pub async fn open(log: Arc<dyn Log>, groups: Groups, clock: Clock, settings: TransactionSettings) -> Result<Self> {
+        metrics::describe();
         let coordinator = Coordinator::open(log, groups, clock, settings).await?;
         ending::finish_what_was_decided(&coordinator).await;
         let upkeep = Arc::new(upkeep::Upkeep::start(&coordinator));

@@ -4,6 +4,7 @@
 //! writes them at once and syncs in one of the `syncer`'s lanes, and only then the offsets move and readers wake.
 //! `recovery` makes a folder whole again after a crash. This crate must not know who reads it or where records come from.
 
+mod buffers;
 mod checked;
 mod checkpoint;
 pub mod disk;

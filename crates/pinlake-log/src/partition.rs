@@ -18,7 +18,9 @@ use pinlake_core::{
     TopicPartition, TopicSpec,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::unconstrained;
 
+use crate::buffers::Buffers;
 use crate::disk::{Disk, FileSystem, Lock};
 use crate::meters::{Meters, PartitionMeters};
 use crate::recovery::Recovered;
@@ -36,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) syncer: Syncer,
     pub(crate) tails: TailBudget,
+    buffers: Buffers,
     pub(crate) meters: Meters,
     append_room: Arc<Semaphore>,
     reads: Arc<Semaphore>,
@@ -51,6 +54,7 @@ impl Context {
             clock,
             syncer: Syncer::new(settings.sync_lanes, file_system, meters.clone()),
             tails: TailBudget::new(settings.tail_bytes_max),
+            buffers: Buffers::default(),
             meters,
             append_room: Arc::new(Semaphore::new(settings.append_bytes_max)),
             reads: Arc::new(Semaphore::new(settings.reads_max)),
@@ -216,7 +220,8 @@ impl Partition {
         })?;
         let (answer, answered) = oneshot::channel();
         let append = Append { batch, caller: Caller { answer, _room: room } };
-        self.inbox.send(Message::Append(append)).await.map_err(|_| self.gone())?;
+        // Appends are in the order in which they were first polled, so this poll must not be put off for fairness among tasks.
+        unconstrained(self.inbox.send(Message::Append(append))).await.map_err(|_| self.gone())?;
         answered.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -265,10 +270,10 @@ impl Partition {
     }
 
     async fn read_segment(&self, at: Offset, max: ReadLimit) -> Result<Vec<Batch>> {
-        let id = self.id.clone();
+        let (id, buffers) = (self.id.clone(), self.context.buffers.clone());
         self.at_the_disk(move |view| {
             let segment = view.segment_of(at).ok_or_else(|| no_longer_kept(&id, at))?;
-            let mut batches = segment.read(at, max.bytes)?;
+            let mut batches = segment.read(at, max.bytes, &buffers)?;
             // The answer is cut at the limit; what was read beyond it is let go.
             let mut bytes = 0;
             let fit = batches.iter().take_while(|batch| {

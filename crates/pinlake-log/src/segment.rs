@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use pinlake_core::transactions::Transactions;
 use pinlake_core::{AbortedTransaction, Batch, Error, Offset, OffsetRange, Reason, Result, Timestamp};
 
+use crate::buffers::{BUFFER_BYTES, Buffers};
 use crate::disk::{Disk, File};
 use crate::index::{self, Index};
 use crate::scan::{Header, Headers};
@@ -189,16 +190,16 @@ impl Segment {
         }
     }
 
-    /// The batches from the one that holds `at` on: one at least, else not more than `bytes_max`.
-    pub(crate) fn read(&self, at: Offset, bytes_max: usize) -> Result<Vec<Batch>> {
+    /// The batches from the one that holds `at` on: one at least, else not more than `bytes_max`, nor than a buffer holds.
+    pub(crate) fn read(&self, at: Offset, bytes_max: usize, buffers: &Buffers) -> Result<Vec<Batch>> {
         let file = self.open_log()?;
         let bytes = self.extent().bytes;
         let found = self.seek(&file, at, bytes, |header| header.end_offset > at)?;
         let (position, first) = found.ok_or_else(|| self.corrupt(bytes, "a record that should be in it is missing"))?;
-        let len = first.len.max((bytes_max as u64).min(bytes - position));
-        let mut buffer = BytesMut::zeroed(usize::try_from(len).expect("segments are smaller than 4 GiB"));
-        file.read_at(&mut buffer, position).map_err(|error| self.failed("read", error))?;
-        self.split(&buffer.freeze(), position)
+        let len = first.len.max((bytes_max.min(BUFFER_BYTES) as u64).min(bytes - position));
+        let len = usize::try_from(len).expect("segments are smaller than 4 GiB");
+        let buffer = buffers.filled(len, |buffer| file.read_at(buffer, position));
+        self.split(&buffer.map_err(|error| self.failed("read", error))?, position)
     }
 
     /// The first offset whose batch has a timestamp at or after `time`, of batches that reach past `start`.

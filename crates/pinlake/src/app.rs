@@ -15,7 +15,7 @@ use pinlake_ingest::auth::{Principal, Principals};
 use pinlake_ingest::groups::Groups;
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
-use pinlake_ingest::transactions::{TransactionSettings, Transactions};
+use pinlake_ingest::transactions::Transactions;
 use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
@@ -97,7 +97,7 @@ impl App {
         let lake = Arc::new(lake);
         // Those that can't go on still show what they have, and the others follow.
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
-        let groups = Groups::open(shared.clone(), clock.clone(), log.group_settings()?).await;
+        let groups = Groups::open(shared.clone(), clock.clone(), log.group_settings(config.groups.settings())?).await;
         let groups = groups.context("reading the consumer groups")?;
         let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone(), log.is_own());
         let settings = door_settings(config);
@@ -105,7 +105,7 @@ impl App {
         let clients = doors.producer().log().clone();
         let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
         let broker = match kafka_settings {
-            Some(settings) => Some(broker(settings, shared, &doors, &groups, clock).await?),
+            Some(settings) => Some(broker(settings, config.transactions.settings(), shared, &doors, &groups, clock).await?),
             None => None,
         };
         let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
@@ -170,8 +170,15 @@ async fn ended(door: Option<&Door>) {
 }
 
 /// The broker behind this server's own listener.
-async fn broker(settings: KafkaSettings, log: Arc<dyn Log>, doors: &Doors, groups: &Groups, clock: Clock) -> Result<Arc<Broker>> {
-    let transactions = Transactions::open(log, groups.clone(), clock, TransactionSettings::default()).await;
+async fn broker(
+    settings: KafkaSettings,
+    transactions: TransactionSettings,
+    log: Arc<dyn Log>,
+    doors: &Doors,
+    groups: &Groups,
+    clock: Clock,
+) -> Result<Arc<Broker>> {
+    let transactions = Transactions::open(log, groups.clone(), clock, transactions).await;
     let transactions = transactions.context("reading the transactions")?;
     let broker = Broker::new(doors.producer().clone(), groups.clone(), transactions, settings).await?;
     Ok(Arc::new(broker))

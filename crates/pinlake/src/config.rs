@@ -12,7 +12,9 @@ use pinlake_core::TopicName;
 use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::{Bytes, Span};
 use pinlake_core::secret::Secret;
+use pinlake_ingest::groups::GroupSettings;
 use pinlake_ingest::records::BYTES_MAX;
+use pinlake_ingest::transactions::TransactionSettings;
 use pinlake_log::Durability;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) principals: Vec<PrincipalConfig>,
     pub(crate) kafka: KafkaConfig,
     pub(crate) log: LogConfig,
+    pub(crate) groups: GroupsConfig,
+    pub(crate) transactions: TransactionsConfig,
     pub(crate) doors: DoorsConfig,
     pub(crate) query: QueryConfig,
 }
@@ -122,6 +126,20 @@ pub(crate) enum AutoCreate {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct GroupsConfig {
+    session_min: Span,
+    session_max: Span,
+    offsets_retention: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TransactionsConfig {
+    timeout_max: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct DoorsConfig {
     body_max: Bytes,
     inflight_max: Bytes,
@@ -196,6 +214,19 @@ impl LogConfig {
     }
 }
 
+impl GroupsConfig {
+    pub(crate) fn settings(&self) -> GroupSettings {
+        let session_timeout = self.session_min.0..=self.session_max.0;
+        GroupSettings { session_timeout, offsets_retention: self.offsets_retention.0, ..GroupSettings::default() }
+    }
+}
+
+impl TransactionsConfig {
+    pub(crate) fn settings(&self) -> TransactionSettings {
+        TransactionSettings { timeout_max: self.timeout_max.0, ..TransactionSettings::default() }
+    }
+}
+
 impl DoorsConfig {
     pub(crate) fn body_bytes_max(&self) -> usize {
         usize::try_from(self.body_max.0).unwrap_or(usize::MAX)
@@ -264,6 +295,9 @@ impl Config {
             ("kafka.inflight_max", (1 << 20..=1 << 31).contains(&self.kafka.inflight_max.0), "1MiB to 2GiB".to_owned()),
             ("log.partitions", (1..=PARTITIONS_MAX).contains(&self.log.partitions), format!("1 to {PARTITIONS_MAX}")),
             ("log.retention", self.log.retention.0 >= Duration::from_secs(1), "1s at least".to_owned()),
+            ("groups.session_min", self.groups.session_min.0 >= Duration::from_millis(1), "1ms at least".to_owned()),
+            ("groups.offsets_retention", self.groups.offsets_retention.0 >= Duration::from_secs(1), "1s at least".to_owned()),
+            ("transactions.timeout_max", self.transactions.timeout_max.0 >= Duration::from_millis(1), "1ms at least".to_owned()),
             ("doors.body_max", (1 << 10..=BYTES_MAX as u64).contains(&body), "1KiB to 1GiB".to_owned()),
             ("query.memory_max", self.query.memory_max.0 >= 1 << 20, "1MiB at least".to_owned()),
             ("query.time_max", self.query.time_max.0 >= Duration::from_millis(1), "1ms at least".to_owned()),
@@ -289,6 +323,9 @@ impl Config {
                 Some("kafka.private_key"),
                 "a file if kafka.private_key does, and none if it has none".to_owned(),
             ));
+        }
+        if self.groups.session_max.0 < self.groups.session_min.0 {
+            wrong.push(("groups.session_max", Some("groups.session_min"), "groups.session_min at least".to_owned()));
         }
         if inflight < body {
             // A body of the largest size would be refused for ever.

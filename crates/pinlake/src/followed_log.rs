@@ -1,5 +1,5 @@
-//! The log as whoever writes to it meets it: a topic is deleted once archive and tables have all of it, and takes records no faster than
-//! they come along once they are far behind. Everything else is the log's own.
+//! The log as whoever writes to it meets it: a topic is deleted once archive and tables have all of it, and doors are told to wait once those
+//! are far behind. Everything else is the log's own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +82,10 @@ impl Log for FollowedLog {
     }
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
+        self.log.append(to, batch).await
+    }
+
+    async fn come_along(&self, to: &TopicPartition) {
         // What can't be told here is told by the append.
         // How long a cluster keeps records is its own to say, whoever follows.
         if self.is_own
@@ -90,7 +94,6 @@ impl Log for FollowedLog {
         {
             self.slowed.increment(1);
         }
-        self.log.append(to, batch).await
     }
 
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {

@@ -54,10 +54,9 @@ impl ServerLog {
         self.disk.is_some()
     }
 
-    /// How groups are kept in it.
-    pub(crate) fn group_settings(&self) -> Result<GroupSettings> {
-        let defaults = GroupSettings::default();
-        Ok(if self.is_own() { defaults } else { GroupSettings { topic: GROUPS_TOPIC.parse()?, ..defaults } })
+    /// How groups are kept in it, whose other `settings` hold.
+    pub(crate) fn group_settings(&self, settings: GroupSettings) -> Result<GroupSettings> {
+        Ok(if self.is_own() { settings } else { GroupSettings { topic: GROUPS_TOPIC.parse()?, ..settings } })
     }
 
     /// Where a partition of a topic that is not there would begin: behind the end of the last one of that name, but in a cluster at 0.

@@ -75,9 +75,9 @@ fn is_heavy(name: &str) -> bool {
     HEAVY.iter().any(|heavy| name.strip_prefix(heavy).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
 }
 
-/// Versions stand once, in the workspace's manifest.
+/// Versions stand once, in the workspace's manifest. A manifest that is a workspace by itself has its own.
 pub(crate) fn check_manifest(path: &str, content: &str) -> Vec<Problem> {
-    if path == "Cargo.toml" {
+    if path == "Cargo.toml" || content.lines().any(|line| line.trim() == "[workspace]") {
         return Vec::new();
     }
     let (mut problems, mut in_dependencies) = (Vec::new(), false);

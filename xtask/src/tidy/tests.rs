@@ -63,6 +63,7 @@ fn versions_stand_in_the_workspace_alone() {
     assert_eq!(edges::check_manifest("crates/a/Cargo.toml", good), []);
     one_of(&messages(edges::check_manifest("crates/a/Cargo.toml", "[dev-dependencies]\nserde = \"1\"\n")), "Cargo.toml:2: error");
     assert_eq!(edges::check_manifest("Cargo.toml", "[workspace.dependencies]\nserde = \"1\"\n"), []);
+    assert_eq!(edges::check_manifest("fuzz/Cargo.toml", "[workspace]\n[dependencies]\nserde = \"1\"\n"), []);
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 /// The most bytes that the records of one batch may unpack to.
 pub const UNPACKED_BYTES_MAX: usize = 64 << 20;
 
+/// The most bytes that one byte of snappy can stand for: a copy of 64 bytes takes three.
+const SNAPPY_GROWTH_MAX: usize = 22;
 const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 /// The magic and two version numbers.
 const XERIAL_HEADER_LEN: usize = 16;
@@ -102,8 +104,12 @@ fn snappy_block(block: &[u8], out: &mut Vec<u8>) -> Result<()> {
     if claimed > UNPACKED_BYTES_MAX - out.len() {
         return Err(too_large());
     }
-    let unpacked = snap::raw::Decoder::new().decompress_vec(block).map_err(|error| broken("snappy", error))?;
-    out.extend_from_slice(&unpacked);
+    if claimed > block.len().saturating_mul(SNAPPY_GROWTH_MAX) {
+        return Err(broken("snappy", "a block says that it is larger than its bytes can be"));
+    }
+    let start = out.len();
+    out.resize(start + claimed, 0);
+    snap::raw::Decoder::new().decompress(block, &mut out[start..]).map_err(|error| broken("snappy", error))?;
     Ok(())
 }
 

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::packing::{CODECS, packed};
 use super::*;
 use crate::error::ErrorKind;
+use crate::testing::any_batch;
 
 fn any_record() -> impl Strategy<Value = Record> {
     let blob = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from));
@@ -24,7 +26,7 @@ proptest! {
             prop_assert_eq!(found.timestamp, Timestamp(at));
             prop_assert_eq!(found.key, put.key.as_deref());
             prop_assert_eq!(found.value, put.value.as_deref());
-            let headers: Vec<_> = put.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+            let headers: Vec<_> = put.headers.iter().map(|(name, value)| (name.as_str().into(), value.as_deref())).collect();
             prop_assert_eq!(found.decode_headers().unwrap(), headers);
         }
     }
@@ -99,58 +101,17 @@ fn the_format_is_kafkas() {
     assert_eq!(batch.producer(), None);
 }
 
-/// The same records under a codec: what a producer of it sends.
-fn packed(batch: &Batch, codec: u8, pack: impl FnOnce(&[u8]) -> Vec<u8>) -> Batch {
-    let mut bytes = BytesMut::from(&batch.bytes()[..HEADER_LEN]);
-    bytes.extend_from_slice(&pack(&batch.bytes()[HEADER_LEN..]));
-    let length = i32::try_from(bytes.len() - LENGTH_PREFIX_LEN).unwrap();
-    bytes[8..12].copy_from_slice(&length.to_be_bytes());
-    bytes[22] |= codec;
-    Batch::sealed(bytes)
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Write;
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn lz4(bytes: &[u8]) -> Vec<u8> {
-    use std::io::Write;
-    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn snappy(bytes: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(bytes).unwrap()
-}
-
-/// Snappy as the Java client frames it, in blocks of 1,000 bytes.
-fn xerial(bytes: &[u8]) -> Vec<u8> {
-    let mut out = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
-    for block in bytes.chunks(1000).map(snappy) {
-        out.extend_from_slice(&u32::try_from(block.len()).unwrap().to_be_bytes());
-        out.extend_from_slice(&block);
-    }
-    out
-}
-
-type Pack = fn(&[u8]) -> Vec<u8>;
-const CODECS: [(u8, Pack); 5] = [(1, gzip), (2, snappy), (2, xerial), (3, lz4), (4, |bytes| zstd::encode_all(bytes, 1).unwrap())];
-
 #[test]
 fn compressed_batches_unpack_to_their_records() {
     let records: Vec<Record> = (0..300).map(|n| Record::of_value(format!("value {n}"))).collect();
     let batch = Batch::of(&records, Timestamp(7)).unwrap().at(Offset(40));
     assert!(matches!(batch.plain().unwrap(), std::borrow::Cow::Borrowed(_)));
-    for (codec, pack) in CODECS {
+    for (name, codec, pack) in CODECS {
         let packed = Batch::parse(packed(&batch, codec, pack).bytes().clone()).unwrap();
         assert!(packed.records().next().unwrap().is_err(), "compressed records are not read as they are");
         let plain = packed.plain().unwrap();
         assert_eq!(plain.offsets(), batch.offsets());
-        assert_eq!(plain.bytes()[HEADER_LEN..], batch.bytes()[HEADER_LEN..], "codec {codec}");
+        assert_eq!(plain.bytes()[HEADER_LEN..], batch.bytes()[HEADER_LEN..], "{name}");
     }
 }
 
@@ -158,16 +119,60 @@ fn compressed_batches_unpack_to_their_records() {
 fn what_does_not_unpack_or_unpacks_to_too_much_is_refused() {
     let batch = Batch::of(&[Record::of_value("v")], Timestamp(7)).unwrap();
     let zeros = vec![0; UNPACKED_BYTES_MAX + 1];
-    for (codec, pack) in CODECS {
+    for (name, codec, pack) in CODECS {
         let cut = packed(&batch, codec, |bytes| {
             let whole = pack(bytes);
             whole[..whole.len() / 2].to_vec()
         });
-        assert_eq!(cut.plain().unwrap_err().kind(), ErrorKind::Invalid, "codec {codec}, cut off");
+        assert_eq!(cut.plain().unwrap_err().kind(), ErrorKind::Invalid, "{name}, cut off");
         let bomb = packed(&batch, codec, |_| pack(&zeros));
-        assert!(bomb.plain().unwrap_err().message().contains("more than"), "codec {codec}, a bomb");
+        assert!(bomb.plain().unwrap_err().message().contains("more than"), "{name}, a bomb");
     }
+    // 64 MiB in four bytes of a varint, and one byte.
+    let claim = packed(&batch, 2, |_| vec![0x80, 0x80, 0x80, 0x20, 0]);
+    assert!(claim.plain().unwrap_err().message().contains("larger than its bytes can be"), "no room is set aside for a claim");
     assert_eq!(packed(&batch, 5, <[u8]>::to_vec).plain().unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// What fuzzing starts from and what it found, each a file below `tests/fuzz/batch/`.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads its files")]
+fn any_bytes_are_a_batch_or_corrupt() {
+    let seeds = any_batch::seeds();
+    assert!(seeds.iter().all(|seed| Batch::parse(seed.clone().into()).unwrap().plain().is_ok()), "seeds lead into every codec");
+    seeds.iter().for_each(|seed| any_batch::run(seed));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/batch");
+    for file in std::fs::read_dir(folder).into_iter().flatten() {
+        any_batch::run(&std::fs::read(file.unwrap().path()).unwrap());
+    }
+}
+
+proptest! {
+    #[test]
+    fn bytes_near_a_batch(seed in prop::sample::select(any_batch::seeds()), at in any::<prop::sample::Index>(), byte: u8, end in any::<prop::sample::Index>()) {
+        let mut bytes = seed;
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        any_batch::run(&bytes);
+        any_batch::run(&bytes[..end.index(bytes.len())]);
+    }
+}
+
+/// A reader may trust that the headers of a record that decodes do too.
+#[test]
+fn records_whose_headers_are_none_do_not_decode() {
+    let header = |value: Option<Bytes>| Record { headers: vec![("name".to_owned(), value)], ..Record::of_value("v") };
+    let good = Batch::of(&[header(Some("value".into()))], Timestamp(7)).unwrap();
+    let with =
+        |from: u8, to: u8| packed(&good, 0, |bytes| bytes.iter().map(|byte| if *byte == from { to } else { *byte }).collect());
+    // What stands behind the header, two headers where one is, a name without a length.
+    for (from, to) in [(10, 8), (2, 4), (8, 1)] {
+        let batch = with(from, to);
+        assert_eq!(batch.records().next().unwrap().unwrap_err().kind(), ErrorKind::Corrupt, "{to} for {from}");
+    }
+    let strange = with(b'm', 0xff);
+    let headers = strange.records().next().unwrap().unwrap().decode_headers().unwrap();
+    assert_eq!(headers, [("na\u{fffd}e".into(), Some(&b"value"[..]))]);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 mod topics;
 pub mod transactions;
 
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::batch::{Batch, BatchBuilder, ProducerSequence};
@@ -44,6 +46,7 @@ pub async fn run_without<L: Log, F: Future<Output = L>>(delegated: Delegated, op
     reads_outside_the_range_are_refused(open().await).await;
     a_read_answers_one_batch_however_large(open().await).await;
     concurrent_appends_linearise(Arc::new(open().await)).await;
+    appends_are_taken_in_the_order_of_their_first_polls(open().await).await;
     a_reader_at_the_end_stays_within_the_range(Arc::new(open().await)).await;
     if delegated.producers_past {
         say("delegated: what is known of a producer but its newest batch");
@@ -216,6 +219,25 @@ async fn concurrent_appends_linearise(log: Arc<impl Log>) {
     }
     placed.sort();
     assert_eq!(read_all(&*log, &to, Offset(0)).await, placed);
+}
+
+/// So many that a task's share of turns is used up, and queues that hold a few hundred are full.
+const FIRST_POLLS: usize = 1500;
+
+async fn appends_are_taken_in_the_order_of_their_first_polls(log: impl Log) {
+    let to = kept_topic(&log, "t", 1).await.partition(0);
+    let mut appends: Vec<_> = (0..FIRST_POLLS).map(|n| log.append(&to, batch(&[&n.to_string()], 1))).collect();
+    let mut first = Vec::new();
+    for append in &mut appends {
+        first.push(poll_fn(|context| Poll::Ready(append.as_mut().poll(context))).await);
+    }
+    for (n, (append, first)) in appends.into_iter().zip(first).enumerate() {
+        let offsets = match first {
+            Poll::Ready(offsets) => offsets,
+            Poll::Pending => append.await,
+        };
+        assert_eq!(offsets.unwrap().start, Offset(n as i64), "append {n}");
+    }
 }
 
 /// What a read answers lies in the range that is asked for after it, so the next read from there is in order too.

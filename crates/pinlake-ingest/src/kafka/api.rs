@@ -13,11 +13,15 @@ mod sasl;
 mod topics;
 mod transactions;
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use bytes::Bytes;
 use kafka_protocol::messages::{ApiKey, TopicName as WireTopicName};
 use kafka_protocol::protocol::StrBytes;
 use pinlake_core::{TopicName, TopicPartition};
 
+use super::answer::Answer;
 use super::broker::Broker;
 use super::connection::Ends;
 use super::frame::Request;
@@ -34,7 +38,16 @@ pub(super) struct Call<'a> {
 }
 
 /// The frame that answers a request other than Produce; an error ends the connection.
-pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
+pub(super) async fn answer(call: &Call<'_>) -> Result<Answer, String> {
+    let request = call.request;
+    if request.api.key == ApiKey::Fetch {
+        return fetch::answer(call, request.decode()?).await;
+    }
+    encoded(call).await.map(Answer::from)
+}
+
+/// The same, for all whose answers the codec encodes whole.
+async fn encoded(call: &Call<'_>) -> Result<Bytes, String> {
     let request = call.request;
     match request.api.key {
         ApiKey::ApiVersions => cluster::api_versions(call),
@@ -45,7 +58,6 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Bytes, String> {
         ApiKey::FindCoordinator => request.answer(&cluster::find_coordinator(call, request.decode()?)),
         ApiKey::Metadata => request.answer(&metadata::metadata(call, request.decode()?).await),
         ApiKey::DescribeTopicPartitions => request.answer(&metadata::describe_topic_partitions(call, request.decode()?).await),
-        ApiKey::Fetch => request.answer(&fetch::fetch(call, request.decode()?).await),
         ApiKey::ListOffsets => request.answer(&list_offsets::list_offsets(call, request.decode()?).await),
         ApiKey::OffsetForLeaderEpoch => request.answer(&list_offsets::offset_for_leader_epoch(call, request.decode()?).await),
         ApiKey::CreateTopics => request.answer(&topics::create_topics(call, request.decode()?).await),
@@ -87,6 +99,12 @@ const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 /// The operations that a client may do, as responses have them: all, because whoever is let in may do everything.
 fn allowed(operations: &[i32], asked: bool) -> i32 {
     if asked { operations.iter().fold(0, |set, operation| set | 1 << operation) } else { OPERATIONS_NOT_ASKED }
+}
+
+/// What a request names, each by its key once: an answer grows with what there is, not with how often it is asked for.
+fn once<T, K: Eq + Hash>(named: Vec<T>, key: impl Fn(&T) -> K) -> impl Iterator<Item = T> {
+    let mut seen = HashSet::with_capacity(named.len());
+    named.into_iter().filter(move |one| seen.insert(key(one)))
 }
 
 /// A partition as requests name it; `None` if no partition can be called so.

@@ -28,6 +28,8 @@ pub struct Broker {
     pub(super) cluster_id: String,
     /// Bytes of requests that may still be read.
     pub(super) room: Arc<Semaphore>,
+    /// Bytes of batches that may still be handed to the log.
+    pub(super) appending: Arc<Semaphore>,
     /// Room for what fetches have read.
     pub(super) answers: Answers,
 }
@@ -45,8 +47,9 @@ impl Broker {
     ) -> pinlake_core::Result<Self> {
         let cluster_id = cluster_id(&groups).await?;
         let room = Arc::new(Semaphore::new(settings.inflight_bytes_max));
+        let appending = Arc::new(Semaphore::new(settings.appending_bytes_max));
         let answers = Answers::new(settings.inflight_bytes_max);
-        Ok(Self { producer, groups, transactions, settings, cluster_id, room, answers })
+        Ok(Self { producer, groups, transactions, settings, cluster_id, room, appending, answers })
     }
 
     pub(super) fn log(&self) -> &Arc<dyn Log> {

@@ -1,33 +1,28 @@
 //! One client's connection: requests in, answers out in the order of the requests. Produce requests are appended while the next ones are
 //! read; everything else is done one at a time, as Kafka does. It must not know what a request means.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use kafka_protocol::messages::ApiKey;
-use pinlake_core::TopicPartition;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
+use super::answer::Answer;
 use super::api::{self, produce};
 use super::broker::Broker;
 use super::frame::{self, Request};
+use super::lanes::Lanes;
 use super::metrics;
 use super::room::Held;
 use super::session::{STRANGERS_BYTES_MAX, Session};
 
 /// Requests that are read ahead of the one that is worked on.
 const READ_AHEAD: usize = 4;
-
-/// Partitions of which the last request is remembered before those that are done are let go.
-const LANES_MAX: usize = 1000;
 
 /// The two ends of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +64,7 @@ where
             end
         })
     };
-    let answering = Answering { broker, ends, session, writer, pending: FuturesOrdered::new(), lanes: HashMap::new() };
+    let answering = Answering { broker, ends, session, writer, pending: FuturesOrdered::new(), lanes: Lanes::default() };
     let answered = answering.run(requests, is_gone, closing).await;
     // It holds the other half of the stream: the client sees the end when both are gone.
     reading.abort();
@@ -143,7 +138,7 @@ fn slowest(length: usize) -> std::time::Duration {
 }
 
 /// An answer on its way: `None` where the client wants none.
-type Pending = BoxFuture<'static, Result<Option<Bytes>, String>>;
+type Pending = BoxFuture<'static, Result<Option<Answer>, String>>;
 
 struct Answering<S> {
     broker: Arc<Broker>,
@@ -152,8 +147,8 @@ struct Answering<S> {
     writer: WriteHalf<S>,
     /// Produce requests that are being appended.
     pending: FuturesOrdered<Pending>,
-    /// The last of them for each partition: the next one there waits for it, so that a partition gets them in order.
-    lanes: HashMap<TopicPartition, oneshot::Receiver<()>>,
+    /// Their order by partition.
+    lanes: Lanes,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
@@ -190,28 +185,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
     }
 
     fn start_produce(&mut self, arrived: Arrived) -> Result<(), End> {
-        let Arrived { request, at, room } = arrived;
-        let decoded = request.decode().map_err(|text| End::Refused("bad_request", text))?;
+        let Arrived { mut request, at, room } = arrived;
+        let decoded = request.take().map_err(|text| End::Refused("bad_request", text))?;
         if self.pending.is_empty() {
             self.lanes.clear();
         }
-        if self.lanes.len() >= LANES_MAX {
-            // A client that never pauses may name ever new partitions: those that are done are nobody's wait.
-            self.lanes.retain(|_, last| last.try_recv() == Err(TryRecvError::Empty));
-        }
-        let lanes = &mut self.lanes;
-        let turns = produce::partitions(&decoded).map(|partition| {
-            let (done, next) = oneshot::channel();
-            let before = lanes.insert(partition, next);
-            produce::Turn { before, _done: done }
-        });
-        let turns = turns.collect();
+        let turns = self.lanes.enter(produce::partitions(&decoded));
         let broker = self.broker.clone();
         self.pending.push_back(Box::pin(async move {
             let answer = produce::answer(&broker, &request, decoded, turns).await;
             metrics::observe_request(request.api, at.elapsed());
             drop(room);
-            answer
+            answer.map(|answer| answer.map(Answer::from))
         }));
         Ok(())
     }
@@ -244,10 +229,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Answering<S> {
         Ok(())
     }
 
-    async fn write(&mut self, answer: Result<Option<Bytes>, String>) -> Result<(), End> {
+    async fn write(&mut self, answer: Result<Option<Answer>, String>) -> Result<(), End> {
         match answer {
             Ok(None) => Ok(()),
-            Ok(Some(bytes)) => self.writer.write_all(&bytes).await.map_err(|_| End::Closed),
+            Ok(Some(mut frame)) => self.writer.write_all_buf(&mut frame).await.map_err(|_| End::Closed),
             Err(text) => Err(End::Refused("no_answer", text)),
         }
     }

@@ -3,6 +3,9 @@
 //!
 //! Source: the Kafka protocol guide, "Protocol Primitive Types" and "Request Header".
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -10,6 +13,7 @@ use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::answer::{Answer, Pieces};
 use super::shape;
 use super::versions::{self, Api};
 
@@ -88,9 +92,27 @@ impl Request {
         R::decode(&mut body, self.version).map_err(|error| format!("a {:?} request does not decode: {error}", self.api.key))
     }
 
+    /// The body, decoded, and not kept: its bytes belong to who holds a part of what was decoded.
+    pub(super) fn take<R: Decodable>(&mut self) -> Result<R, String> {
+        let decoded = self.decode();
+        self.body = Bytes::new();
+        decoded
+    }
+
     /// The frame that answers it.
     pub(super) fn answer(&self, response: &impl Encodable) -> Result<Bytes, String> {
         encode(self.api.key, self.version, self.version, self.correlation, response)
+    }
+
+    /// The frame whose body is gathered already.
+    pub(super) fn answer_with(&self, body: Pieces) -> Result<Answer, String> {
+        let mut head = BytesMut::zeroed(4);
+        let header = ResponseHeader::default().with_correlation_id(self.correlation);
+        let encoded = header.encode(&mut head, self.api.key.response_header_version(self.version));
+        encoded.map_err(|error| format!("the header of an answer does not encode: {error}"))?;
+        let length = length_of(self.api.key, head.len() + body.len())?;
+        head[..4].copy_from_slice(&length);
+        Ok(body.behind(head.freeze()))
     }
 
     /// The frame that answers it in another version of the same API.
@@ -108,7 +130,13 @@ fn encode(api: ApiKey, header_of: i16, version: i16, correlation: i32, response:
     let header = ResponseHeader::default().with_correlation_id(correlation);
     header.encode(&mut out, api.response_header_version(header_of.max(0))).map_err(failed)?;
     response.encode(&mut out, version).map_err(failed)?;
-    let length = i32::try_from(out.len() - 4).map_err(|_| format!("an answer to {api:?} is over 2 GiB"))?;
-    out[..4].copy_from_slice(&length.to_be_bytes());
+    let length = length_of(api, out.len())?;
+    out[..4].copy_from_slice(&length);
     Ok(out.freeze())
+}
+
+/// What a frame of so many bytes begins with.
+fn length_of(api: ApiKey, frame: usize) -> Result<[u8; 4], String> {
+    let length = i32::try_from(frame - 4).map_err(|_| format!("an answer to {api:?} is over 2 GiB"))?;
+    Ok(length.to_be_bytes())
 }

@@ -30,6 +30,9 @@ pub struct KafkaSettings {
     pub inflight_bytes_max: usize,
     /// Produce requests of one connection that are appended at the same time; more wait. Default 64.
     pub pipelined_max: usize,
+    /// Bytes of all batches that the log has and not yet acknowledged; more wait, in their clients' order. Less than the log's own bound, which
+    /// refuses. Default 32 MiB.
+    pub appending_bytes_max: usize,
     /// What one fetch answers at most, bytes, whatever the client asks for; one batch at least. Default 50 MiB.
     pub fetch_bytes_max: usize,
     /// How long one fetch waits at most. Default 30 s.
@@ -58,6 +61,7 @@ impl Default for KafkaSettings {
             request_bytes_max: 8 << 20,
             inflight_bytes_max: 256 << 20,
             pipelined_max: 64,
+            appending_bytes_max: 32 << 20,
             fetch_bytes_max: 50 << 20,
             fetch_wait_max: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(10),

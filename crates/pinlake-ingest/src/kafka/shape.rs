@@ -1,6 +1,8 @@
 //! Checks that a request's body is what it claims to be before the codec decodes it: the codec sets room aside for as many elements as an
 //! array says it has, and a hostile one says 2^31 in ten bytes. Walks the fields by the shapes in `requests.txt` and keeps nothing.
 
+#[cfg(any(test, feature = "testing"))]
+pub(super) mod maker;
 #[cfg(test)]
 mod tests;
 

@@ -8,15 +8,14 @@ use std::time::Duration;
 use pinlake_core::batch::Marker;
 use pinlake_core::{Batch, Clock, Log, Result as LogResult, TopicName, TopicPartition};
 
-use super::TRANSACTIONS_TOPIC;
 use super::calls::{InitRequest, TransactionDescription, TransactionalId};
 use super::desk::{Admission, Alone, Desk, Desks};
-use super::ending;
 use super::error::TransactionError;
 use super::producer_ids::ProducerIds;
 use super::settings::TransactionSettings;
 use super::state::{Change, State};
 use super::transaction::{Init, Transaction};
+use super::{TRANSACTIONS_TOPIC, ending, metrics};
 use crate::groups::Groups;
 use crate::groups::calls::{CommitRequest, ForPartition, GroupId, TransactionProducer};
 use crate::topic_store::{Inflight, StoreLimits, TopicStore};
@@ -109,9 +108,14 @@ impl Coordinator {
         let alone = self.known(id)?.enter(id).await;
         let this = self.clone();
         to_its_end(async move {
-            let Some(next) = this.get(&alone.id)?.add(by, &partitions, &groups, this.clock.now())? else { return Ok(()) };
+            let known = this.get(&alone.id)?;
+            let Some(next) = known.add(by, &partitions, &groups, this.clock.now())? else { return Ok(()) };
             this.check_room(&next, partitions.len())?;
-            this.write(&alone, next).await
+            this.write(&alone, next).await?;
+            if !known.is_open() {
+                metrics::observe_begun();
+            }
+            Ok(())
         })
         .await
     }

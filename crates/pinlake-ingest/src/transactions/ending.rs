@@ -13,6 +13,7 @@ use super::calls::TransactionalId;
 use super::coordinator::Coordinator;
 use super::desk::Alone;
 use super::error::TransactionError;
+use super::metrics;
 use super::transaction::Transaction;
 
 /// Markers of one transaction, and at a start transactions, that are written at the same time.
@@ -33,6 +34,7 @@ pub(crate) async fn finish(coordinator: &Coordinator, alone: &mut Alone) {
     match written {
         Ok(()) => {
             tracing::debug!(%id, ?how, partitions = prepared.partitions.len(), "transaction ended");
+            metrics::observe_ended(how);
             *alone.tries = Default::default();
         }
         Err(error) => {

@@ -12,6 +12,7 @@ use crate::groups::GroupSettings;
 use crate::groups::calls::{NO_GENERATION, NewOffset};
 use scripted_log::ScriptedLog;
 
+mod counts;
 mod ends;
 mod fencing;
 mod prefixes;

@@ -162,6 +162,11 @@ impl Transaction {
         Self { producer, previous: None, ..self.prepared(Marker::Abort, now) }
     }
 
+    /// Whether a transaction is open, or its end not written everywhere.
+    pub(crate) fn is_open(&self) -> bool {
+        self.started_at_ms.is_some()
+    }
+
     /// How the transaction is to end, if that is decided and not done.
     pub(crate) fn is_prepared(&self) -> Option<Marker> {
         match self.state {

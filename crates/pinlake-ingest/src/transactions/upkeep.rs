@@ -10,6 +10,7 @@ use super::calls::TransactionalId;
 use super::coordinator::Coordinator;
 use super::desk::Alone;
 use super::ending;
+use super::metrics;
 use super::transaction::Transaction;
 
 /// The task that looks; dropping it ends it.
@@ -53,6 +54,7 @@ fn look(coordinator: &Arc<Coordinator>) {
         tokio::spawn(async move { take_care(&coordinator, &mut alone).await });
     }
     let state = coordinator.store.state();
+    metrics::observe_open(state.all().filter(|(_, found)| found.is_open()).count());
     coordinator.desks.clear(|id| state.get(id).is_some());
 }
 
@@ -70,7 +72,9 @@ async fn take_care(coordinator: &Arc<Coordinator>, alone: &mut Alone) {
     } else if found.is_overdue(now) {
         tracing::info!(id = %alone.id, timeout_ms = found.timeout_ms, "transaction took too long: it is aborted");
         // What is not stored now is due at the next look; the store says that it fails.
-        let _ = coordinator.decide(alone, found.fenced(now)).await;
+        if coordinator.decide(alone, found.fenced(now)).await.is_ok() {
+            metrics::observe_timed_out();
+        }
     } else if found.is_idle(coordinator.settings.retention, now) {
         let _ = coordinator.forget(alone).await;
     }

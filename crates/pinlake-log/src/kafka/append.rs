@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
+use futures::poll;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
@@ -13,7 +15,8 @@ use pinlake_core::producers::wrap;
 use pinlake_core::{
     Batch, Error, ErrorKind, Offset, OffsetRange, ProducerSequence, ReadLimit, Result, TopicName, TopicPartition,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::task::unconstrained;
 use tokio::time::timeout_at;
 
 use super::cluster::{Cluster, wire_name, wire_partition};
@@ -73,9 +76,19 @@ impl Appender {
         let Ok(room) = self.room.clone().try_acquire_many_owned(units) else {
             return Err(Error::retry("too many bytes wait for the cluster: try again later"));
         };
+        let lane = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(to.clone()).or_default().clone();
+        // Its place in the partition's order is taken in the first poll, which must not be put off for fairness among tasks.
+        let mut turn = Box::pin(unconstrained(lane.lock_owned()));
+        let first = poll!(&mut turn);
+        let turn = async move {
+            match first {
+                Poll::Ready(lane) => lane,
+                Poll::Pending => turn.await,
+            }
+        };
         let (appender, to) = (self.clone(), to.clone());
         let task = tokio::spawn(async move {
-            let appended = appender.append_whole(&to, &batch).await;
+            let appended = appender.append_whole(&to, &batch, turn).await;
             drop(room);
             if appended.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
                 appender.forget(&to.topic);
@@ -95,7 +108,12 @@ impl Appender {
         self.ask_producer(&mut self.cluster.attempts()).await
     }
 
-    async fn append_whole(&self, to: &TopicPartition, batch: &Batch) -> Result<OffsetRange> {
+    async fn append_whole(
+        &self,
+        to: &TopicPartition,
+        batch: &Batch,
+        turn: impl Future<Output = OwnedMutexGuard<Lane>>,
+    ) -> Result<OffsetRange> {
         let mut attempts = self.cluster.attempts();
         if let Some(producer) = batch.producer() {
             let batch = batch.to_send(None);
@@ -106,8 +124,7 @@ impl Appender {
                 Sent::Unknown(error) => Err(unknown(&error)),
             };
         }
-        let lane = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(to.clone()).or_default().clone();
-        let Ok(mut lane) = timeout_at(attempts.deadline(), lane.lock()).await else {
+        let Ok(mut lane) = timeout_at(attempts.deadline(), turn).await else {
             return Err(Error::retry(format!("too many appends wait for {to}: the batch was not sent")));
         };
         self.append_in_order(to, batch, &mut lane, &mut attempts).await

@@ -1,5 +1,7 @@
 //! Topics and their records.
 
+use std::borrow::Cow;
+
 use pinlake_core::{OffsetRange, RecordView, Result, TopicDescription, TopicName};
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +94,8 @@ impl LogRecord {
     /// # Errors
     /// `Corrupt` if its headers do not decode.
     pub fn of(record: &RecordView<'_>) -> Result<Self> {
-        let header = |(name, value): (&str, Option<&[u8]>)| Header { name: name.to_owned(), value: value.map(Payload::of) };
+        let header =
+            |(name, value): (Cow<'_, str>, Option<&[u8]>)| Header { name: name.into_owned(), value: value.map(Payload::of) };
         Ok(Self {
             offset: record.offset.0,
             timestamp_ms: record.timestamp.0,

@@ -1,11 +1,15 @@
 //! `pinlake topics`: the log's topics and records.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::io::BufRead;
 
 use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::pipeline::units::Span;
-use pinlake_web::answers::{Records, Topic, Topics};
+use pinlake_web::answers::{GroupPosition, Records, Topic, Topics};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -17,6 +21,9 @@ use crate::terminal::{self, count};
 const WAIT_MS: u64 = 5_000;
 /// Records sent in one request.
 const PRODUCE_AT_ONCE: usize = 100;
+
+/// Groups of a topic that are listed.
+const GROUPS_MAX: usize = 5;
 
 /// Runs the command.
 pub(crate) async fn run(args: TopicsArgs) -> Result<()> {
@@ -55,10 +62,26 @@ pub(crate) async fn run(args: TopicsArgs) -> Result<()> {
 async fn list(client: &Client) -> Result<()> {
     let Topics { topics } = client.get("/api/v1/topics").await?;
     let row = |topic: &Topic| {
-        vec![topic.name.to_string(), topic.partitions.to_string(), topic.records.to_string(), topic.tables.join(", ")]
+        let (name, partitions, records) = (topic.name.to_string(), topic.partitions.to_string(), topic.records.to_string());
+        vec![name, partitions, records, topic.tables.join(", "), lags(&topic.groups)]
     };
-    terminal::line(terminal::grid(&["topic", "partitions", "records", "tables"], &topics.iter().map(row).collect::<Vec<_>>()));
+    let head = ["topic", "partitions", "records", "tables", "groups: records behind"];
+    terminal::line(terminal::grid(&head, &topics.iter().map(row).collect::<Vec<_>>()));
     Ok(())
+}
+
+/// How many records each group is behind, those that are furthest behind first.
+fn lags(groups: &[GroupPosition]) -> String {
+    let mut lags: BTreeMap<&str, u64> = BTreeMap::new();
+    for position in groups {
+        let lag = lags.entry(&position.group).or_default();
+        *lag = lag.saturating_add(position.lag);
+    }
+    let mut lags: Vec<_> = lags.into_iter().collect();
+    lags.sort_by_key(|(_, lag)| std::cmp::Reverse(*lag));
+    let shown = lags.iter().take(GROUPS_MAX).map(|(group, lag)| format!("{group}: {lag}"));
+    let more = (lags.len() > GROUPS_MAX).then(|| format!("{} more", lags.len() - GROUPS_MAX));
+    shown.chain(more).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints records from an offset on, or the last ones.

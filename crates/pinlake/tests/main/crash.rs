@@ -1,5 +1,11 @@
-//! `kill -9` over and over, under load, at starts, in rebuilds and in ends: every acknowledged record is in the log where its door
-//! said, the archive holds each record once, each key is in its table once, everything is committed, and the ledger closes.
+//! `kill -9` over and over, under load, at starts, in rebuilds, in ends and while a transaction ends: every acknowledged record is in the log where its door
+//! said, the archive holds each record once, each key is in its table once, everything is committed, and the ledger closes. Kafka's
+//! clients, which know more of a record than that it is there, work through the same kills: `clients`.
+
+mod clients;
+mod members;
+mod numbered;
+mod transacted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +16,8 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 
-use crate::server::{Server, spawn};
+use crate::server::{Server, spawn_at};
+use clients::{Clients, TRANSACTED, Waits};
 
 /// Kills of one run; `PINLAKE_TEST_CRASH_KILLS` asks for more.
 const KILLS: u64 = 30;
@@ -42,15 +49,18 @@ enum During {
     Rebuild,
     /// Ending, after a SIGTERM.
     End,
+    /// Ending a transaction.
+    Transaction,
 }
 
 impl During {
     fn of(kill: u64) -> During {
-        match kill % 5 {
+        match kill % 6 {
             0 | 1 => During::Load,
             2 => During::Start,
             3 => During::Rebuild,
-            _ => During::End,
+            4 => During::End,
+            _ => During::Transaction,
         }
     }
 }
@@ -59,6 +69,8 @@ impl During {
 struct World {
     data: std::path::PathBuf,
     address: String,
+    /// Where Kafka's clients find it.
+    kafka: String,
     config: String,
     /// How many records are acknowledged.
     acked: watch::Receiver<u64>,
@@ -66,40 +78,50 @@ struct World {
 
 impl World {
     async fn start(&self) -> Server {
-        Server::start_with(&self.data, &self.address, &["--config", &self.config]).await
+        Server::start_at(&self.data, &self.address, &self.kafka, &["--config", &self.config]).await
     }
 
     /// Kills `server` at this kill's moment and starts the next one; answers too whether the kill met what it was meant for.
-    async fn kill(&self, kill: u64, server: Server) -> (Server, bool) {
+    async fn kill(&self, kill: u64, server: Server, clients: Option<&Waits>) -> (Server, bool) {
         // A moment is the point of the test, not a wait for something.
         let moment = |most| tokio::time::sleep(Duration::from_millis(seeded(kill, most)));
         let mut acked = self.acked.clone();
         let before = *acked.borrow_and_update();
         acked.wait_for(|now| *now >= before + ACKED_BETWEEN).await.unwrap();
-        let met = match During::of(kill) {
-            During::Load => {
+        // The others meet Kafka's clients while they still find themselves again after the kill before.
+        if let Some(clients) = clients.filter(|_| seeded(kill, 2) == 0) {
+            clients.all_went_on().await;
+        }
+        let met = match (During::of(kill), clients) {
+            (During::Load, _) | (During::Transaction, None) => {
                 moment(400).await;
                 server.kill().await
             }
-            During::Start => {
+            (During::Start, _) => {
                 server.kill().await;
-                let mut starting = spawn(&self.data, &self.address, &["--config", &self.config]);
+                let mut starting = spawn_at(&self.data, &self.address, &self.kafka, &["--config", &self.config]);
                 moment(300).await;
                 starting.start_kill().unwrap();
                 let shown = starting.wait_with_output().await.unwrap().stdout;
                 !String::from_utf8(shown).unwrap().contains("Pinlake listens")
             }
-            During::Rebuild => {
+            (During::Rebuild, _) => {
                 let rebuild = reqwest::Client::new().post(format!("{}/api/v1/tables/all/rebuild", server.url)).json(&json!({}));
                 let asked = tokio::spawn(rebuild.send());
                 moment(300).await;
                 server.kill().await;
                 asked.await.unwrap().is_err()
             }
-            During::End => {
+            (During::End, _) => {
                 server.terminate().await;
                 moment(100).await;
                 server.kill().await
+            }
+            (During::Transaction, Some(clients)) => {
+                clients.an_end_begins().await;
+                moment(15).await;
+                let met = clients.is_ending();
+                server.kill().await && met
             }
         };
         (self.start().await, met)
@@ -129,16 +151,19 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
     let kills = std::env::var("PINLAKE_TEST_CRASH_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let place = tempfile::tempdir().unwrap();
     let config = busy_config(place.path()).await;
-    survives(place.path(), config, kills).await;
+    survives(place.path(), config, kills, true).await;
 }
 
-/// Kills a server so often that has a new data folder in `place`, and looks through all that it then holds.
-pub(crate) async fn survives(place: &Path, config: String, kills: u64) {
+/// Kills a server so often that has a new data folder in `place`, and looks through all that it then holds. Kafka's clients work through it
+/// too, if the server has a door for them.
+pub(crate) async fn survives(place: &Path, config: String, kills: u64, with_clients: bool) {
     // Below the ports that the system hands to clients, so that no retrying client takes it while the server is down.
-    let address = format!("127.0.0.1:{}", 21_000 + std::process::id() % 9_000);
+    let port = |from| format!("127.0.0.1:{}", from + std::process::id() % 9_000);
     let (count, acked) = watch::channel(0);
-    let world = World { data: place.join("data"), address, config, acked };
+    let data = place.join("data");
+    let world = World { data, address: port(21_000), kafka: port(12_000), config, acked };
     let mut server = world.start().await;
+    let clients = if with_clients { Some(Clients::start(&world.kafka).await) } else { None };
     let (sender, mut receiver) = mpsc::channel(1024);
     let gather = tokio::spawn(async move {
         let mut acked = Vec::new();
@@ -162,17 +187,26 @@ pub(crate) async fn survives(place: &Path, config: String, kills: u64) {
     let load = tokio::spawn(async move { emulate(&options, &|_, _| {}).await });
     let mut met = BTreeMap::<During, Vec<bool>>::new();
     for kill in 0..kills {
-        let (next, meets) = world.kill(kill, server).await;
+        let (next, meets) = world.kill(kill, server, clients.as_ref().map(|clients| &clients.waits)).await;
         server = next;
         met.entry(During::of(kill)).or_default().push(meets);
     }
     stop.cancel();
     load.await.unwrap().unwrap();
     let acked = gather.await.unwrap();
+    let worked = match clients {
+        Some(clients) => Some(clients.stop().await),
+        None => None,
+    };
     let share = |(during, met): (&During, &Vec<bool>)| {
         format!("{} of {} during {during:?}", met.iter().filter(|met| **met).count(), met.len())
     };
-    println!("{} records acknowledged; kills: {}", acked.len(), met.iter().map(share).collect::<Vec<_>>().join(", "));
+    let kills = met.iter().map(share).collect::<Vec<_>>().join(", ");
+    println!(
+        "{} records acknowledged; Kafka's clients: {:?}; kills: {kills}",
+        acked.len(),
+        worked.as_ref().map(|worked| worked.told)
+    );
     server.post("/api/v1/flush", json!({})).await;
     let log = read_log(&server).await;
     check_acknowledged(&acked, &log);
@@ -181,10 +215,20 @@ pub(crate) async fn survives(place: &Path, config: String, kills: u64) {
     check_positions(&server, &log).await;
     let ledger = server.get("/api/v1/ledger?deep=true").await;
     assert_eq!(ledger["closed"], true, "{ledger:#}");
+    if let Some(worked) = worked {
+        worked.check(&server, &log, &ledger).await;
+    }
 }
 
-/// The values of every partition, by topic and partition, in the order of their offsets.
-type Log = BTreeMap<(String, u64), Vec<String>>;
+/// What a partition shows.
+struct Kept {
+    end: u64,
+    /// The values by their offsets.
+    values: BTreeMap<u64, String>,
+}
+
+/// Every partition, by topic and number.
+type Log = BTreeMap<(String, u64), Kept>;
 
 async fn read_log(server: &Server) -> Log {
     let mut log = Log::new();
@@ -193,18 +237,18 @@ async fn read_log(server: &Server) -> Log {
         let name = topic["name"].as_str().unwrap();
         for partition in topic["offsets"].as_array().unwrap() {
             let (number, end) = (partition["partition"].as_u64().unwrap(), partition["end"].as_u64().unwrap());
-            let mut values = Vec::new();
-            while (values.len() as u64) < end {
-                let at = values.len();
+            let (mut values, mut at) = (BTreeMap::new(), 0);
+            loop {
                 let path = format!("/api/v1/topics/{name}/records?partition={number}&offset={at}&limit=10000");
                 let records = server.get(&path).await["records"].as_array().unwrap().clone();
-                assert!(!records.is_empty(), "{name}/{number} is readable at {at}");
-                for record in records {
-                    assert_eq!(record["offset"].as_u64().unwrap(), values.len() as u64, "offsets are dense");
-                    values.push(record["value"].as_str().unwrap().to_owned());
-                }
+                let Some(last) = records.last() else { break };
+                at = last["offset"].as_u64().unwrap() + 1;
+                let value = |record: &Value| (record["offset"].as_u64().unwrap(), record["value"].as_str().unwrap().to_owned());
+                values.extend(records.iter().map(value));
             }
-            log.insert((name.to_owned(), number), values);
+            let is_dense = values.len() as u64 == end && values.keys().copied().eq(0..end);
+            assert!(is_dense || name == TRANSACTED, "offsets of {name}/{number} are dense: {} of {end}", values.len());
+            log.insert((name.to_owned(), number), Kept { end, values });
         }
     }
     log
@@ -220,8 +264,8 @@ fn check_acknowledged(acked: &[Acked], log: &Log) {
         };
         assert_eq!(partition, one.partition, "the sequence number names the shard that the answer names");
         assert!(places.insert((&one.topic, partition, offset)), "{}/{partition} at {offset} is acknowledged once", one.topic);
-        let values = &log[&(one.topic.to_string(), u64::from(partition))];
-        let found = values.get(usize::try_from(offset).unwrap());
+        let values = &log[&(one.topic.to_string(), u64::from(partition))].values;
+        let found = values.get(&offset);
         let found = found.unwrap_or_else(|| panic!("{}/{partition} holds {} records, not {offset}", one.topic, values.len()));
         let value: Value = serde_json::from_str(found).unwrap();
         let key = value.get("index").or_else(|| value.get("ind")).and_then(Value::as_i64);
@@ -251,24 +295,25 @@ fn shard_and_offset(number: &str) -> (u32, u64) {
 
 fn check_archive(data: &Path, log: &Log) {
     let mut count = 0;
-    for ((topic, partition), values) in log {
+    for ((topic, partition), kept) in log {
         let folder = data.join(format!("lake/topics/{topic}/partition={partition}"));
         let mut objects: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         objects.retain(|path| path.extension().is_some_and(|end| end == "json"));
         objects.sort();
         count += objects.len();
-        let mut next = 0;
+        let mut left = kept.values.iter().peekable();
         for object in objects {
             let name = object.file_name().unwrap().to_str().unwrap().to_owned();
+            let next = *left.peek().unwrap_or_else(|| panic!("nothing is left for {name}")).0;
             assert_eq!(name, format!("{topic}+{partition}+{next:010}.json"), "objects follow one another");
             for line in std::fs::read_to_string(&object).unwrap().lines() {
-                assert_eq!(line, values[next], "{name} holds the log's record {next}");
-                next += 1;
+                let (offset, value) = left.next().unwrap_or_else(|| panic!("nothing is left for {name}: {line}"));
+                assert_eq!(line, value, "{name} holds the log's record {offset}");
             }
         }
-        assert_eq!(next, values.len(), "the archive of {topic} is whole");
+        assert_eq!(left.next(), None, "the archive of {topic} is whole");
     }
-    let records: usize = log.values().map(Vec::len).sum();
+    let records: usize = log.values().map(|kept| kept.values.len()).sum();
     assert!(
         count * usize::try_from(ARCHIVE_FLUSH).unwrap() >= records,
         "{records} records are in small objects, {count} of them"
@@ -297,9 +342,9 @@ async fn check_positions(server: &Server, log: &Log) {
         let detail = server.get(&format!("/api/v1/tables/{name}")).await;
         for line in table["partitions"].as_array().unwrap() {
             let of = (line["topic"].as_str().unwrap().to_owned(), line["partition"].as_u64().unwrap());
-            let end = log[&of].len() as u64;
+            let (end, records) = (log[&of].end, log[&of].values.len());
             assert_eq!(line["log"], json!({"start": 0, "end": end}), "{line:#}");
-            assert_eq!((&line["position"], &line["archived"]), (&json!(end), &json!(end)), "{name}: {line:#}");
+            assert_eq!((&line["position"], &line["archived"]), (&json!(end), &json!(records)), "{name}: {line:#}");
             let position = json!({"topic": of.0, "partition": of.1, "position": end});
             assert!(detail["positions"].as_array().unwrap().contains(&position), "{position} is in {detail:#}");
             seen.insert(of);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the files that the server wrote")]
 
+mod between_doors;
 mod browsers;
 mod commands;
 mod crash;
@@ -12,6 +13,7 @@ mod hostile;
 mod hostile_sql;
 mod kafka_clients;
 mod lakes;
+mod memory;
 mod metrics;
 mod names;
 mod noida;
@@ -24,3 +26,4 @@ mod server;
 mod setup;
 mod shell;
 mod shutdown;
+mod wire;

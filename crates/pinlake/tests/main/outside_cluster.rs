@@ -195,7 +195,7 @@ async fn nothing_that_a_cluster_acknowledged_is_lost_or_doubled_by_kills() {
     let named = text.replace("    brokers: []\n", &format!("    brokers: [\"{}\"]\n", broker.address()));
     assert_ne!(named, text, "the configuration names all options");
     std::fs::write(&config, named).unwrap();
-    crash::survives(place.path(), config, KILLS).await;
+    crash::survives(place.path(), config, KILLS, false).await;
 }
 
 /// A Pinlake that is the cluster of others: it asks who they are, and encrypts.

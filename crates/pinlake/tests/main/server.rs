@@ -28,8 +28,11 @@ pub(crate) fn spawn(data: &Path, listen: &str, args: &[&str]) -> Child {
     spawn_at(data, listen, ANYWHERE, args)
 }
 
-fn spawn_at(data: &Path, listen: &str, kafka: &str, args: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_pinlake"))
+/// The same with Kafka's clients at an address of their own.
+pub(crate) fn spawn_at(data: &Path, listen: &str, kafka: &str, args: &[&str]) -> Child {
+    // Another build may be looked at in the same way.
+    let program = std::env::var_os("PINLAKE_TEST_SERVER").unwrap_or_else(|| env!("CARGO_BIN_EXE_pinlake").into());
+    Command::new(program)
         .args(["serve", "--data-dir"])
         .arg(data)
         .args(args)
@@ -79,6 +82,14 @@ impl Server {
     pub(crate) fn kafka(&self) -> &str {
         let told = self.shown.iter().find_map(|line| line.strip_prefix("Kafka clients connect to "));
         told.unwrap_or_else(|| panic!("no Kafka clients are served: {:?}", self.shown))
+    }
+
+    /// What it holds in memory.
+    pub(crate) fn resident_mib(&self) -> u64 {
+        let id = self.child.id().expect("the server runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
     /// Asks it to end, as `kill -TERM` does.

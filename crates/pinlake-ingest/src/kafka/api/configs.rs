@@ -17,7 +17,7 @@ use kafka_protocol::protocol::StrBytes;
 use pinlake_core::{TopicName, TopicSpec};
 
 use super::topics::{Refused, of_log, refused};
-use super::{Call, wire_text};
+use super::{Call, once, wire_text};
 use crate::kafka::broker::{Broker, NODE_ID};
 use crate::kafka::error::NONE;
 use crate::topic_settings::{self, Entry, Kind, Source, of_topic, value_of};
@@ -63,8 +63,8 @@ fn of_broker(broker: &Broker) -> Vec<Entry> {
 }
 
 pub(super) async fn describe_configs(call: &Call<'_>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-    let mut results = Vec::with_capacity(request.resources.len());
-    for resource in request.resources {
+    let mut results = Vec::new();
+    for resource in once(request.resources, |resource| (resource.resource_type, resource.resource_name.clone())) {
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone());

@@ -1,18 +1,20 @@
 //! Fetch: whole batches from where a consumer stands, waiting for as many bytes as it asks for.
 
+mod encode;
+
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use futures::future::select_all;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ProducerId;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest};
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, FetchResponse, FetchableTopicResponse, PartitionData};
-use pinlake_core::{Batch, Committed, Log, Offset, ReadLimit, Result, TopicPartition};
+use kafka_protocol::messages::fetch_response::{self, FetchableTopicResponse, PartitionData};
+use pinlake_core::{AbortedTransaction, Batch, Committed, Log, Offset, ReadLimit, Result, TopicPartition};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::{Call, partition_of};
+use crate::kafka::answer::Answer;
 use crate::kafka::broker::LEADER_EPOCH;
 use crate::kafka::{error, metrics};
 
@@ -29,8 +31,8 @@ struct Wanted {
     refused: Option<i16>,
 }
 
-/// What is there for a consumer; when it is less than it asks for, after a wait.
-pub(super) async fn fetch(call: &Call<'_>, request: FetchRequest) -> FetchResponse {
+/// Answers what is there for a consumer; when it is less than it asks for, after a wait.
+pub(super) async fn answer(call: &Call<'_>, request: FetchRequest) -> std::result::Result<Answer, String> {
     let deadline = Instant::now() + wait_of(call, &request);
     let least = usize::try_from(request.min_bytes).unwrap_or(0).min(call.broker.settings.fetch_bytes_max);
     let most = usize::try_from(request.max_bytes).unwrap_or(0).min(call.broker.settings.fetch_bytes_max);
@@ -45,12 +47,11 @@ pub(super) async fn fetch(call: &Call<'_>, request: FetchRequest) -> FetchRespon
     metrics::observe_fetch(read.bytes);
     let mut partitions = read.partitions.into_iter();
     let topics = request.topics.into_iter().zip(&wanted).map(|(topic, wanted)| {
-        FetchableTopicResponse::default()
-            .with_topic(topic.topic)
-            .with_topic_id(topic.topic_id)
-            .with_partitions(partitions.by_ref().take(wanted.len()).collect())
+        let response = FetchableTopicResponse::default().with_topic(topic.topic).with_topic_id(topic.topic_id);
+        (response, partitions.by_ref().take(wanted.len()).collect())
     });
-    FetchResponse::default().with_responses(topics.collect())
+    let topics: Vec<_> = topics.collect();
+    call.request.answer_with(encode::body(call.request.version, &topics)?)
 }
 
 /// Reads as much as there is room for in memory, and holds the room of what was read until the answer is sent.
@@ -93,9 +94,26 @@ pub(super) fn stale(leader_epoch: i32) -> Option<i16> {
 
 #[derive(Default)]
 struct Read {
-    partitions: Vec<PartitionData>,
+    partitions: Vec<Found>,
     bytes: usize,
     failed: bool,
+}
+
+/// What is answered for one partition.
+struct Found {
+    /// Everything but the batches.
+    data: PartitionData,
+    batches: Vec<Batch>,
+}
+
+impl Found {
+    fn bytes(&self) -> usize {
+        bytes_of(&self.batches)
+    }
+}
+
+fn bytes_of(batches: &[Batch]) -> usize {
+    batches.iter().map(|batch| batch.bytes().len()).sum()
 }
 
 /// Reads every partition in the request's order until the answer is full. The first batch is answered however large it is.
@@ -104,15 +122,15 @@ async fn read_all(log: &dyn Log, partitions: &[&Wanted], most: usize, committed:
     for wanted in partitions {
         let data =
             PartitionData::default().with_partition_index(wanted.request.partition).with_preferred_read_replica((-1).into());
-        let data = match (&wanted.of, wanted.refused) {
+        let found = match (&wanted.of, wanted.refused) {
             (Some(of), None) => {
                 read_one(log, of, &wanted.request, most.saturating_sub(read.bytes), read.bytes == 0, committed, data).await
             }
             (_, refused) => failed(data, refused.unwrap_or(error::NONE)),
         };
-        read.bytes += data.records.as_ref().map_or(0, Bytes::len);
-        read.failed |= data.error_code != error::NONE;
-        read.partitions.push(data);
+        read.bytes += found.bytes();
+        read.failed |= found.data.error_code != error::NONE;
+        read.partitions.push(found);
     }
     read
 }
@@ -125,7 +143,7 @@ async fn read_one(
     is_first: bool,
     committed: bool,
     data: PartitionData,
-) -> PartitionData {
+) -> Found {
     let ends = match (log.range(of).await, log.stable_end(of).await) {
         (Ok(range), Ok(stable)) => (range, stable),
         (Err(error), _) | (_, Err(error)) => return failed(data, error::code(&error)),
@@ -144,13 +162,33 @@ async fn read_one(
             if !is_first && read.batches.first().is_some_and(|first| first.bytes().len() > most) {
                 read = Committed::default();
             }
-            answered(data, &read, committed)
+            found(data, read, committed)
         }
         Err(error) => failed(data, error::code(&error)),
     }
 }
 
-async fn read_batches(log: &dyn Log, of: &TopicPartition, at: Offset, bytes: usize, committed: bool) -> Result<Committed> {
+/// As many batches as fit into `most` bytes, one at least: the log answers fewer at once.
+async fn read_batches(log: &dyn Log, of: &TopicPartition, at: Offset, most: usize, committed: bool) -> Result<Committed> {
+    let mut read = read_some(log, of, at, most, committed).await?;
+    let mut left = most.saturating_sub(bytes_of(&read.batches));
+    // What follows is most often as large.
+    while let Some(last) = read.batches.last().filter(|last| last.bytes().len() <= left) {
+        // What was read is answered; an error comes again with the next fetch.
+        let Ok(more) = read_some(log, of, last.offsets().end, left, committed).await else { break };
+        if more.batches.is_empty() || bytes_of(&more.batches) > left {
+            break;
+        }
+        left -= bytes_of(&more.batches);
+        read.batches.extend(more.batches);
+        let is_new = |aborted: &AbortedTransaction| !read.aborted.contains(aborted);
+        let aborted: Vec<_> = more.aborted.into_iter().filter(is_new).collect();
+        read.aborted.extend(aborted);
+    }
+    Ok(read)
+}
+
+async fn read_some(log: &dyn Log, of: &TopicPartition, at: Offset, bytes: usize, committed: bool) -> Result<Committed> {
     let limit = ReadLimit { bytes };
     if committed {
         return log.read_committed(of, at, limit, Duration::ZERO).await;
@@ -158,27 +196,19 @@ async fn read_batches(log: &dyn Log, of: &TopicPartition, at: Offset, bytes: usi
     Ok(Committed { batches: log.read(of, at, limit, Duration::ZERO).await?, aborted: Vec::new() })
 }
 
-fn answered(data: PartitionData, read: &Committed, committed: bool) -> PartitionData {
-    let of = |aborted: &pinlake_core::AbortedTransaction| {
-        AbortedTransaction::default().with_producer_id(ProducerId(aborted.producer)).with_first_offset(aborted.first.0)
+fn found(data: PartitionData, read: Committed, committed: bool) -> Found {
+    let of = |aborted: &AbortedTransaction| {
+        fetch_response::AbortedTransaction::default()
+            .with_producer_id(ProducerId(aborted.producer))
+            .with_first_offset(aborted.first.0)
     };
     let aborted = committed.then(|| read.aborted.iter().map(of).collect());
-    data.with_records(Some(joined(&read.batches))).with_aborted_transactions(aborted)
+    Found { data: data.with_aborted_transactions(aborted), batches: read.batches }
 }
 
-/// The batches one behind the other; one alone is not copied.
-fn joined(batches: &[Batch]) -> Bytes {
-    if let [only] = batches {
-        return only.bytes().clone();
-    }
-    let mut out = BytesMut::with_capacity(batches.iter().map(|batch| batch.bytes().len()).sum());
-    batches.iter().for_each(|batch| out.extend_from_slice(batch.bytes()));
-    out.freeze()
-}
-
-fn failed(data: PartitionData, code: i16) -> PartitionData {
+fn failed(data: PartitionData, code: i16) -> Found {
     let data = data.with_error_code(code).with_high_watermark(NO_OFFSET).with_last_stable_offset(NO_OFFSET);
-    data.with_log_start_offset(NO_OFFSET).with_records(Some(Bytes::new()))
+    Found { data: data.with_log_start_offset(NO_OFFSET), batches: Vec::new() }
 }
 
 /// Waits until some partition has more than was read: false when the deadline came first, or nothing can come.
@@ -191,9 +221,9 @@ async fn wait(log: &dyn Log, partitions: &[&Wanted], read: &Read, committed: boo
     if left.is_zero() {
         return false;
     }
-    let waits = partitions.iter().zip(&read.partitions).filter_map(|(wanted, data)| {
+    let waits = partitions.iter().zip(&read.partitions).filter_map(|(wanted, found)| {
         let of = wanted.of.as_ref()?;
-        let at = Offset(if committed { data.last_stable_offset } else { data.high_watermark });
+        let at = Offset(if committed { found.data.last_stable_offset } else { found.data.high_watermark });
         Some(Box::pin(async move {
             let limit = ReadLimit { bytes: 1 };
             if committed {

@@ -20,7 +20,7 @@ use kafka_protocol::messages::sync_group_request::SyncGroupRequest;
 use kafka_protocol::messages::sync_group_response::SyncGroupResponse;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Call, GROUP_OPERATIONS, allowed, wire_text};
+use super::{Call, GROUP_OPERATIONS, allowed, once, wire_text};
 use crate::groups::GroupError;
 use crate::groups::calls::{self, GroupId, GroupState, JoinRequest, Joined, LeavingMember, SyncRequest};
 use crate::kafka::error::NONE;
@@ -194,7 +194,7 @@ pub(super) fn describe_groups(call: &Call<'_>, request: DescribeGroupsRequest) -
             Err(error) => described.with_error_code(error.code()),
         }
     };
-    DescribeGroupsResponse::default().with_groups(request.groups.into_iter().map(describe).collect())
+    DescribeGroupsResponse::default().with_groups(once(request.groups, WireGroupId::clone).map(describe).collect())
 }
 
 pub(super) fn list_groups(call: &Call<'_>, request: &ListGroupsRequest) -> ListGroupsResponse {

@@ -1,5 +1,6 @@
 //! Offsets by time and by leader epoch: ListOffsets, OffsetForLeaderEpoch.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
@@ -11,7 +12,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::OffsetForLeaderEp
 use kafka_protocol::messages::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
 };
-use pinlake_core::{Log, Offset, ReadLimit, Result, Timestamp, TopicPartition};
+use pinlake_core::{Batch, Error, Log, Offset, ReadLimit, Result, Timestamp, TopicPartition};
 
 use super::{Call, fetch, partition_of};
 use crate::kafka::broker::LEADER_EPOCH;
@@ -30,11 +31,16 @@ const UNKNOWN: i64 = -1;
 pub(super) async fn list_offsets(call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let committed = request.isolation_level == fetch::READ_COMMITTED;
     let mut topics = Vec::with_capacity(request.topics.len());
+    let mut seen = HashSet::new();
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
             let response = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
-            partitions.push(match one(call, &topic.name, asked, committed).await {
+            // As Kafka does: looking for a time may mean to unpack a batch.
+            let is_first = seen.insert((topic.name.clone(), asked.partition_index));
+            let found =
+                if is_first { one(call, &topic.name, asked, committed).await } else { Err(ResponseError::InvalidRequest.code()) };
+            partitions.push(match found {
                 Ok((offset, time)) => {
                     let epoch = if offset < 0 || call.request.version < LEADER_EPOCH_FROM { -1 } else { LEADER_EPOCH };
                     response.with_offset(offset).with_timestamp(time).with_leader_epoch(epoch)
@@ -70,7 +76,13 @@ async fn first_at(log: &dyn Log, of: &TopicPartition, time: Timestamp) -> Result
         return Ok((UNKNOWN, UNKNOWN));
     }
     let batches = log.read(of, from, ReadLimit { bytes: 1 }, Duration::ZERO).await?;
-    for batch in &batches {
+    // Unpacking is work: it must not hold up other connections.
+    let found = tokio::task::spawn_blocking(move || first_of(&batches, from, time)).await;
+    found.unwrap_or_else(|_| Err(Error::internal("cut short")))
+}
+
+fn first_of(batches: &[Batch], from: Offset, time: Timestamp) -> Result<(i64, i64)> {
+    for batch in batches {
         let plain = batch.plain()?;
         for record in plain.records() {
             let record = record?;

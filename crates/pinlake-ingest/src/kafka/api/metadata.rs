@@ -1,19 +1,21 @@
 //! Which topics there are and who leads them: Metadata, DescribeTopicPartitions.
 
+use std::collections::HashMap;
+
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::BrokerId;
 use kafka_protocol::messages::describe_topic_partitions_request::DescribeTopicPartitionsRequest;
 use kafka_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
-use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequest;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
+use kafka_protocol::messages::{BrokerId, TopicName as WireTopicName};
 use pinlake_core::{ErrorKind, TopicDescription, TopicName};
 use uuid::Uuid;
 
-use super::{CLUSTER_OPERATIONS, Call, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, allowed, wire_name, wire_number, wire_text};
+use super::{CLUSTER_OPERATIONS, Call, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, allowed, once, wire_name, wire_number, wire_text};
 use crate::kafka::broker::{LEADER_EPOCH, NODE_ID};
 use crate::kafka::error;
 
@@ -33,9 +35,15 @@ pub(super) async fn metadata(call: &Call<'_>, request: MetadataRequest) -> Metad
             }
         },
         Some(topics) => {
-            let mut found = Vec::with_capacity(topics.len());
-            for topic in topics {
-                found.push(one(call, topic, creates, operations).await);
+            let by_id = topics.iter().any(|topic| topic.name.is_none());
+            let all = if by_id { call.broker.log().topics().await.unwrap_or_default() } else { Vec::new() };
+            let all: HashMap<Uuid, &TopicDescription> = all.iter().map(|topic| (topic.id.0, topic)).collect();
+            let mut found = Vec::new();
+            for topic in once(topics, |topic| (topic.name.clone(), topic.topic_id)) {
+                found.push(match topic.name {
+                    Some(name) => one(call, name, creates, operations).await,
+                    None => identified(&all, topic.topic_id, operations),
+                });
             }
             found
         }
@@ -51,8 +59,7 @@ pub(super) async fn metadata(call: &Call<'_>, request: MetadataRequest) -> Metad
         .with_cluster_authorized_operations(cluster_operations)
 }
 
-async fn one(call: &Call<'_>, asked: MetadataRequestTopic, creates: bool, operations: i32) -> MetadataResponseTopic {
-    let Some(name) = asked.name else { return by_id(call, asked.topic_id, operations).await };
+async fn one(call: &Call<'_>, name: WireTopicName, creates: bool, operations: i32) -> MetadataResponseTopic {
     match open(call, &name, creates).await {
         Ok(topic) => described(&topic, operations),
         Err(code) => MetadataResponseTopic::default()
@@ -62,10 +69,9 @@ async fn one(call: &Call<'_>, asked: MetadataRequestTopic, creates: bool, operat
     }
 }
 
-async fn by_id(call: &Call<'_>, id: Uuid, operations: i32) -> MetadataResponseTopic {
-    let found = call.broker.log().topics().await.ok().and_then(|topics| topics.into_iter().find(|topic| topic.id.0 == id));
-    match found {
-        Some(topic) => described(&topic, operations),
+fn identified(all: &HashMap<Uuid, &TopicDescription>, id: Uuid, operations: i32) -> MetadataResponseTopic {
+    match all.get(&id) {
+        Some(topic) => described(topic, operations),
         None => MetadataResponseTopic::default()
             .with_name(None)
             .with_topic_id(id)
@@ -117,6 +123,7 @@ pub(super) async fn describe_topic_partitions(
     let (from_topic, from_partition) =
         request.cursor.map_or((String::new(), 0), |cursor| (cursor.topic_name.as_str().to_owned(), cursor.partition_index));
     let mut left = usize::try_from(request.response_partition_limit).unwrap_or(0).clamp(1, 2000);
+    let by_name: HashMap<&str, &TopicDescription> = all.iter().map(|topic| (topic.name.as_str(), topic)).collect();
     let (mut topics, mut next) = (Vec::new(), None);
     for name in names.into_iter().filter(|name| *name >= from_topic) {
         let first = if name == from_topic { u32::try_from(from_partition).unwrap_or(0) } else { 0 };
@@ -124,7 +131,7 @@ pub(super) async fn describe_topic_partitions(
             next = Some(Cursor::default().with_topic_name(wire_text(name).into()).with_partition_index(0));
             break;
         }
-        let Some(topic) = all.iter().find(|topic| topic.name.as_str() == name) else {
+        let Some(&topic) = by_name.get(name.as_str()) else {
             let code =
                 TopicName::new(&name).map_or(ResponseError::InvalidTopicException, |_| ResponseError::UnknownTopicOrPartition);
             let missing = DescribeTopicPartitionsResponseTopic::default().with_name(Some(wire_text(name).into()));

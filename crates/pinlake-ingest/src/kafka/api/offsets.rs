@@ -19,7 +19,7 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::protocol::StrBytes;
 use pinlake_core::TopicPartition;
 
-use super::{Call, partition_of, wire_name, wire_number, wire_text};
+use super::{Call, once, partition_of, wire_name, wire_number, wire_text};
 use crate::groups::GroupError;
 use crate::groups::calls::{CommitRequest, CommittedOffset, ForPartition, GroupId, NewOffset};
 use crate::kafka::error::NONE;
@@ -115,7 +115,7 @@ type Asked = Option<Vec<(WireTopicName, Vec<i32>)>>;
 pub(super) async fn offset_fetch(call: &Call<'_>, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let stable = request.require_stable;
     if call.request.version >= SEVERAL_GROUPS {
-        let groups = request.groups.into_iter().map(|group| {
+        let groups = once(request.groups, |group| group.group_id.clone()).map(|group| {
             let asked: Asked =
                 group.topics.map(|topics| topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)).collect());
             let response = OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone());

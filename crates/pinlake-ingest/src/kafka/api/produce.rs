@@ -1,9 +1,13 @@
 //! Produce: batches are checked and appended as they are. A batch is what a producer compressed and numbered: nothing in it is changed but
 //! its offset.
 
+use std::task::Poll;
+
 use bytes::Bytes;
 use futures::future::join_all;
+use futures::poll;
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::TopicName as WireTopicName;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -27,10 +31,21 @@ const ACKS: [i16; 3] = [ACKS_NONE, 1, -1];
 
 /// A partition's place in the order of one connection's requests.
 pub(in crate::kafka) struct Turn {
-    /// Until the request before is done with the partition.
+    /// Until the log has what the request before sent for the partition.
     pub(in crate::kafka) before: Option<oneshot::Receiver<()>>,
-    /// Dropped when this one is.
-    pub(in crate::kafka) _done: oneshot::Sender<()>,
+    /// Dropped when it has this one's.
+    pub(in crate::kafka) done: oneshot::Sender<()>,
+}
+
+impl Turn {
+    /// Waits for it. What it answers is dropped when the next may follow.
+    async fn come(self) -> oneshot::Sender<()> {
+        if let Some(before) = self.before {
+            // An error means that it is done.
+            let _ = before.await;
+        }
+        self.done
+    }
 }
 
 /// Why a batch is not appended: a code and what to do.
@@ -59,7 +74,8 @@ pub(in crate::kafka) async fn answer(
     let mut topics = Vec::with_capacity(decoded.topic_data.len());
     let mut appends = Vec::new();
     for TopicProduceData { name, partition_data, .. } in decoded.topic_data {
-        topics.push((name.clone(), partition_data.len()));
+        // Nothing is kept of the request's bytes but the batches: one alone is then appended without being copied.
+        topics.push((WireTopicName(wire_text(name.as_str())), partition_data.len()));
         for data in partition_data {
             let turn = turns.next().ok_or("every partition has its turn")?;
             appends.push(append(broker, name.to_string(), data, acks, &transactional, turn));
@@ -86,12 +102,11 @@ async fn append(
 ) -> PartitionProduceResponse {
     let index = data.index;
     let response = PartitionProduceResponse::default().with_index(index).with_log_append_time_ms(-1);
-    if let Some(before) = turn.before {
-        // An error means that it is done.
-        let _ = before.await;
-    }
-    let appended = match check(&topic, data, acks).await {
-        Ok((to, batch)) => append_batch(broker, to, batch, transactional).await,
+    let checked = check(&topic, data, acks).await;
+    // In the order of the client's requests, however long each one's check took.
+    let done = turn.come().await;
+    let appended = match checked {
+        Ok((to, batch)) => append_batch(broker, to, batch, transactional, done).await,
         Err(refused) => Err(refused),
     };
     match appended {
@@ -107,14 +122,25 @@ async fn append_batch(
     to: TopicPartition,
     batch: Batch,
     transactional: &Result<Option<TransactionalId>, TransactionError>,
+    done: oneshot::Sender<()>,
 ) -> Result<(OffsetRange, i64), Refused> {
     let refused = |error: &TransactionError| (error.old_code(), Some(wire_text(error.to_string())));
     let id = transactional.as_ref().map_err(refused)?;
     let admission = broker.transactions.admit(id.as_ref(), &to, &batch).await.map_err(|error| refused(&error))?;
-    let log = broker.log().clone();
+    let (log, appending_room, most) = (broker.log().clone(), broker.appending.clone(), broker.settings.appending_bytes_max);
     let append = async move {
         let (records, bytes) = (batch.record_count(), batch.bytes().len());
-        let offsets = log.append(&to, batch).await;
+        log.come_along(&to).await;
+        let room = u32::try_from(bytes.min(most)).unwrap_or(u32::MAX);
+        let _room = appending_room.acquire_many(room).await.expect("the room is never closed");
+        let mut appending = log.append(&to, batch);
+        let first = poll!(&mut appending);
+        // It has its place in the partition's order: the client's next may follow, and shares its sync.
+        drop(done);
+        let offsets = match first {
+            Poll::Ready(offsets) => offsets,
+            Poll::Pending => appending.await,
+        };
         match &offsets {
             Ok(_) => metrics::observe_received(records, bytes),
             Err(error) => metrics::observe_rejected(records, error.kind()),

@@ -1,5 +1,7 @@
 //! Producers: InitProducerId and DescribeProducers.
 
+use std::collections::HashSet;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ProducerId;
 use kafka_protocol::messages::describe_producers_request::DescribeProducersRequest;
@@ -51,9 +53,14 @@ async fn init(call: &Call<'_>, request: &InitProducerIdRequest) -> Result<Transa
 /// The producers that a partition remembers.
 pub(super) async fn describe_producers(call: &Call<'_>, request: DescribeProducersRequest) -> DescribeProducersResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
+    let mut seen = HashSet::new();
     for topic in request.topics {
-        let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
+        let mut partitions = Vec::new();
         for number in topic.partition_indexes {
+            // A partition may have many producers: they are told once, however often it is named.
+            if !seen.insert((topic.name.clone(), number)) {
+                continue;
+            }
             let response = PartitionResponse::default().with_partition_index(number);
             let found = match partition_of(&topic.name, number) {
                 Some(of) => call.broker.log().producers(&of).await.map_err(|error| error::code(&error)),

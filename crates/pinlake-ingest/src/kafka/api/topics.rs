@@ -1,5 +1,7 @@
 //! Topics made, deleted, given more partitions, and trimmed: CreateTopics, DeleteTopics, CreatePartitions, DeleteRecords.
 
+use std::collections::HashMap;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use kafka_protocol::messages::create_partitions_response::{CreatePartitionsResponse, CreatePartitionsTopicResult};
@@ -41,9 +43,10 @@ pub(super) fn of_log(error: &Error) -> Refused {
 
 pub(super) async fn create_topics(call: &Call<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
+    let mut named: HashMap<&str, usize> = HashMap::new();
+    request.topics.iter().for_each(|topic| *named.entry(&topic.name).or_default() += 1);
     for topic in &request.topics {
-        let twice = request.topics.iter().filter(|other| other.name == topic.name).count() > 1;
-        let created = if twice {
+        let created = if named[topic.name.as_str()] > 1 {
             Err(refused(ResponseError::InvalidRequest, "the request names the topic twice"))
         } else {
             create(call.broker, topic, request.validate_only).await

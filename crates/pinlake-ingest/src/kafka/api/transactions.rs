@@ -1,7 +1,7 @@
 //! Transactions: AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit, EndTxn, and what tools ask of them. What may happen to a transaction is
 //! `transactions`' own; here it is read from and written to Kafka's messages.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
@@ -29,7 +29,7 @@ use pinlake_core::batch::Marker;
 use pinlake_core::{TopicName, TopicPartition};
 
 use super::offsets::{Codes, existing, new_offset};
-use super::{Call, partition_of, wire_name, wire_number, wire_text};
+use super::{Call, once, partition_of, wire_name, wire_number, wire_text};
 use crate::groups::calls::{CommitRequest, ForPartition, GroupId, NO_GENERATION, NewOffset, TransactionProducer};
 use crate::kafka::error::{self, NONE};
 use crate::transactions::TransactionError;
@@ -173,7 +173,8 @@ pub(super) fn describe_transactions(call: &Call<'_>, request: DescribeTransactio
             Err(error) => described.with_error_code(error.code()),
         }
     };
-    DescribeTransactionsResponse::default().with_transaction_states(request.transactional_ids.into_iter().map(describe).collect())
+    let described = once(request.transactional_ids, WireTransactionalId::clone).map(describe);
+    DescribeTransactionsResponse::default().with_transaction_states(described.collect())
 }
 
 fn by_topic(partitions: &[TopicPartition]) -> Vec<TopicData> {
@@ -194,13 +195,14 @@ pub(super) fn list_transactions(call: &Call<'_>, request: ListTransactionsReques
         return response;
     }
     let states: Vec<TransactionState> = known.iter().filter_map(state_of).collect();
+    let producers: HashSet<i64> = request.producer_id_filters.iter().map(|id| id.0).collect();
     let now = call.broker.transactions.now();
     // Unset is -1.
     let longer_than = u64::try_from(request.duration_filter).ok().map(Duration::from_millis);
     let wanted = |found: &TransactionDescription| {
         let is_long = |than| found.started_at.is_some_and(|at| at.until(now) > than);
         (states.is_empty() || states.contains(&found.state))
-            && (request.producer_id_filters.is_empty() || request.producer_id_filters.contains(&ProducerId(found.producer.id)))
+            && (producers.is_empty() || producers.contains(&found.producer.id))
             && longer_than.is_none_or(is_long)
     };
     let listed = call.broker.transactions.list(wanted).into_iter().map(|found| {

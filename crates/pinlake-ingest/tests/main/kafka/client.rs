@@ -1,18 +1,16 @@
-//! A broker on a log in memory, and connections to it.
+//! A broker on a log in memory, to which connections are made.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use pinlake_core::{Batch, BatchBuilder, Clock, Log, MemoryLog, Timestamp, TopicName, TopicSpec};
 use pinlake_ingest::groups::{GroupSettings, Groups};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
 use pinlake_ingest::{ClientLog, DoorSettings, Producer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+pub(super) use pinlake_ingest::testing::wire::Client;
 
 /// A broker; it ends with the test's runtime.
 pub(super) struct Served {
@@ -45,61 +43,6 @@ impl Served {
 
     pub(super) async fn connect(&self) -> Client {
         Client::over(TcpStream::connect(self.address).await.unwrap())
-    }
-}
-
-/// One connection.
-pub(super) struct Client<S = TcpStream> {
-    pub(super) stream: S,
-    correlation: i32,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// Over a stream that is connected.
-    pub(super) fn over(stream: S) -> Self {
-        Self { stream, correlation: 0 }
-    }
-
-    /// Sends a request and decodes its answer.
-    pub(super) async fn call<A: Decodable>(&mut self, key: ApiKey, version: i16, request: &impl Encodable) -> A {
-        let correlation = self.send(key, version, request).await;
-        self.receive(key, version, correlation).await
-    }
-
-    /// Sends a request; answers its correlation id.
-    pub(super) async fn send(&mut self, key: ApiKey, version: i16, request: &impl Encodable) -> i32 {
-        self.correlation += 1;
-        let header = RequestHeader::default()
-            .with_request_api_key(key as i16)
-            .with_request_api_version(version)
-            .with_correlation_id(self.correlation)
-            .with_client_id(Some(StrBytes::from_static_str("test")));
-        let mut frame = BytesMut::new();
-        frame.put_i32(0);
-        header.encode(&mut frame, key.request_header_version(version)).unwrap();
-        request.encode(&mut frame, version).unwrap();
-        let length = i32::try_from(frame.len() - 4).unwrap();
-        frame[..4].copy_from_slice(&length.to_be_bytes());
-        self.stream.write_all(&frame).await.unwrap();
-        self.correlation
-    }
-
-    /// The next answer, which must be to this request.
-    pub(super) async fn receive<A: Decodable>(&mut self, key: ApiKey, version: i16, correlation: i32) -> A {
-        let mut frame = self.frame().await.expect("the broker answers");
-        let header = ResponseHeader::decode(&mut frame, key.response_header_version(version)).unwrap();
-        assert_eq!(header.correlation_id, correlation);
-        let answer = A::decode(&mut frame, version).unwrap();
-        assert_eq!(frame.remaining(), 0, "the answer is {version}'s");
-        answer
-    }
-
-    /// The next frame, `None` if the broker has closed the connection.
-    pub(super) async fn frame(&mut self) -> Option<Bytes> {
-        let length = self.stream.read_i32().await.ok()?;
-        let mut frame = vec![0; usize::try_from(length).unwrap()];
-        self.stream.read_exact(&mut frame).await.ok()?;
-        Some(frame.into())
     }
 }
 

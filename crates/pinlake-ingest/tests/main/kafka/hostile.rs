@@ -2,7 +2,17 @@
 
 use std::time::Duration;
 
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse};
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_producers_request::TopicRequest;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use kafka_protocol::messages::{
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeConfigsRequest, DescribeConfigsResponse, DescribeGroupsRequest,
+    DescribeGroupsResponse, DescribeProducersRequest, DescribeProducersResponse, DescribeTransactionsRequest,
+    DescribeTransactionsResponse, GroupId, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+    OffsetFetchRequest, OffsetFetchResponse, TopicName, TransactionalId,
+};
 use kafka_protocol::protocol::{Decodable, StrBytes};
 use pinlake_ingest::kafka::KafkaSettings;
 use tokio::io::AsyncWriteExt;
@@ -82,6 +92,58 @@ async fn bytes_behind_a_request_are_passed_over() {
     let answer = MetadataResponse::decode(&mut frame, 12).unwrap();
     assert!(answer.topics.iter().any(|topic| topic.name.as_ref().is_some_and(|name| &***name == "t")), "all topics are told");
     assert_eq!(ask(&mut client).await, 1, "the connection goes on");
+}
+
+/// A few bytes name a topic, and its description may take a megabyte: what a request names again is not told again.
+#[tokio::test]
+async fn what_is_named_a_thousand_times_is_told_once() {
+    const TIMES: usize = 1000;
+    let served = Served::start().await;
+    let mut client = served.connect().await;
+    let text = |text| StrBytes::from_static_str(text);
+    let (t, g) = (TopicName(text("t")), GroupId(text("g")));
+
+    let topic = MetadataRequestTopic::default().with_name(Some(t.clone()));
+    let request = MetadataRequest::default().with_topics(Some(vec![topic; TIMES]));
+    let answer: MetadataResponse = client.call(ApiKey::Metadata, 12, &request).await;
+    assert_eq!((answer.topics.len(), answer.topics[0].partitions.len()), (1, 2));
+    let id = answer.topics[0].topic_id;
+    let topic = MetadataRequestTopic::default().with_name(None).with_topic_id(id);
+    let request = MetadataRequest::default().with_topics(Some(vec![topic; TIMES]));
+    let answer: MetadataResponse = client.call(ApiKey::Metadata, 12, &request).await;
+    assert_eq!((answer.topics.len(), answer.topics[0].name.as_ref()), (1, Some(&t)));
+
+    let resource = DescribeConfigsResource::default().with_resource_type(2).with_resource_name(text("t"));
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource; TIMES]);
+    let answer: DescribeConfigsResponse = client.call(ApiKey::DescribeConfigs, 4, &request).await;
+    assert_eq!((answer.results.len(), answer.results[0].configs.is_empty()), (1, false));
+
+    let request = DescribeGroupsRequest::default().with_groups(vec![g.clone(); TIMES]);
+    let answer: DescribeGroupsResponse = client.call(ApiKey::DescribeGroups, 5, &request).await;
+    assert_eq!(answer.groups.len(), 1);
+
+    let group = OffsetFetchRequestGroup::default().with_group_id(g).with_topics(None);
+    let request = OffsetFetchRequest::default().with_groups(vec![group; TIMES]);
+    let answer: OffsetFetchResponse = client.call(ApiKey::OffsetFetch, 9, &request).await;
+    assert_eq!(answer.groups.len(), 1);
+
+    let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![TransactionalId(text("t")); TIMES]);
+    let answer: DescribeTransactionsResponse = client.call(ApiKey::DescribeTransactions, 0, &request).await;
+    assert_eq!(answer.transaction_states.len(), 1);
+
+    let topic = TopicRequest::default().with_name(t.clone()).with_partition_indexes(vec![0, 1, 0, 1]);
+    let request = DescribeProducersRequest::default().with_topics(vec![topic; TIMES]);
+    let answer: DescribeProducersResponse = client.call(ApiKey::DescribeProducers, 0, &request).await;
+    let told: Vec<i32> = answer.topics.iter().flat_map(|topic| topic.partitions.iter().map(|one| one.partition_index)).collect();
+    assert_eq!(told, [0, 1]);
+
+    // Kafka refuses it here.
+    let partition = ListOffsetsPartition::default().with_partition_index(0).with_timestamp(0);
+    let topic = ListOffsetsTopic::default().with_name(t).with_partitions(vec![partition; 3]);
+    let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+    let answer: ListOffsetsResponse = client.call(ApiKey::ListOffsets, 7, &request).await;
+    let codes: Vec<i16> = answer.topics[0].partitions.iter().map(|partition| partition.error_code).collect();
+    assert_eq!(codes, [0, 42, 42]);
 }
 
 #[tokio::test]

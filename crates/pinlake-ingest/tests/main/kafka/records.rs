@@ -12,6 +12,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 use pinlake_core::{Batch, BatchBuilder, Log, Marker, Offset, ProducerSequence, Timestamp, TopicName};
+use pinlake_ingest::testing::wire;
 use tokio::time::timeout;
 
 use super::client::{Client, Served, batch};
@@ -51,13 +52,7 @@ fn fetch(partitions: &[(i32, i64)], max_bytes: i32, wait: i32, isolation: i8) ->
 
 /// The batches of the answer's partition.
 fn batches(response: &FetchResponse, at: usize) -> Vec<Batch> {
-    let mut rest: Bytes = response.responses[0].partitions[at].records.clone().unwrap_or_default();
-    let mut found = Vec::new();
-    while let Some(len) = Batch::claimed_len(&rest) {
-        found.push(Batch::parse(rest.split_to(len)).unwrap());
-    }
-    assert!(rest.is_empty(), "only whole batches");
-    found
+    wire::batches(response.responses[0].partitions[at].records.clone().unwrap_or_default())
 }
 
 #[tokio::test]

@@ -11,10 +11,14 @@ use tokio::time::Instant;
 use super::super::*;
 use crate::groups::calls::{NO_GENERATION, Protocol};
 
-/// Runs a script on a new group.
-pub(super) fn check(script: &str, expected: &Expect) {
+/// Runs a script on a new group. It stands in what is expected: what is indented there came of the event above.
+pub(super) fn check(expected: &Expect) {
+    let indent = |line: &&str| line.len() - line.trim_start().len();
+    let lines = || expected.data().lines().filter(|line| !line.trim().is_empty());
+    let margin = lines().map(|line| indent(&line)).min().expect("a script has events");
+    let script: Vec<&str> = lines().filter(|line| indent(line) == margin).collect();
     let mut run = Script::new(GroupSettings::default());
-    run.run(script);
+    run.run(&script.join("\n"));
     let out = run.out.lines().map(str::trim_end).fold(String::new(), |out, line| out + line + "\n");
     expected.assert_eq(&out);
 }

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::answer;
-use crate::bodies::Bodies;
+use super::answer;
+use super::bodies::Bodies;
 use crate::latencies::Latencies;
 
 /// Room for an answer; it grows if one is larger.
