@@ -10,6 +10,8 @@ use pinlake_core::{
     TopicName, TopicPartition, TopicSpec,
 };
 
+use tokio::task::JoinSet;
+
 use super::append::Appender;
 use super::cluster::{Cluster, ClusterInfo};
 use super::options::ClusterOptions;
@@ -101,7 +103,8 @@ impl Log for KafkaLog {
     }
 
     async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
-        self.observed(read::read(&self.cluster, from, at, max, wait).await)
+        let (cluster, from) = (self.cluster.clone(), from.clone());
+        self.observed(on_its_own(async move { read::read(&cluster, &from, at, max, wait).await }).await)
     }
 
     async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {
@@ -109,7 +112,8 @@ impl Log for KafkaLog {
     }
 
     async fn read_committed(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Committed> {
-        self.observed(read::read_committed(&self.cluster, from, at, max, wait).await)
+        let (cluster, from) = (self.cluster.clone(), from.clone());
+        self.observed(on_its_own(async move { read::read_committed(&cluster, &from, at, max, wait).await }).await)
     }
 
     async fn stable_end(&self, of: &TopicPartition) -> Result<Offset> {
@@ -119,4 +123,13 @@ impl Log for KafkaLog {
     async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset> {
         self.observed(offsets::at_time(&self.cluster, of, time).await)
     }
+}
+
+/// Runs a read in a task, which ends when its caller goes away. A caller may look at its read only now and then, while it does something
+/// else; the read must not meanwhile keep a turn on a connection that others wait for.
+async fn on_its_own<T: Send + 'static>(read: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let mut reading = JoinSet::new();
+    reading.spawn(read);
+    let cut_short = || Error::retry("a read was cut short");
+    reading.join_next().await.unwrap_or_else(|| Ok(Err(cut_short()))).unwrap_or_else(|_| Err(cut_short()))
 }

@@ -1,8 +1,12 @@
 //! Bytes that are no answers, brokers of another time, and ports of something else.
 
+use std::time::Duration;
+
+use futures::FutureExt;
 use kafka_protocol::messages::ApiKey;
 use pinlake_core::secret::Secret;
 use pinlake_core::{Clock, ErrorKind, Log};
+use tokio::time::timeout;
 
 use super::broker::{Act, Fake};
 use super::{batch, connect, options, partition};
@@ -20,7 +24,7 @@ const OLD: [(ApiKey, i16, i16); 6] = [
 
 /// Options whose calls do not wait for better times.
 fn impatient(fake: &Fake) -> ClusterOptions {
-    let patience = std::time::Duration::from_millis(500);
+    let patience = Duration::from_millis(500);
     ClusterOptions { request_timeout: patience, answer_timeout: patience, ..options(fake) }
 }
 
@@ -99,4 +103,17 @@ async fn a_broker_without_login_or_tls_is_told_from_one_that_is_away() {
         let refused = KafkaLog::connect(ClusterOptions { brokers, ..impatient(&fake) }, Clock::System).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Invalid);
     }
+}
+
+#[tokio::test]
+async fn a_read_that_its_caller_does_not_look_at_holds_up_no_other() {
+    let fake = Fake::start().await;
+    let log = connect(&fake).await;
+    log.append(&partition(), batch("0")).await.unwrap();
+    let of = partition();
+    let read = || log.read(&of, Default::default(), Default::default(), Default::default());
+    let mut idle = read();
+    assert!(idle.as_mut().now_or_never().is_none(), "it has begun, and waits for the broker");
+    assert_eq!(timeout(Duration::from_secs(5), read()).await.expect("nobody is in its way").unwrap().len(), 1);
+    assert_eq!(idle.await.unwrap().len(), 1);
 }
