@@ -14,6 +14,15 @@ const SHARED_BYTES_MIN: usize = 64 << 10;
 /// How many are kept while nobody uses them.
 const KEPT_MAX: usize = 8;
 
+/// How much memory a part of so many filled bytes keeps.
+pub(crate) fn kept_by(len: usize) -> usize {
+    if is_shared(len) { BUFFER_BYTES } else { len }
+}
+
+fn is_shared(len: usize) -> bool {
+    (SHARED_BYTES_MIN..=BUFFER_BYTES).contains(&len)
+}
+
 /// The buffers that nobody uses now.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Buffers {
@@ -23,7 +32,7 @@ pub(crate) struct Buffers {
 impl Buffers {
     /// `len` bytes as `fill` makes them; the buffer comes back when the last who holds a part of it lets go.
     pub(crate) fn filled<E>(&self, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Bytes, E> {
-        if !(SHARED_BYTES_MIN..=BUFFER_BYTES).contains(&len) {
+        if !is_shared(len) {
             let mut bytes = vec![0; len];
             fill(&mut bytes)?;
             return Ok(bytes.into());
@@ -32,6 +41,12 @@ impl Buffers {
         let mut buffer = Buffer { bytes, len, home: self.clone() };
         fill(&mut buffer.bytes[..len])?;
         Ok(Bytes::from_owner(buffer))
+    }
+
+    /// How many are kept that nobody uses.
+    #[cfg(test)]
+    pub(crate) fn unused(&self) -> usize {
+        self.lock().len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {

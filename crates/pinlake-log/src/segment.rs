@@ -9,7 +9,7 @@ use bytes::Bytes;
 use pinlake_core::transactions::Transactions;
 use pinlake_core::{AbortedTransaction, Batch, Error, Offset, OffsetRange, Reason, Result, Timestamp};
 
-use crate::buffers::{BUFFER_BYTES, Buffers};
+use crate::buffers::{self, BUFFER_BYTES, Buffers};
 use crate::disk::{Disk, File};
 use crate::index::{self, Index};
 use crate::scan::{Header, Headers};
@@ -199,7 +199,13 @@ impl Segment {
         let len = first.len.max((bytes_max.min(BUFFER_BYTES) as u64).min(bytes - position));
         let len = usize::try_from(len).expect("segments are smaller than 4 GiB");
         let buffer = buffers.filled(len, |buffer| file.read_at(buffer, position));
-        self.split(&buffer.map_err(|error| self.failed("read", error))?, position)
+        let mut buffer = buffer.map_err(|error| self.failed("read", error))?;
+        // Few batches must not keep a whole buffer for as long as somebody has them.
+        let whole = whole_batches(&buffer);
+        if whole < buffers::kept_by(len) / 2 {
+            buffer = Bytes::copy_from_slice(&buffer[..whole]);
+        }
+        self.split(&buffer, position)
     }
 
     /// The first offset whose batch has a timestamp at or after `time`, of batches that reach past `start`.
@@ -383,6 +389,15 @@ pub(crate) fn aborted_in(segments: &[Arc<Segment>], range: OffsetRange) -> Resul
         found.extend(aborted);
     }
     Ok(found)
+}
+
+/// How many bytes of `buffer` are whole batches, by what they claim.
+fn whole_batches(buffer: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(len) = Batch::claimed_len(&buffer[at..]).filter(|len| at + len <= buffer.len()) {
+        at += len;
+    }
+    at
 }
 
 /// A file of the segment that starts at `base`.

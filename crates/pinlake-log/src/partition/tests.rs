@@ -42,3 +42,20 @@ async fn a_segment_holds_so_many_aborted_transactions_and_no_more() {
         assert_eq!(partition.view.segments.read().unwrap().len(), segments);
     }
 }
+
+/// Who keeps little of what was read keeps little memory: doors count what they keep.
+#[tokio::test]
+async fn few_batches_keep_no_read_buffer() {
+    let dir = tempfile::tempdir().unwrap();
+    let partition = open(dir.path());
+    let large = "x".repeat(1 << 20);
+    partition.append(batch(&["small"], 10)).await.unwrap();
+    partition.append(batch(&[&large], 10)).await.unwrap();
+    let segment = partition.view.segment_of(Offset::ZERO).unwrap();
+    let buffers = Buffers::default();
+    let few = segment.read(Offset::ZERO, 1 << 20, &buffers).unwrap();
+    assert_eq!(few.len(), 1, "the large one does not fit");
+    assert_eq!(buffers.unused(), 1, "the buffer is free while the batch is kept");
+    let many = segment.read(Offset::ZERO, 2 << 20, &buffers).unwrap();
+    assert_eq!(many.len(), 1, "a buffer holds no more");
+}

@@ -2,6 +2,7 @@
 
 mod encode;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::future::select_all;
@@ -74,12 +75,18 @@ async fn wanted(call: &Call<'_>, request: &FetchRequest) -> Vec<Vec<Wanted>> {
     let by_id = call.request.version >= 13;
     let topics = if by_id { call.broker.log().topics().await.unwrap_or_default() } else { Vec::new() };
     let name_of = |id: Uuid| topics.iter().find(|topic| topic.id.0 == id).map(|topic| topic.name.as_str().to_owned());
+    let mut seen = HashSet::new();
     let of_topic = |topic: &kafka_protocol::messages::fetch_request::FetchTopic| {
         let name = if by_id { name_of(topic.topic_id) } else { Some(topic.topic.to_string()) };
         let unknown = if by_id { ResponseError::UnknownTopicId } else { ResponseError::UnknownTopicOrPartition };
         let of_partition = |partition: &FetchPartition| {
             let of = name.as_deref().and_then(|name| partition_of(name, partition.partition));
-            let refused = if of.is_none() { Some(unknown.code()) } else { stale(partition.current_leader_epoch) };
+            let refused = match &of {
+                None => Some(unknown.code()),
+                // An answer grows with what there is, not with how often it is asked for.
+                Some(of) if !seen.insert(of.clone()) => Some(ResponseError::InvalidRequest.code()),
+                Some(_) => stale(partition.current_leader_epoch),
+            };
             Wanted { of, request: partition.clone(), refused }
         };
         topic.partitions.iter().map(of_partition).collect()
@@ -180,10 +187,10 @@ async fn read_batches(log: &dyn Log, of: &TopicPartition, at: Offset, most: usiz
             break;
         }
         left -= bytes_of(&more.batches);
+        // Those that began before reach into what was read before, and are known.
+        let at = more.batches.first().map_or(at, Batch::base_offset);
+        read.aborted.extend(more.aborted.into_iter().filter(|aborted| aborted.first >= at));
         read.batches.extend(more.batches);
-        let is_new = |aborted: &AbortedTransaction| !read.aborted.contains(aborted);
-        let aborted: Vec<_> = more.aborted.into_iter().filter(is_new).collect();
-        read.aborted.extend(aborted);
     }
     Ok(read)
 }

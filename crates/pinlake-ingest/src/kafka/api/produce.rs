@@ -1,6 +1,7 @@
 //! Produce: batches are checked and appended as they are. A batch is what a producer compressed and numbered: nothing in it is changed but
 //! its offset.
 
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -60,7 +61,7 @@ pub(in crate::kafka) fn partitions(request: &ProduceRequest) -> impl Iterator<It
 
 /// Appends everything and answers, unless the client wants no answer. `turns` has one entry a partition, in the request's order.
 pub(in crate::kafka) async fn answer(
-    broker: &Broker,
+    broker: &Arc<Broker>,
     request: &Request,
     decoded: ProduceRequest,
     turns: Vec<Turn>,
@@ -70,6 +71,7 @@ pub(in crate::kafka) async fn answer(
         Some(id) => TransactionalId::new(&id).map(Some),
         None => Ok(None),
     };
+    let transactional = Arc::new(transactional);
     let mut turns = turns.into_iter();
     let mut topics = Vec::with_capacity(decoded.topic_data.len());
     let mut appends = Vec::new();
@@ -93,11 +95,11 @@ pub(in crate::kafka) async fn answer(
 }
 
 async fn append(
-    broker: &Broker,
+    broker: &Arc<Broker>,
     topic: String,
     data: PartitionProduceData,
     acks: i16,
-    transactional: &Result<Option<TransactionalId>, TransactionError>,
+    transactional: &Arc<Result<Option<TransactionalId>, TransactionError>>,
     turn: Turn,
 ) -> PartitionProduceResponse {
     let index = data.index;
@@ -106,7 +108,7 @@ async fn append(
     // In the order of the client's requests, however long each one's check took.
     let done = turn.come().await;
     let appended = match checked {
-        Ok((to, batch)) => append_batch(broker, to, batch, transactional, done).await,
+        Ok((to, batch)) => append_batch(broker.clone(), to, batch, transactional.clone(), done).await,
         Err(refused) => Err(refused),
     };
     match appended {
@@ -117,47 +119,57 @@ async fn append(
     }
 }
 
+/// Appends in a task of its own: it goes on while its client takes no answers, or goes away. It holds room that all connections share, and no
+/// transaction may end while nobody knows whether its batch is in the log.
 async fn append_batch(
-    broker: &Broker,
+    broker: Arc<Broker>,
     to: TopicPartition,
     batch: Batch,
-    transactional: &Result<Option<TransactionalId>, TransactionError>,
+    transactional: Arc<Result<Option<TransactionalId>, TransactionError>>,
     done: oneshot::Sender<()>,
 ) -> Result<(OffsetRange, i64), Refused> {
-    let refused = |error: &TransactionError| (error.old_code(), Some(wire_text(error.to_string())));
-    let id = transactional.as_ref().map_err(refused)?;
-    let admission = broker.transactions.admit(id.as_ref(), &to, &batch).await.map_err(|error| refused(&error))?;
-    let (log, appending_room, most) = (broker.log().clone(), broker.appending.clone(), broker.settings.appending_bytes_max);
     let append = async move {
-        let (records, bytes) = (batch.record_count(), batch.bytes().len());
-        log.come_along(&to).await;
-        let room = u32::try_from(bytes.min(most)).unwrap_or(u32::MAX);
-        let _room = appending_room.acquire_many(room).await.expect("the room is never closed");
-        let mut appending = log.append(&to, batch);
-        let first = poll!(&mut appending);
-        // It has its place in the partition's order: the client's next may follow, and shares its sync.
-        drop(done);
-        let offsets = match first {
-            Poll::Ready(offsets) => offsets,
-            Poll::Pending => appending.await,
-        };
-        match &offsets {
-            Ok(_) => metrics::observe_received(records, bytes),
-            Err(error) => metrics::observe_rejected(records, error.kind()),
-        }
-        let offsets = offsets?;
-        let start = log.range(&to).await.map_or(0, |range| range.start.0);
+        let refused = |error: &TransactionError| (error.old_code(), Some(wire_text(error.to_string())));
+        let id = transactional.as_ref().as_ref().map_err(refused)?;
+        let admission = broker.transactions.admit(id.as_ref(), &to, &batch).await.map_err(|error| refused(&error))?;
+        let appended = append_in_order(&broker, &to, batch, done).await;
         // Now its transaction may end.
         drop(admission);
-        Ok((offsets, start))
+        appended.map_err(|error| (error::code(&error), error::text(&error)))
     };
-    let appended = if id.is_some() {
-        // Also when the client goes away: the transaction must not end while nobody knows whether the batch is in the log.
-        tokio::spawn(append).await.unwrap_or_else(|_| Err(Error::internal("cut short")))
-    } else {
-        append.await
+    let cut_short = |_| {
+        let error = Error::internal("cut short");
+        Err((error::code(&error), error::text(&error)))
     };
-    appended.map_err(|error: Error| (error::code(&error), error::text(&error)))
+    tokio::spawn(append).await.unwrap_or_else(cut_short)
+}
+
+/// Appends once there is room, and lets the client's next batch follow as soon as this one has its place. Answers too where the partition starts.
+async fn append_in_order(
+    broker: &Broker,
+    to: &TopicPartition,
+    batch: Batch,
+    done: oneshot::Sender<()>,
+) -> pinlake_core::Result<(OffsetRange, i64)> {
+    let (log, most) = (broker.log(), broker.settings.appending_bytes_max);
+    let (records, bytes) = (batch.record_count(), batch.bytes().len());
+    log.come_along(to).await;
+    let room = u32::try_from(bytes.min(most)).unwrap_or(u32::MAX);
+    let _room = broker.appending.acquire_many(room).await.expect("the room is never closed");
+    let mut appending = log.append(to, batch);
+    let first = poll!(&mut appending);
+    // It has its place in the partition's order, and the next shares its sync.
+    drop(done);
+    let offsets = match first {
+        Poll::Ready(offsets) => offsets,
+        Poll::Pending => appending.await,
+    };
+    match &offsets {
+        Ok(_) => metrics::observe_received(records, bytes),
+        Err(error) => metrics::observe_rejected(records, error.kind()),
+    }
+    let start = log.range(to).await.map_or(0, |range| range.start.0);
+    Ok((offsets?, start))
 }
 
 /// Checks what a producer sends for one partition: one whole batch, whose records are what it says.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -53,6 +54,17 @@ fn fetch(partitions: &[(i32, i64)], max_bytes: i32, wait: i32, isolation: i8) ->
 /// The batches of the answer's partition.
 fn batches(response: &FetchResponse, at: usize) -> Vec<Batch> {
     wire::batches(response.responses[0].partitions[at].records.clone().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_partition_is_fetched_once_however_often_it_is_named() {
+    let served = Served::start().await;
+    let mut client = served.connect().await;
+    produced(&mut client, 11, &produce("t", 0, -1, &batch(&["a"], 1000))).await;
+    let answer: FetchResponse = client.call(ApiKey::Fetch, 12, &fetch(&[(0, 0), (0, 0)], 1 << 20, 0, 0)).await;
+    let codes: Vec<i16> = answer.responses[0].partitions.iter().map(|partition| partition.error_code).collect();
+    assert_eq!(codes, [0, ResponseError::InvalidRequest.code()]);
+    assert_eq!((batches(&answer, 0).len(), batches(&answer, 1).len()), (1, 0));
 }
 
 #[tokio::test]
