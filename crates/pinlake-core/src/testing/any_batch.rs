@@ -1,9 +1,8 @@
 //! Any bytes at all as a record batch: no panic, no reading past the end, no more unpacked than may be.
 
-use std::io::Write;
-
 use bytes::Bytes;
 
+use crate::batch::packing::{CODECS, packed};
 use crate::batch::{Batch, BatchBuilder, HEADER_LEN, LENGTH_PREFIX_LEN, ProducerSequence, UNPACKED_BYTES_MAX};
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
@@ -32,34 +31,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     builder.push(None, Some(b"t"));
     let in_transaction = builder.build().unwrap();
     let marker = Batch::marker(crate::batch::Marker::Abort, 1, 1, Timestamp(0)).unwrap();
-    let records = &plain.bytes()[HEADER_LEN..];
-    let packed = packed(records).into_iter().zip(1..).map(|(packed, codec)| {
-        let mut bytes = plain.bytes()[..HEADER_LEN].to_vec();
-        bytes[22] |= codec;
-        bytes.extend_from_slice(&packed);
-        sealed(bytes).to_vec()
-    });
-    let mut seeds: Vec<Vec<u8>> = [plain.bytes(), in_transaction.bytes(), marker.bytes()].map(|bytes| bytes.to_vec()).into();
-    seeds.extend(packed);
-    // The Java client's snappy, after the others: its frame, and one block.
-    let mut bytes = plain.bytes()[..HEADER_LEN].to_vec();
-    bytes[22] |= 2;
-    let block = snap::raw::Encoder::new().compress_vec(records).unwrap();
-    bytes.extend_from_slice(b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01");
-    bytes.extend_from_slice(&u32::try_from(block.len()).unwrap().to_be_bytes());
-    bytes.extend_from_slice(&block);
-    seeds.push(sealed(bytes).to_vec());
-    seeds
-}
-
-/// The records by each codec, in the order of their numbers.
-fn packed(records: &[u8]) -> [Vec<u8>; 4] {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    gzip.write_all(records).unwrap();
-    let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
-    lz4.write_all(records).unwrap();
-    let snappy = snap::raw::Encoder::new().compress_vec(records).unwrap();
-    [gzip.finish().unwrap(), snappy, lz4.finish().unwrap(), zstd::stream::encode_all(records, 3).unwrap()]
+    let packed = CODECS.map(|(_, codec, pack)| packed(&plain, codec, pack));
+    [plain, in_transaction, marker].iter().chain(&packed).map(|batch| batch.bytes().to_vec()).collect()
 }
 
 /// The bytes with length, version and CRC of a batch.

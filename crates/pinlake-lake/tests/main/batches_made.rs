@@ -1,10 +1,11 @@
 //! Batches as no door of ours makes them: compressed, of transactions, compacted, and such that can't be read.
 
-use std::io::Write;
-
 use bytes::Bytes;
+use pinlake_core::batch::packing::{self, Pack};
 use pinlake_core::batch::{HEADER_LEN, LENGTH_PREFIX_LEN, Marker, ProducerSequence};
 use pinlake_core::{Batch, BatchBuilder, Record, Timestamp};
+
+pub(crate) use pinlake_core::batch::packing::CODECS;
 
 /// A transactional producer.
 pub(crate) struct Producer {
@@ -38,21 +39,17 @@ pub(crate) fn plain(values: &[&str], at: Timestamp) -> Batch {
     Batch::of(&records, at).unwrap()
 }
 
-type Pack = fn(&[u8]) -> Vec<u8>;
-
-/// Every codec: its number and how it packs.
-pub(crate) const CODECS: [(u8, Pack); 5] =
-    [(1, gzip), (2, snappy), (2, xerial), (3, lz4), (4, |bytes| zstd::encode_all(bytes, 1).unwrap())];
-
 /// The same records under a codec.
-pub(crate) fn packed(batch: &Batch, (codec, pack): (u8, Pack)) -> Batch {
-    with_records(batch, codec, &pack(&batch.bytes()[HEADER_LEN..]))
+pub(crate) fn packed(batch: &Batch, (_, codec, pack): (&str, u8, Pack)) -> Batch {
+    packing::packed(batch, codec, pack)
 }
 
 /// What a codec can't unpack.
-pub(crate) fn cut_off(batch: &Batch, (codec, pack): (u8, Pack)) -> Batch {
-    let whole = pack(&batch.bytes()[HEADER_LEN..]);
-    with_records(batch, codec, &whole[..whole.len() / 2])
+pub(crate) fn cut_off(batch: &Batch, (_, codec, pack): (&str, u8, Pack)) -> Batch {
+    packing::packed(batch, codec, |records| {
+        let whole = pack(records);
+        whole[..whole.len() / 2].to_vec()
+    })
 }
 
 /// One record a value at these deltas, in a batch that takes `span` offsets: what compaction leaves, if the deltas grow and lie within.
@@ -71,12 +68,6 @@ pub(crate) fn compacted(values: &[(&str, u8)], span: i32, at: Timestamp) -> Batc
     sealed(bytes, &records)
 }
 
-fn with_records(batch: &Batch, codec: u8, records: &[u8]) -> Batch {
-    let mut bytes = batch.bytes()[..HEADER_LEN].to_vec();
-    bytes[22] |= codec;
-    sealed(bytes, records)
-}
-
 fn sealed(mut bytes: Vec<u8>, records: &[u8]) -> Batch {
     bytes.extend_from_slice(records);
     let length = i32::try_from(bytes.len() - LENGTH_PREFIX_LEN).unwrap();
@@ -84,30 +75,4 @@ fn sealed(mut bytes: Vec<u8>, records: &[u8]) -> Batch {
     let crc = crc32c::crc32c(&bytes[21..]);
     bytes[17..21].copy_from_slice(&crc.to_be_bytes());
     Batch::parse(Bytes::from(bytes)).unwrap()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn lz4(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn snappy(bytes: &[u8]) -> Vec<u8> {
-    snap::raw::Encoder::new().compress_vec(bytes).unwrap()
-}
-
-/// Snappy as the Java client frames it.
-fn xerial(bytes: &[u8]) -> Vec<u8> {
-    let mut out = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
-    for block in bytes.chunks(1000).map(snappy) {
-        out.extend_from_slice(&u32::try_from(block.len()).unwrap().to_be_bytes());
-        out.extend_from_slice(&block);
-    }
-    out
 }

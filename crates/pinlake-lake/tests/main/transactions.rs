@@ -163,8 +163,8 @@ async fn a_batch_that_cant_be_read_is_set_aside_once_and_as_a_whole() {
     let lake = world.start().await;
     let two = plain(&[&thing(1, "a"), &thing(2, "a")], Timestamp(5));
     let mut unreadable: Vec<Batch> = CODECS.into_iter().map(|codec| cut_off(&two, codec)).collect();
-    unreadable.push(packed(&two, (5, <[u8]>::to_vec)));
-    unreadable.push(packed(&two, (4, |_| zstd::encode_all(&vec![0; 65 << 20][..], 1).unwrap())));
+    unreadable.push(packed(&two, ("none", 5, <[u8]>::to_vec)));
+    unreadable.push(packed(&two, ("zstd", 4, |_| zstd::encode_all(&vec![0; 65 << 20][..], 1).unwrap())));
     unreadable.push(compacted(&[("1", 1), ("2", 2)], 2, Timestamp(5)));
     unreadable.push(compacted(&[("1", 1), ("2", 1)], 2, Timestamp(5)));
     let mut wanted = Vec::new();
