@@ -1,4 +1,4 @@
-//! The durable log on disk: record batches in segments, acknowledged after a sync.
+//! The durable log: on this machine's disk, record batches in segments that are acknowledged after a sync; or a Kafka cluster (`kafka`).
 //!
 //! The way of an append: `disk_log` finds the partition, `partition` queues it, `partition/owner` gathers all that wait, `partition/writer`
 //! writes them at once and syncs in one of the `syncer`'s lanes, and only then the offsets move and readers wake.
