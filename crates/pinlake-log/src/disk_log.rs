@@ -20,13 +20,19 @@ use pinlake_core::{
 };
 use tokio::task::AbortHandle;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Lock};
 use crate::ends::Ends;
 use crate::partition::{Context, OpenProducer, Partition, Spec, settings_of};
 use crate::recovery::Recovered;
 use crate::settings::{Durability, LogSettings};
 
 const LOCK_FILE: &str = "=lock";
+
+/// A log's folder, which no other process opens as long as this is kept.
+#[derive(Debug)]
+pub struct HeldFolder {
+    _lock: Lock,
+}
 /// How many partitions are recovered, closed or deleted at the same moment.
 const PARTITIONS_AT_ONCE: usize = 16;
 
@@ -98,6 +104,18 @@ impl DiskLog {
         let locked = Disk::system().is_locked(&dir.join(LOCK_FILE));
         let failed = |error| Error::internal(format!("can't look at the log in {}", dir.display())).with_source(error);
         if locked.map_err(failed)? { Err(in_use(dir)) } else { Ok(()) }
+    }
+
+    /// Takes the folder as an open log would, for a server whose log is elsewhere: what else it keeps on this machine is its alone too.
+    ///
+    /// # Errors
+    /// `Conflict` when another process has it, `Internal` when the disk fails.
+    pub fn hold(dir: &Path) -> Result<HeldFolder> {
+        let failed = |error| Error::internal(format!("can't take the folder {}", dir.display())).with_source(error);
+        let disk = Disk::system();
+        disk.create_dir(dir).map_err(failed)?;
+        let lock = disk.lock(&dir.join(LOCK_FILE)).map_err(failed)?.ok_or_else(|| in_use(dir))?;
+        Ok(HeldFolder { _lock: lock })
     }
 
     /// Where a partition of a topic that is not there would begin: behind the end of the last one of that name.

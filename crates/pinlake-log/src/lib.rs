@@ -26,5 +26,5 @@ mod syncer;
 mod tail;
 mod txn_index;
 
-pub use disk_log::{DiskLog, StoppedPartition};
+pub use disk_log::{DiskLog, HeldFolder, StoppedPartition};
 pub use settings::{Durability, LogSettings};

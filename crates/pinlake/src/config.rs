@@ -88,10 +88,24 @@ pub(crate) struct PrincipalConfig {
 
 /// Where a secret is.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[serde(try_from = "Value")]
 pub(crate) enum SecretRef {
     Env(String),
     File(PathBuf),
+}
+
+impl TryFrom<Value> for SecretRef {
+    type Error = &'static str;
+
+    /// `{env: NAME}` or `{file: PATH}`. What else stands there is not told: it may be the secret itself.
+    fn try_from(written: Value) -> Result<Self, Self::Error> {
+        let said = |name: &str| written.as_object().filter(|said| said.len() == 1)?.get(name)?.as_str().map(str::to_owned);
+        match (said("env"), said("file")) {
+            (Some(variable), _) => Ok(Self::Env(variable)),
+            (_, Some(path)) => Ok(Self::File(path.into())),
+            _ => Err("takes the place of the secret, not the secret: {env: NAME} or {file: PATH}"),
+        }
+    }
 }
 
 impl SecretRef {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use pinlake_core::{Clock, Followers, Log, Offset, TopicPartition};
 use pinlake_ingest::groups::GroupSettings;
-use pinlake_log::{DiskLog, LogSettings};
+use pinlake_log::{DiskLog, HeldFolder, LogSettings};
 
 use crate::cluster;
 use crate::config::Config;
@@ -23,15 +23,18 @@ pub(crate) struct ServerLog {
     shared: Arc<dyn Log>,
     /// None for a cluster.
     disk: Option<Arc<DiskLog>>,
+    /// This machine's folder, where the log is a cluster: two servers would not see what the other commits to the lake.
+    _folder: Option<Arc<HeldFolder>>,
 }
 
 impl ServerLog {
     /// Opens the log that the configuration asks for.
     pub(crate) async fn open(config: &Config, clock: Clock, followers: Followers) -> Result<Self> {
         if config.log.kafka.is_set() {
+            let folder = DiskLog::hold(&config.log_folder())?;
             let opened = cluster::open(&config.log.kafka, clock).await;
             let shared = opened.with_context(|| format!("connecting to the Kafka cluster at {}", config.log.kafka.shown()))?;
-            return Ok(Self { shared, disk: None });
+            return Ok(Self { shared, disk: None, _folder: Some(Arc::new(folder)) });
         }
         let settings = LogSettings { durability: config.log.durability, ..LogSettings::default() };
         let log = DiskLog::open(&config.log_folder(), settings, clock, followers).await;
@@ -41,7 +44,7 @@ impl ServerLog {
     /// A log on disk.
     pub(crate) fn on(disk: DiskLog) -> Self {
         let disk = Arc::new(disk);
-        Self { shared: disk.clone(), disk: Some(disk) }
+        Self { shared: disk.clone(), disk: Some(disk), _folder: None }
     }
 
     /// The log itself.

@@ -63,14 +63,25 @@ pub(super) async fn create(cluster: &Cluster, name: &TopicName, spec: &TopicSpec
         CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(timeout_ms(cluster)).with_validate_only(false);
     let mut attempts = cluster.attempts();
     let what = format!("topic '{name}' can't be made");
-    ask_controller(cluster, &mut attempts, &what, &request, Some(ALREADY_EXISTS), |answer| {
+    let made = ask_controller(cluster, &mut attempts, &what, &request, Some(ALREADY_EXISTS), |answer| {
         answer.topics.into_iter().next().map(|topic| (topic.error_code, topic.error_message))
-    })
-    .await?;
-    shows(cluster, &mut attempts, name, |topic| {
-        topic.is_some_and(|topic| topic.leaders.len() == spec.partitions as usize && topic.leaders.values().all(Option::is_some))
-    })
-    .await
+    });
+    let made = made.await;
+    // Somebody else may have made it just now, perhaps with other partitions: whoever asks for it next must find it.
+    let (partitions, exists) = match &made {
+        Ok(()) => (Some(spec.partitions as usize), false),
+        Err(error) => (None, error.kind() == ErrorKind::Conflict),
+    };
+    if made.is_ok() || exists {
+        shows(cluster, &mut attempts, name, |topic| {
+            topic.is_some_and(|topic| {
+                partitions.is_none_or(|partitions| topic.leaders.len() == partitions)
+                    && topic.leaders.values().all(Option::is_some)
+            })
+        })
+        .await?;
+    }
+    made
 }
 
 /// As `Log::delete_topic`; returns when it is gone.

@@ -51,5 +51,6 @@ pub(super) fn host_and_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = port.parse().ok().filter(|port| *port > 0)?;
-    (!host.is_empty()).then_some((host, port))
+    let is_name = !host.is_empty() && !host.contains(['/', '@', ' ']);
+    is_name.then_some((host, port))
 }

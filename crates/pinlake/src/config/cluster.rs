@@ -48,13 +48,15 @@ pub(crate) struct SaslConfig {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Mechanism {
     None,
+    #[serde(alias = "PLAIN")]
     Plain,
-    #[serde(rename = "scram-sha-256")]
+    #[serde(rename = "scram-sha-256", alias = "SCRAM-SHA-256")]
     ScramSha256,
-    #[serde(rename = "scram-sha-512")]
+    #[serde(rename = "scram-sha-512", alias = "SCRAM-SHA-512")]
     ScramSha512,
-    #[serde(rename = "oauthbearer")]
+    #[serde(rename = "oauthbearer", alias = "OAUTHBEARER")]
     OAuthBearer,
+    #[serde(alias = "AWS_MSK_IAM")]
     AwsMskIam,
 }
 
