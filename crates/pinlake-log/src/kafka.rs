@@ -19,6 +19,7 @@ mod options;
 mod read;
 mod retry;
 mod settings;
+mod shape;
 mod tls;
 mod topics;
 mod versions;

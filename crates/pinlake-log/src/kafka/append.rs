@@ -1,9 +1,9 @@
 //! Appends whole batches, each once: Produce with a producer's number, sent again with the same number until it is known what became of it.
-//! Batches without a producer of their own get one of this client's, one a partition, and go one after the other. It must not look into
-//! records.
+//! The batches of a partition go one after the other, in the order in which they came; those without a producer of their own get one of this
+//! client's, one a partition. It must not look into records.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures::poll;
@@ -11,6 +11,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{InitProducerIdRequest, ProducerId};
+use pinlake_core::log::check_batch;
 use pinlake_core::producers::wrap;
 use pinlake_core::{
     Batch, Error, ErrorKind, Offset, OffsetRange, ProducerSequence, ReadLimit, Result, TopicName, TopicPartition,
@@ -24,6 +25,7 @@ use super::error::{self, Failure};
 use super::offsets::range;
 use super::read::read;
 use super::retry::Attempts;
+use super::topics::describe;
 
 /// When all replicas in sync have it.
 const ACKS_ALL: i16 = -1;
@@ -36,10 +38,12 @@ const FIND_READS_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Appender {
     cluster: Arc<Cluster>,
-    lanes: Mutex<HashMap<TopicPartition, Arc<tokio::sync::Mutex<Lane>>>>,
+    lanes: Mutex<Lanes>,
     /// For the bytes that wait to be acknowledged.
     room: Arc<Semaphore>,
 }
+
+type Lanes = HashMap<TopicPartition, Arc<tokio::sync::Mutex<Lane>>>;
 
 /// The order of one partition: whoever holds it sends.
 #[derive(Debug, Default)]
@@ -76,7 +80,7 @@ impl Appender {
         let Ok(room) = self.room.clone().try_acquire_many_owned(units) else {
             return Err(Error::retry("too many bytes wait for the cluster: try again later"));
         };
-        let lane = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).entry(to.clone()).or_default().clone();
+        let lane = self.lanes().entry(to.clone()).or_default().clone();
         // Its place in the partition's order is taken in the first poll, which must not be put off for fairness among tasks.
         let mut turn = Box::pin(unconstrained(lane.lock_owned()));
         let first = poll!(&mut turn);
@@ -90,17 +94,31 @@ impl Appender {
         let task = tokio::spawn(async move {
             let appended = appender.append_whole(&to, &batch, turn).await;
             drop(room);
-            if appended.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-                appender.forget(&to.topic);
+            if appended.is_err() {
+                appender.forget_unused(&to);
             }
             appended
         });
         task.await.unwrap_or_else(|_| Err(unknown(&Error::internal("the append was cut short"))))
     }
 
-    /// Forgets the partitions of a topic that is gone.
+    /// Forgets the partitions of a topic that is gone. One that somebody appends to stays, or a later append would not be behind it.
     pub(super) fn forget(&self, topic: &TopicName) {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).retain(|of, _| of.topic != *topic);
+        self.lanes().retain(|of, lane| of.topic != *topic || Arc::strong_count(lane) > 1);
+    }
+
+    /// Forgets a partition to which nothing was appended, and nothing is: anybody may name what is not there.
+    fn forget_unused(&self, of: &TopicPartition) {
+        let mut lanes = self.lanes();
+        let is_empty =
+            |lane: &Arc<tokio::sync::Mutex<Lane>>| lane.try_lock().is_ok_and(|lane| lane.end.is_none() && lane.next.is_none());
+        if lanes.get(of).is_some_and(|lane| Arc::strong_count(lane) == 1 && is_empty(lane)) {
+            lanes.remove(of);
+        }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new producer id and its epoch, from the cluster.
@@ -115,22 +133,48 @@ impl Appender {
         turn: impl Future<Output = OwnedMutexGuard<Lane>>,
     ) -> Result<OffsetRange> {
         let mut attempts = self.cluster.attempts();
-        if let Some(producer) = batch.producer() {
-            let batch = batch.to_send(None);
-            return match self.send(to, &batch, &mut attempts).await {
-                Sent::At(base) => Ok(placed(&batch, base)),
-                Sent::There => self.find(to, producer, None).await,
-                Sent::Misnumbered(error) | Sent::Refused(error) => Err(error),
-                Sent::Unknown(error) => Err(unknown(&error)),
-            };
-        }
         let Ok(mut lane) = timeout_at(attempts.deadline(), turn).await else {
             return Err(Error::retry(format!("too many appends wait for {to}: the batch was not sent")));
         };
-        self.append_in_order(to, batch, &mut lane, &mut attempts).await
+        let appended = match self.check(to, batch, &attempts).await {
+            Ok(()) => self.append_in_turn(to, batch, &mut lane, &mut attempts).await,
+            Err(error) => Err(error),
+        };
+        if appended.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            // Whoever waits for this lane finds nothing of a topic that is gone.
+            *lane = Lane::default();
+        }
+        appended
     }
 
-    async fn append_in_order(
+    /// Checks a batch against its topic's settings. They may have to be asked for, so this is done in turn: otherwise whoever comes next
+    /// would find them known and be first.
+    async fn check(&self, to: &TopicPartition, batch: &Batch, attempts: &Attempts) -> Result<()> {
+        let Ok(topic) = timeout_at(attempts.deadline(), describe(&self.cluster, &to.topic)).await else {
+            return Err(Error::retry(format!("nobody tells the settings of topic '{}': the batch was not sent", to.topic)));
+        };
+        check_batch(&topic?.spec, batch)
+    }
+
+    async fn append_in_turn(
+        &self,
+        to: &TopicPartition,
+        batch: &Batch,
+        lane: &mut Lane,
+        attempts: &mut Attempts,
+    ) -> Result<OffsetRange> {
+        let Some(producer) = batch.producer() else { return self.append_numbered(to, batch, lane, attempts).await };
+        let batch = batch.to_send(None);
+        match self.send(to, &batch, attempts).await {
+            Sent::At(base) => Ok(placed(&batch, base)),
+            Sent::There => self.find(to, producer, None).await,
+            Sent::Misnumbered(error) | Sent::Refused(error) => Err(error),
+            Sent::Unknown(error) => Err(unknown(&error)),
+        }
+    }
+
+    /// Appends a batch that has no producer, as this client's.
+    async fn append_numbered(
         &self,
         to: &TopicPartition,
         batch: &Batch,

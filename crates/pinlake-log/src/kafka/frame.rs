@@ -10,6 +10,8 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 use pinlake_core::{Error, Result};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::shape;
+
 const CLIENT: &str = "pinlake";
 /// What a header takes, and a length.
 const HEADER_BYTES: usize = 64;
@@ -32,14 +34,16 @@ pub(super) fn encode<R: Request>(request: &R, version: i16, correlation: i32) ->
     Ok(frame.freeze())
 }
 
-/// Reads an answer's body. The codec sets room aside for as many elements as an array says it has, so brokers are believed in that: they are
-/// named by the operator. The frame is bounded, and what is not Kafka's protocol ends at its length or its number.
+/// Reads an answer's body, if that is what it claims to be: the codec believes what an array says of its length.
 pub(super) fn decode<R: Request>(mut frame: Bytes, version: i16) -> Result<R::Response> {
     let wrong = |error: &dyn std::fmt::Display| {
         let api = ApiKey::try_from(R::KEY).map_or_else(|()| R::KEY.to_string(), |key| format!("{key:?}"));
         Error::internal(format!("the broker's answer to {api} of version {version} does not decode: {error}"))
     };
     ResponseHeader::decode(&mut frame, R::Response::header_version(version)).map_err(|error| wrong(&error))?;
+    if !shape::holds(R::KEY, version, &frame) {
+        return Err(wrong(&"it is not as long as it says"));
+    }
     R::Response::decode(&mut frame, version).map_err(|error| wrong(&error))
 }
 

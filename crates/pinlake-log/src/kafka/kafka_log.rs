@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pinlake_core::log::check_batch;
 use pinlake_core::{
     Batch, Clock, Committed, Error, ErrorKind, Log, Offset, OffsetRange, ReadLimit, Result, Timestamp, TopicDescription,
     TopicName, TopicPartition, TopicSpec,
@@ -94,7 +93,6 @@ impl Log for KafkaLog {
     }
 
     async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
-        check_batch(&self.topic(&to.topic).await?.spec, &batch)?;
         if batch.is_control() || batch.is_transactional() {
             let text = "the cluster's transactions are between it and the producer: send them to its brokers";
             return self.observed(Err(Error::invalid(text)));

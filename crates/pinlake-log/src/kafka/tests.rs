@@ -3,6 +3,7 @@
 
 mod broker;
 mod decided;
+mod order;
 mod pure;
 mod wire;
 

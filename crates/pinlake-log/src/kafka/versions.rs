@@ -6,7 +6,7 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsResponse};
 use pinlake_core::{Error, Result};
 
 /// What is spoken here. Topics are named, not numbered: Fetch ends at 12 and Produce at 12, which all brokers up to 4.x know.
-const OURS: [(ApiKey, i16, i16); 15] = [
+pub(super) const OURS: [(ApiKey, i16, i16); 15] = [
     (ApiKey::Produce, 3, 12),
     (ApiKey::Fetch, 4, 12),
     (ApiKey::ListOffsets, 2, 8),
