@@ -10,7 +10,7 @@ use kafka_protocol::messages::MetadataRequest;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::protocol::{Request, StrBytes};
 use pinlake_core::{Clock, Error, Result, TopicName, TopicPartition};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::broker::Broker;
 use super::error::{self, Failure};
@@ -212,18 +212,25 @@ impl Cluster {
         addresses
             .extend(self.options().brokers.iter().filter(|address| !addresses.contains(*address)).cloned().collect::<Vec<_>>());
         let first = self.turn.load(Ordering::Relaxed) % addresses.len().max(1);
-        let mut last = Failure::Unsent(Error::retry("the cluster has no broker"));
+        let (mut refused, mut passing) = (None, None);
         for address in addresses.iter().cycle().skip(first).take(BROKERS_ASKED.min(addresses.len())) {
             match self.broker(address).call(request).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failure::Fatal(error)) => return Err(Failure::Fatal(error)),
-                Err(failure) => {
-                    last = failure;
-                    self.turn.fetch_add(1, Ordering::Relaxed);
-                }
+                // One that refuses us may be wrong where another is not: it counts if all do.
+                Err(Failure::Fatal(error)) => refused = Some(error),
+                Err(failure) => passing = Some(failure),
             }
+            self.turn.fetch_add(1, Ordering::Relaxed);
         }
-        Err(last)
+        Err(match (refused, passing) {
+            (Some(refused), Some(passing)) => {
+                let passing = passing.into_error();
+                Failure::Unsent(Error::retry(format!("{}; another broker: {}", refused.message(), passing.message())))
+            }
+            (Some(refused), None) => Failure::Fatal(refused),
+            (None, Some(passing)) => passing,
+            (None, None) => Failure::Unsent(Error::retry("the cluster has no broker")),
+        })
     }
 
     /// Asks a partition's leader, again and again until it is decided. `take` finds the partition's code and what it comes with.
@@ -237,9 +244,9 @@ impl Cluster {
     ) -> Result<T> {
         let mut attempts = self.attempts();
         loop {
-            let asked = match self.leader(of).await {
-                Ok(broker) => broker.call(request).await,
-                Err(failure) => Err(failure),
+            let ask = async { self.leader(of).await?.call(request).await };
+            let Ok(asked) = timeout_at(attempts.deadline(), ask).await else {
+                return Err(Error::retry(format!("{what} of {of} failed: the brokers have not answered in time")));
             };
             let error = match asked.map(&take) {
                 Ok(Some((0, answer))) => return Ok(answer),

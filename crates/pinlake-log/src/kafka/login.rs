@@ -68,7 +68,11 @@ async fn scram(connection: &Connection, hash: Hash, user: &str, password: &str) 
     let nonce = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     let scram = Scram::new(hash, user, &nonce);
     let first = say(connection, scram.first().into_bytes(), &what).await?;
-    let (last, signature) = scram.last(password, &first.auth_bytes).map_err(Failure::Fatal)?;
+    // That keeps a processor busy, which no other task must wait for.
+    let (password, challenge) = (password.to_owned(), first.auth_bytes);
+    let last = tokio::task::spawn_blocking(move || scram.last(&password, &challenge)).await;
+    let cut_short = |_| Failure::Unsent(Error::retry("the login to the cluster was cut short"));
+    let (last, signature) = last.map_err(cut_short)?.map_err(Failure::Fatal)?;
     let answer = say(connection, last.into_bytes(), &what).await?;
     scram::check(&answer.auth_bytes, &signature).map_err(Failure::Fatal)?;
     Ok(answer)
@@ -85,7 +89,8 @@ async fn bearer(connection: &Connection, token: &Token, clock: &Clock) -> Result
         return Ok(answer);
     }
     // A refusal comes as a challenge, and the broker ends the exchange when that is answered.
-    say(connection, OAUTH_FAILED.to_vec(), "the token").await
+    say(connection, OAUTH_FAILED.to_vec(), "the token").await?;
+    Err(Failure::Fatal(Error::invalid("the broker refuses the token: see log.kafka.security")))
 }
 
 /// Sends one message of the exchange; `what` is what the broker looks at.

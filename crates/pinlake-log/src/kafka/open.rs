@@ -1,5 +1,6 @@
 //! Opens a connection to a broker: TCP, TLS, what it speaks, the login. It must not know what the connection is for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,22 +34,38 @@ pub(super) struct Opener {
     pub(super) meters: Meters,
     pub(super) clock: Clock,
     connector: Option<Connector>,
+    /// Whether any broker has let us in.
+    has_opened: AtomicBool,
 }
 
 impl Opener {
     pub(super) fn new(options: ClusterOptions, clock: Clock) -> Result<Self> {
         options.validate()?;
         let connector = options.security.tls.as_ref().map(Connector::new).transpose()?;
-        Ok(Self { options, meters: Meters::new(), clock, connector })
+        Ok(Self { options, meters: Meters::new(), clock, connector, has_opened: AtomicBool::new(false) })
     }
 
-    /// A connection to `address`, ready for requests.
+    /// A connection to `address`, ready for requests: all of it, the login too, within the time of one answer.
     pub(super) async fn open(&self, address: &str) -> Result<Connection, Failure> {
         let limit = self.options.answer_timeout;
-        let started = timeout(limit, self.start(address)).await;
         let late =
             || Failure::Unsent(Error::retry(format!("broker {address} takes no connection within {} ms", limit.as_millis())));
-        let mut connection = started.unwrap_or_else(|_| Err(late()))?;
+        let opened = timeout(limit, self.open_ready(address)).await.unwrap_or_else(|_| Err(late()));
+        match opened {
+            Ok(connection) => {
+                self.has_opened.store(true, Ordering::Relaxed);
+                Ok(connection)
+            }
+            // What has worked before may work again: a broker that starts does not know all logins yet, and certificates are renewed.
+            Err(Failure::Fatal(error)) if self.has_opened.load(Ordering::Relaxed) => {
+                Err(Failure::Unsent(Error::retry(error.message())))
+            }
+            failed => failed,
+        }
+    }
+
+    async fn open_ready(&self, address: &str) -> Result<Connection, Failure> {
+        let mut connection = self.start(address).await?;
         connection.versions = ask_versions(&connection).await.map_err(|failure| self.explain(failure))?;
         if let Some(login) = &self.options.security.login {
             let logged_in = log_in(&connection, login, &self.clock).await;

@@ -5,6 +5,7 @@ mod broker;
 mod decided;
 mod order;
 mod pure;
+mod refused;
 mod wire;
 
 use std::time::Duration;

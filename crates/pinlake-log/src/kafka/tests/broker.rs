@@ -16,7 +16,8 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, BrokerId, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    ProduceRequest, ProducerId, RequestHeader, TopicName,
+    ProduceRequest, ProducerId, RequestHeader, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+    TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use pinlake_core::{Batch, Offset, ProducerSequence};
@@ -59,6 +60,8 @@ pub(super) struct State {
     pub(super) connections: usize,
     /// What Fetch answers instead of the partition.
     pub(super) records: Option<Bytes>,
+    /// What a login is answered, one message after the other; nothing then.
+    pub(super) logins: VecDeque<Bytes>,
     next_producer: i64,
 }
 
@@ -162,6 +165,12 @@ fn answer(api: ApiKey, version: i16, correlation: i32, body: &mut Bytes, code: i
         ApiKey::Produce => framed::<ProduceRequest>(correlation, &produce(body, version, code, state), version),
         ApiKey::Fetch => framed::<FetchRequest>(correlation, &fetch(body, version, code, state), version),
         ApiKey::ListOffsets => framed::<ListOffsetsRequest>(correlation, &list_offsets(body, version, code, state), version),
+        ApiKey::SaslHandshake => framed::<SaslHandshakeRequest>(correlation, &Default::default(), version),
+        ApiKey::SaslAuthenticate => {
+            let said = state.logins.pop_front().unwrap_or_default();
+            let answer = SaslAuthenticateResponse::default().with_error_code(code).with_auth_bytes(said);
+            framed::<SaslAuthenticateRequest>(correlation, &answer, version)
+        }
         other => panic!("{other:?} is not expected"),
     }
 }

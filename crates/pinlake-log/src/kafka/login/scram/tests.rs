@@ -29,7 +29,8 @@ fn an_answer_that_is_none_is_refused() {
     let same = format!("r={NONCE},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
     let few = ANSWER.replace("4096", "1");
     let many = ANSWER.replace("4096", "4294967295");
-    for wrong in ["", "r=x", "r=other,s=W22Z,i=4096", &same, &few, &many] {
+    let more = ANSWER.replace("4096", "16385");
+    for wrong in ["", "r=x", "r=other,s=W22Z,i=4096", &same, &few, &many, &more] {
         assert!(scram.last("pencil", wrong.as_bytes()).is_err(), "{wrong}");
     }
 }
