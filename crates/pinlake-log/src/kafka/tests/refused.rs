@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kafka_protocol::messages::ApiKey;
 use pinlake_core::secret::Secret;
 use pinlake_core::{Clock, ErrorKind, Log, Result, Timestamp};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::broker::{Act, Fake};
 use super::{options, partition};
@@ -83,16 +83,4 @@ async fn a_maker_of_tokens_that_does_not_answer_is_not_waited_for() {
     let connecting = KafkaLog::connect(with_token(&fake, true), Clock::System);
     let late = timeout(Duration::from_secs(10), connecting).await.expect("it has an end").unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Retry);
-}
-
-#[tokio::test]
-async fn a_call_ends_when_its_time_is_over() {
-    let fake = Fake::start().await;
-    let (answer_timeout, request_timeout) = (Duration::from_secs(2), Duration::from_millis(2100));
-    let log =
-        KafkaLog::connect(ClusterOptions { answer_timeout, request_timeout, ..options(&fake) }, Clock::System).await.unwrap();
-    fake.next(ApiKey::ListOffsets, &vec![Act::DoInSilence; 20]);
-    let began = Instant::now();
-    assert_eq!(log.range(&partition()).await.unwrap_err().kind(), ErrorKind::Retry);
-    assert!(began.elapsed() < Duration::from_millis(3500), "after {:?}", began.elapsed());
 }
