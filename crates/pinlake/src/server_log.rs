@@ -31,9 +31,9 @@ impl ServerLog {
     /// Opens the log that the configuration asks for.
     pub(crate) async fn open(config: &Config, clock: Clock, followers: Followers) -> Result<Self> {
         if config.log.kafka.is_set() {
-            let folder = DiskLog::hold(&config.log_folder())?;
             let opened = cluster::open(&config.log.kafka, clock).await;
             let shared = opened.with_context(|| format!("connecting to the Kafka cluster at {}", config.log.kafka.shown()))?;
+            let folder = DiskLog::hold(&config.log_folder())?;
             return Ok(Self { shared, disk: None, _folder: Some(Arc::new(folder)) });
         }
         let settings = LogSettings { durability: config.log.durability, ..LogSettings::default() };

@@ -19,6 +19,9 @@ pub(crate) const NODE_ID: i32 = 1;
 /// The epoch of the one leader that every partition ever has.
 pub(super) const LEADER_EPOCH: i32 = 0;
 
+/// Compressed batches that are unpacked at the same moment, each up to [`pinlake_core::batch::UNPACKED_BYTES_MAX`]; more wait.
+const UNPACKED_AT_ONCE_MAX: usize = 4;
+
 /// One broker, which is the whole cluster.
 pub struct Broker {
     pub(super) producer: Arc<Producer>,
@@ -30,6 +33,8 @@ pub struct Broker {
     pub(super) room: Arc<Semaphore>,
     /// Bytes of batches that may still be handed to the log.
     pub(super) appending: Arc<Semaphore>,
+    /// Batches that may still be unpacked at the same moment.
+    pub(super) unpacking: Arc<Semaphore>,
     /// Room for what fetches have read.
     pub(super) answers: Answers,
 }
@@ -48,8 +53,9 @@ impl Broker {
         let cluster_id = cluster_id(&groups).await?;
         let room = Arc::new(Semaphore::new(settings.inflight_bytes_max));
         let appending = Arc::new(Semaphore::new(settings.appending_bytes_max));
+        let unpacking = Arc::new(Semaphore::new(UNPACKED_AT_ONCE_MAX));
         let answers = Answers::new(settings.inflight_bytes_max);
-        Ok(Self { producer, groups, transactions, settings, cluster_id, room, appending, answers })
+        Ok(Self { producer, groups, transactions, settings, cluster_id, room, appending, unpacking, answers })
     }
 
     pub(super) fn log(&self) -> &Arc<dyn Log> {

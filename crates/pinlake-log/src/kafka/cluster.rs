@@ -216,20 +216,15 @@ impl Cluster {
         for address in addresses.iter().cycle().skip(first).take(BROKERS_ASKED.min(addresses.len())) {
             match self.broker(address).call(request).await {
                 Ok(answer) => return Ok(answer),
-                // One that refuses us may be wrong where another is not: it counts if all do.
+                // One that refuses us may be wrong where another is not.
                 Err(Failure::Fatal(error)) => refused = Some(error),
                 Err(failure) => passing = Some(failure),
             }
             self.turn.fetch_add(1, Ordering::Relaxed);
         }
-        Err(match (refused, passing) {
-            (Some(refused), Some(passing)) => {
-                let passing = passing.into_error();
-                Failure::Unsent(Error::retry(format!("{}; another broker: {}", refused.message(), passing.message())))
-            }
-            (Some(refused), None) => Failure::Fatal(refused),
-            (None, Some(passing)) => passing,
-            (None, None) => Failure::Unsent(Error::retry("the cluster has no broker")),
+        Err(match refused {
+            Some(refused) => Failure::Fatal(refused),
+            None => passing.unwrap_or_else(|| Failure::Unsent(Error::retry("the cluster has no broker"))),
         })
     }
 

@@ -104,7 +104,7 @@ async fn append(
 ) -> PartitionProduceResponse {
     let index = data.index;
     let response = PartitionProduceResponse::default().with_index(index).with_log_append_time_ms(-1);
-    let checked = check(&topic, data, acks).await;
+    let checked = check(broker, &topic, data, acks).await;
     // In the order of the client's requests, however long each one's check took.
     let done = turn.come().await;
     let appended = match checked {
@@ -173,7 +173,7 @@ async fn append_in_order(
 }
 
 /// Checks what a producer sends for one partition: one whole batch, whose records are what it says.
-async fn check(topic: &str, data: PartitionProduceData, acks: i16) -> Result<(TopicPartition, Batch), Refused> {
+async fn check(broker: &Broker, topic: &str, data: PartitionProduceData, acks: i16) -> Result<(TopicPartition, Batch), Refused> {
     if !ACKS.contains(&acks) {
         return Err((ResponseError::InvalidRequiredAcks.code(), None));
     }
@@ -181,9 +181,14 @@ async fn check(topic: &str, data: PartitionProduceData, acks: i16) -> Result<(To
     let bytes = data.records.unwrap_or_default();
     let batch = Batch::parse(bytes).map_err(|error| (ResponseError::CorruptMessage.code(), error::text(&error)))?;
     let checked = if batch.codec().ok().flatten().is_some() {
-        // Unpacking is work: it must not hold up other connections.
-        let batch = batch.clone();
-        tokio::task::spawn_blocking(move || check_records(&batch)).await.unwrap_or_else(|_| Err(Error::internal("cut short")))
+        // Unpacking is work, and takes memory: it must not hold up other connections, nor be done for all of a request at once.
+        // In a task of its own, so that no client which takes no answers keeps a turn.
+        let (turns, batch) = (broker.unpacking.clone(), batch.clone());
+        let checked = tokio::spawn(async move {
+            let _turn = turns.acquire().await.expect("they are never closed");
+            tokio::task::spawn_blocking(move || check_records(&batch)).await
+        });
+        checked.await.and_then(|checked| checked).unwrap_or_else(|_| Err(Error::internal("cut short")))
     } else {
         check_records(&batch)
     };
