@@ -376,21 +376,24 @@ impl Mock {
     }
 }
 
-/// What the brokers do while records are posted: errors of Produce (0), Fetch (1), ListOffsets (2) and Metadata (3), by Kafka's codes; -195
-/// ends the connection. Then leaders that move, and brokers that are away.
-const FAULTS: [&str; 12] = [
-    "errors 0 6 7 19 20",
-    "errors 1 6 -195",
-    "errors 0 -195 -195",
-    "leader a.pin 0 2",
-    "errors 2 6 -195",
-    "down 1",
-    "errors 0 5 7",
-    "up 1",
-    "leader streaming-a-pin 0 3",
-    "delay 2 0 0 300",
-    "errors 3 -195",
-    "errors 0 7 -195 6",
+/// Topics of the cluster and the broker that leads each at first: the mock would choose one by chance.
+const LEADERS: [(&str, u32); 4] = [("__pinlake_groups", 1), ("a.pin", 1), ("streaming-a-pin", 1), ("Pinterest_data", 3)];
+
+/// What the brokers do before each round of posts: errors of Produce (0), Fetch (1), ListOffsets (2) and Metadata (3), by Kafka's codes; -195
+/// ends the connection. Then leaders that move, and a broker that goes: the mock elects no other leader by itself, as a cluster would.
+const FAULTS: [&[&str]; 12] = [
+    &["errors 0 6 7 19 20"],
+    &["errors 1 6 -195"],
+    &["errors 0 -195 -195"],
+    &["leader a.pin 0 2"],
+    &["errors 2 6 -195"],
+    &["down 1", "leader __pinlake_groups 0 2", "leader streaming-a-pin 0 2"],
+    &["errors 0 5 7"],
+    &["up 1"],
+    &["leader streaming-a-pin 0 3"],
+    &["delay 2 0 0 300"],
+    &["errors 3 -195"],
+    &["errors 0 7 -195 6"],
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -398,15 +401,18 @@ async fn what_a_failing_cluster_acknowledged_arrives_once() {
     let place = tempfile::tempdir().unwrap();
     let Some(mut mock) = Mock::start().await else { return };
     // It makes no topics when asked to.
-    for topic in ["__pinlake_groups", "a.pin", "streaming-a-pin", "Pinterest_data"] {
+    for (topic, leader) in LEADERS {
         mock.tell(&format!("topic {topic} 1 3")).await;
+        mock.tell(&format!("leader {topic} 0 {leader}")).await;
     }
     let config = config(place.path(), "config.yml", &json!({"brokers": mock.brokers}));
     let data = place.path().join("data");
     let server = Server::start_with(&data, "127.0.0.1:0", &["--config", &config]).await;
     let mut count = post_through_all_doors(&server, 0).await;
-    for fault in FAULTS {
-        mock.tell(fault).await;
+    for faults in FAULTS {
+        for fault in faults {
+            mock.tell(fault).await;
+        }
         count = post_through_all_doors(&server, count).await;
     }
     has_all(&server, count).await;
