@@ -16,6 +16,7 @@ pub mod secret;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transactions;
+pub mod wire;
 
 pub use batch::{Batch, BatchBuilder, Marker, ProducerSequence};
 pub use clock::{Clock, Timestamp};

@@ -12,9 +12,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::ANSWER_WAIT;
 use super::client::{self, Client};
 use super::skip::{self, FETCH_VERSION, Fetched};
+use super::{ANSWER_WAIT, Target};
 use crate::latencies::Latencies;
 use crate::round;
 
@@ -23,15 +23,8 @@ use crate::round;
     after_help = "Example:\n  pinlake-load wire-fetch --to 127.0.0.1:9092 --topic unfed --connections 2 --max-bytes 8388608 --seconds 10"
 )]
 pub(crate) struct Args {
-    /// Address and port of the broker
-    #[arg(long, default_value = "127.0.0.1:9092")]
-    to: String,
-    /// The topic
-    #[arg(long)]
-    topic: String,
-    /// Connections, each with one request under way; they share the partitions out, and read them several times if there are too few
-    #[arg(long, default_value_t = 1)]
-    connections: usize,
+    #[command(flatten)]
+    target: Target,
     /// The most bytes of an answer, one batch at least
     #[arg(long, default_value_t = 1 << 20)]
     max_bytes: i32,
@@ -52,18 +45,18 @@ struct Outcome {
 
 /// Reads what is there now, for as long as it is told to.
 pub(crate) async fn run(args: Args) -> Result<serde_json::Value> {
-    ensure!(args.connections > 0 && args.max_bytes > 0, "connections and max-bytes are at least 1");
+    ensure!(args.target.connections > 0 && args.max_bytes > 0, "connections and max-bytes are at least 1");
     ensure!(args.seconds.is_none_or(|seconds| seconds > 0.0), "seconds are more than 0");
-    let offsets = Client::connect(&args.to).await?.offsets(&args.topic).await?;
+    let offsets = Client::connect(&args.target.to).await?.offsets(&args.target.topic).await?;
     let there: i64 = offsets.iter().map(|offsets| offsets.end - offsets.start).sum();
-    ensure!(there > 0, "topic '{}' has no records: send some with wire-produce", args.topic);
+    ensure!(there > 0, "topic '{}' has no records: send some with wire-produce", args.target.topic);
     let begun = Instant::now();
     let end = args.seconds.map(|seconds| begun + Duration::from_secs_f64(seconds));
     let Outcome { fetched, mut latencies } = read(&args, &offsets, end, false).await?;
     let seconds = begun.elapsed().as_secs_f64();
     let mut checked = None;
     if args.check_crc {
-        let once = Args { connections: 1, ..args };
+        let once = Args { target: Target { connections: 1, ..args.target }, ..args };
         let whole = read(&once, &offsets, None, true).await?.fetched;
         ensure!(whole.records == there.cast_unsigned(), "{} records were read where offsets say {there}", whole.records);
         checked = Some(whole.records);
@@ -85,13 +78,14 @@ pub(crate) async fn run(args: Args) -> Result<serde_json::Value> {
 
 async fn read(args: &Args, offsets: &[Range<i64>], end: Option<Instant>, check_crc: bool) -> Result<Outcome> {
     let mut running = JoinSet::new();
-    for at in 0..args.connections {
-        let mut mine: Vec<(i32, Range<i64>)> = (0..).zip(offsets.iter().cloned()).skip(at).step_by(args.connections).collect();
+    for at in 0..args.target.connections {
+        let mut mine: Vec<(i32, Range<i64>)> =
+            (0..).zip(offsets.iter().cloned()).skip(at).step_by(args.target.connections).collect();
         if mine.is_empty() {
             let partition = at % offsets.len();
             mine.push((i32::try_from(partition)?, offsets[partition].clone()));
         }
-        let client = Client::connect(&args.to).await?;
+        let client = Client::connect(&args.target.to).await?;
         running.spawn(consume(client, args.clone(), mine, end, check_crc));
     }
     let mut all = Outcome::default();
@@ -136,7 +130,7 @@ async fn fetch(client: &mut Client, args: &Args, partition: i32, next: &mut i64,
     client.correlation += 1;
     let of =
         FetchPartition::default().with_partition(partition).with_fetch_offset(*next).with_partition_max_bytes(args.max_bytes);
-    let topic = FetchTopic::default().with_topic(client::topic_name(&args.topic)).with_partitions(vec![of]);
+    let topic = FetchTopic::default().with_topic(client::topic_name(&args.target.topic)).with_partitions(vec![of]);
     let request = FetchRequest::default()
         .with_replica_id((-1).into())
         .with_max_wait_ms(500)

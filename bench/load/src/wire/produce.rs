@@ -16,9 +16,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::ANSWER_WAIT;
 use super::batch::{Identity, PRODUCE_VERSION, ProduceFrame, SharedBatch};
 use super::client::{self, Client};
+use super::{ANSWER_WAIT, Target};
 use crate::latencies::Latencies;
 use crate::{disk, round};
 
@@ -27,18 +27,11 @@ use crate::{disk, round};
     after_help = "Example:\n  pinlake-load wire-produce --to 127.0.0.1:9092 --topic unfed --partitions 4 --connections 2 --seconds 10"
 )]
 pub(crate) struct Args {
-    /// Address and port of the broker
-    #[arg(long, default_value = "127.0.0.1:9092")]
-    to: String,
-    /// The topic; made if it is not there
-    #[arg(long)]
-    topic: String,
-    /// Its partitions, to which each connection sends in turn
+    #[command(flatten)]
+    target: Target,
+    /// The topic's partitions, to which each connection sends in turn
     #[arg(long, default_value_t = 1)]
     partitions: u16,
-    /// Connections
-    #[arg(long, default_value_t = 1)]
-    connections: usize,
     /// Requests that a connection has under way
     #[arg(long, default_value_t = 5)]
     in_flight: usize,
@@ -62,16 +55,16 @@ pub(crate) struct Args {
 /// Sends for as long as it is told to. `logged` is by how many records the topic has grown: nobody else may write to it meanwhile.
 pub(crate) async fn run(args: &Args) -> Result<serde_json::Value> {
     ensure!(
-        args.partitions > 0 && args.connections > 0 && args.in_flight > 0,
+        args.partitions > 0 && args.target.connections > 0 && args.in_flight > 0,
         "partitions, connections and in-flight are at least 1"
     );
     ensure!(args.seconds > 0.0, "seconds are more than 0");
     let batch = SharedBatch::build(&values(args)?, args.batch_bytes, disk::now_ms()?)?;
-    let mut client = Client::connect(&args.to).await?;
-    client.create_topic(&args.topic, args.partitions).await?;
-    let logged_before = logged(&mut client, &args.topic).await?;
+    let mut client = Client::connect(&args.target.to).await?;
+    client.create_topic(&args.target.topic, args.partitions).await?;
+    let logged_before = logged(&mut client, &args.target.topic).await?;
     let mut producers = Vec::new();
-    for at in 0..args.connections {
+    for at in 0..args.target.connections {
         producers.push(Producer::open(args, at, &batch).await?);
     }
     let begun = Instant::now();
@@ -82,7 +75,7 @@ pub(crate) async fn run(args: &Args) -> Result<serde_json::Value> {
         latencies.add(outcome.context("a connection's task ended")??);
     }
     let seconds = begun.elapsed().as_secs_f64();
-    let logged = logged(&mut client, &args.topic).await? - logged_before;
+    let logged = logged(&mut client, &args.target.topic).await? - logged_before;
     let batches = latencies.count();
     let (records, bytes) = (batches as i64 * i64::from(batch.records), batches * batch.bytes().len());
     Ok(json!({
@@ -137,7 +130,7 @@ struct Sent {
 
 impl Producer {
     async fn open(args: &Args, at: usize, batch: &SharedBatch) -> Result<Self> {
-        let mut client = Client::connect(&args.to).await?;
+        let mut client = Client::connect(&args.target.to).await?;
         let mut identity = None;
         if args.idempotent {
             let request = InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(60_000);
@@ -145,7 +138,7 @@ impl Producer {
             client::check(given.error_code).context("asking for a producer id")?;
             identity = Some(Identity { id: given.producer_id.0, epoch: given.producer_epoch });
         }
-        let frame = |partition| ProduceFrame::new(&args.topic, i32::from(partition), batch, identity);
+        let frame = |partition| ProduceFrame::new(&args.target.topic, i32::from(partition), batch, identity);
         let frames: Vec<ProduceFrame> = (0..args.partitions).map(frame).collect::<Result<_>>()?;
         Ok(Self { client, first: at % frames.len(), frames, in_flight: args.in_flight })
     }

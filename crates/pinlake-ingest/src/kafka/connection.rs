@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use kafka_protocol::messages::ApiKey;
+use pinlake_core::wire;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -91,11 +92,12 @@ async fn read_requests<S: AsyncRead>(
         } else {
             (settings.handshake_timeout, STRANGERS_BYTES_MAX)
         };
-        let length = match timeout(idle, frame::read_length(&mut stream)).await {
+        let length = match timeout(idle, wire::frame::read_length(&mut stream)).await {
             Ok(Ok(Some(length))) => length,
             Ok(Ok(None) | Err(_)) => return End::Closed,
             Err(_) => return End::Refused("idle", "the connection was idle".to_owned()),
         };
+        let length = i32::from_be_bytes(length);
         let Ok(length) = usize::try_from(length) else {
             return End::Refused("bad_frame", format!("a request of {length} bytes can't be"));
         };
@@ -105,11 +107,12 @@ async fn read_requests<S: AsyncRead>(
         let most = broker.settings.inflight_bytes_max;
         let room = u32::try_from(length.min(most)).unwrap_or(u32::MAX);
         let Ok(room) = broker.room.clone().acquire_many_owned(room).await else { return End::Closed };
-        let body = match timeout(broker.settings.read_timeout.max(slowest(length)), frame::read_body(&mut stream, length)).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(_)) => return End::Closed,
-            Err(_) => return End::Refused("slow", format!("a request of {length} bytes took too long to arrive")),
-        };
+        let body =
+            match timeout(broker.settings.read_timeout.max(slowest(length)), wire::frame::read_body(&mut stream, length)).await {
+                Ok(Ok(body)) => body,
+                Ok(Err(_)) => return End::Closed,
+                Err(_) => return End::Refused("slow", format!("a request of {length} bytes took too long to arrive")),
+            };
         let request = match frame::parse(body) {
             Ok(request) => request,
             Err(text) => return End::Refused("bad_request", text),

@@ -1,20 +1,16 @@
-//! Frames: a length of four bytes and so many bytes, in both directions; and the header that each request begins with. It must not know
-//! what a request means.
+//! Frames as a server has them: requests with their header, answers with theirs. It must not know what a request means.
 //!
-//! Source: the Kafka protocol guide, "Protocol Primitive Types" and "Request Header".
+//! Source: the Kafka protocol guide, "Request Header" and "Response Header".
 
 #[cfg(test)]
 mod tests;
 
-use std::io;
-
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable};
-use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::answer::{Answer, Pieces};
-use super::shape;
+use super::shape::REQUESTS;
 use super::versions::{self, Api};
 
 /// What an answer's room is set aside for at first.
@@ -28,29 +24,6 @@ pub(super) struct Request {
     pub(super) correlation: i32,
     pub(super) client_id: String,
     pub(super) body: Bytes,
-}
-
-/// Reads the length of the next frame; `None` when the client has closed the connection between two frames.
-pub(super) async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<i32>> {
-    let mut length = [0; 4];
-    if stream.read(&mut length[..1]).await? == 0 {
-        return Ok(None);
-    }
-    stream.read_exact(&mut length[1..]).await?;
-    Ok(Some(i32::from_be_bytes(length)))
-}
-
-/// Reads a frame's bytes. Room is taken by what comes, not by what is claimed.
-pub(super) async fn read_body(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Bytes> {
-    // Untouched memory costs nothing, and the caller has counted the bytes against its bound.
-    let mut body = BytesMut::with_capacity(length);
-    let mut limited = stream.take(length as u64);
-    while body.len() < length {
-        if limited.read_buf(&mut body).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    Ok(body.freeze())
 }
 
 /// Reads a request's header and checks its body's shape.
@@ -75,7 +48,7 @@ pub(super) fn parse(mut frame: Bytes) -> Result<Request, String> {
     let header = RequestHeader::decode(&mut frame, api.key.request_header_version(version));
     let header = header.map_err(|error| format!("the header of a request does not decode: {error}"))?;
     let client_id = header.client_id.map(|id| id.as_str().to_owned()).unwrap_or_default();
-    if !shape::holds(key, version, frame.chunk()) {
+    if !REQUESTS.holds(key, version, frame.chunk()) {
         return Err(format!(
             "a {:?} request of version {version} by client '{}' does not decode",
             api.key,

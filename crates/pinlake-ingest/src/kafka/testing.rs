@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use pinlake_core::testing::shape_contract::{Filling, made};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::broker::Broker;
 use super::connection::{self, Ends};
-use super::shape::maker::{Filling, made};
+use super::shape::REQUESTS;
 use super::versions::APIS;
 
 /// ApiVersions, version 0, which everybody may ask for.
@@ -24,10 +26,7 @@ pub(crate) async fn converse(broker: &Arc<Broker>, sent: &[u8]) {
 
 /// The answers to what a client sends, who then stays until it is cut off.
 async fn answers(broker: &Arc<Broker>, sent: &[u8]) -> Vec<Bytes> {
-    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
-    let (ours, theirs) = tokio::io::duplex(64 << 10);
-    let (_closing, is_closing) = watch::channel(false);
-    let serving = tokio::spawn(connection::serve(ours, broker.clone(), Ends { local, peer: local }, is_closing));
+    let (theirs, serving) = connect(broker, 64 << 10);
     let (mut reader, mut writer) = tokio::io::split(theirs);
     // Whoever is cut off may send no more.
     let sending = async { writer.write_all(sent).await.is_ok() };
@@ -45,6 +44,19 @@ async fn answers(broker: &Arc<Broker>, sent: &[u8]) -> Vec<Bytes> {
     frames
 }
 
+/// Connects a client: its end of a stream, on which so many bytes fit each way, and the task that serves it.
+pub(crate) fn connect(broker: &Arc<Broker>, bytes: usize) -> (DuplexStream, JoinHandle<()>) {
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 9092));
+    let (ours, theirs) = tokio::io::duplex(bytes);
+    let (closing, is_closing) = watch::channel(false);
+    let broker = broker.clone();
+    let serving = tokio::spawn(async move {
+        connection::serve(ours, broker, Ends { local, peer: local }, is_closing).await;
+        drop(closing);
+    });
+    (theirs, serving)
+}
+
 /// A request of every API in every version, as `key`, `version` and bytes without a frame. All its texts are `text`, all its numbers
 /// `number`, all its bytes `bytes`.
 pub(crate) fn requests(text: &str, number: u8, bytes: &[u8]) -> Vec<(ApiKey, i16, Vec<u8>)> {
@@ -55,7 +67,7 @@ pub(crate) fn requests(text: &str, number: u8, bytes: &[u8]) -> Vec<(ApiKey, i16
         if key.request_header_version(version) >= 2 {
             request.push(0);
         }
-        request.extend(made(key as i16, version, filling));
+        request.extend(made(&REQUESTS, key as i16, version, filling));
         (key, version, request)
     };
     versions.map(request).collect()

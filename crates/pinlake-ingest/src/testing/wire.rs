@@ -1,14 +1,17 @@
 //! A client of Kafka's wire protocol for tests: it sends one message and shows the answer, and it unpacks what a fetch brought as consumers do. It must not retry, pipeline or hide anything by itself: that is what the tests are about.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::fetch_response::AbortedTransaction;
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use pinlake_core::{Batch, Marker};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
+
+use crate::kafka::{self, Broker};
 
 /// One connection to a broker.
 #[derive(Debug)]
@@ -16,6 +19,13 @@ pub struct Client<S = TcpStream> {
     /// The stream under it, for bytes that are no request.
     pub stream: S,
     correlation: i32,
+}
+
+impl Client<DuplexStream> {
+    /// To a broker without a socket. So many bytes fit between them each way, before whoever writes waits for the other to read.
+    pub fn to(broker: &Arc<Broker>, bytes: usize) -> Self {
+        Self::over(kafka::testing::connect(broker, bytes).0)
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::protocol::Request;
-use pinlake_core::Error;
+use pinlake_core::{Error, wire};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -173,7 +173,7 @@ async fn read(
     meters: &Meters,
 ) -> String {
     loop {
-        let length = match frame::read_length(&mut stream).await {
+        let length = match wire::frame::read_length(&mut stream).await {
             Ok(Some(length)) => length,
             Ok(None) => return CLOSED.to_owned(),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return CLOSED.to_owned(),
@@ -186,7 +186,7 @@ async fn read(
             Ok(length) if (ANSWER_BYTES_MIN..=bytes_max).contains(&length) => length,
             _ => return format!("an answer's length, {:?}, is out of range: is this Kafka's port?", length),
         };
-        let body = match frame::read_body(&mut stream, length).await {
+        let body = match wire::frame::read_body(&mut stream, length).await {
             Ok(body) => body,
             Err(error) => return error.to_string(),
         };

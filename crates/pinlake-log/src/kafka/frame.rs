@@ -2,15 +2,12 @@
 //!
 //! Source: the Kafka protocol guide, "Request Header" and "Response Header".
 
-use std::io;
-
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use pinlake_core::{Error, Result};
-use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::shape;
+use super::shape::ANSWERS;
 
 const CLIENT: &str = "pinlake";
 /// What a header takes, and a length.
@@ -41,31 +38,8 @@ pub(super) fn decode<R: Request>(mut frame: Bytes, version: i16) -> Result<R::Re
         Error::internal(format!("the broker's answer to {api} of version {version} does not decode: {error}"))
     };
     ResponseHeader::decode(&mut frame, R::Response::header_version(version)).map_err(|error| wrong(&error))?;
-    if !shape::holds(R::KEY, version, &frame) {
+    if !ANSWERS.holds(R::KEY, version, &frame) {
         return Err(wrong(&"it is not as long as it says"));
     }
     R::Response::decode(&mut frame, version).map_err(|error| wrong(&error))
-}
-
-/// Reads the length of the next frame; `None` when the broker has closed the connection between two frames.
-pub(super) async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<[u8; 4]>> {
-    let mut length = [0; 4];
-    if stream.read(&mut length[..1]).await? == 0 {
-        return Ok(None);
-    }
-    stream.read_exact(&mut length[1..]).await?;
-    Ok(Some(length))
-}
-
-/// Reads a frame's bytes; the length is bounded by the caller.
-pub(super) async fn read_body(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Bytes> {
-    // Untouched memory costs nothing.
-    let mut body = BytesMut::with_capacity(length);
-    let mut limited = stream.take(length as u64);
-    while body.len() < length {
-        if limited.read_buf(&mut body).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    Ok(body.freeze())
 }

@@ -108,7 +108,7 @@ struct Read {
 
 /// What is answered for one partition.
 struct Found {
-    /// Everything but the batches.
+    /// Everything but the batches: its records are empty, as they are by default.
     data: PartitionData,
     batches: Vec<Batch>,
 }

@@ -5,20 +5,19 @@ use bytes::{Buf, Bytes};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::Decodable;
 
-use super::maker::{Filling, made};
+use pinlake_core::testing::shape_contract;
+
 use super::*;
 use crate::kafka::versions::APIS;
 
-const ANY: Filling<'_> = Filling { elements: 2, text: b"abc", bytes: &[1, 2, 3], number: 0 };
-
-/// Decodes with the codec; the rest must be empty.
-fn decode(key: ApiKey, version: i16, body: &[u8]) -> Result<usize, String> {
+/// Decodes with the codec; says how much is left.
+fn decode(key: i16, version: i16, body: &[u8]) -> Result<usize, String> {
     fn whole<R: Decodable>(body: &[u8], version: i16) -> Result<usize, String> {
         let mut body = Bytes::copy_from_slice(body);
         R::decode(&mut body, version).map_err(|error| error.to_string())?;
         Ok(body.remaining())
     }
-    match key {
+    match ApiKey::try_from(key).expect("an API of Kafka's") {
         ApiKey::Produce => whole::<ProduceRequest>(body, version),
         ApiKey::Fetch => whole::<FetchRequest>(body, version),
         ApiKey::ListOffsets => whole::<ListOffsetsRequest>(body, version),
@@ -60,56 +59,29 @@ fn decode(key: ApiKey, version: i16, body: &[u8]) -> Result<usize, String> {
     }
 }
 
-fn every_version(mut check: impl FnMut(ApiKey, i16)) {
-    for api in APIS {
-        (api.served_from..=api.to).for_each(|version| check(api.key, version));
-    }
+fn every_version() -> Vec<(i16, i16)> {
+    APIS.iter().flat_map(|api| (api.served_from..=api.to).map(|version| (api.key as i16, version))).collect()
 }
 
 #[test]
 fn what_has_the_shape_is_what_the_codec_decodes() {
-    every_version(|key, version| {
-        for elements in 0..3 {
-            let body = made(key as i16, version, Filling { elements, ..ANY });
-            assert_eq!(decode(key, version, &body), Ok(0), "{key:?} {version} with {elements} elements");
-            assert!(holds(key as i16, version, &body), "{key:?} {version} with {elements} elements");
-        }
-    });
+    shape_contract::what_has_the_shape_decodes(&REQUESTS, &every_version(), decode);
 }
 
 #[test]
 fn what_is_cut_off_has_not_the_shape_and_what_goes_on_has() {
-    every_version(|key, version| {
-        let body = made(key as i16, version, ANY);
-        for end in 0..body.len() {
-            assert!(!holds(key as i16, version, &body[..end]), "{key:?} {version} cut at {end}");
-        }
-        assert!(holds(key as i16, version, &[&body[..], &[0]].concat()), "{key:?} {version} and one byte more");
-    });
+    shape_contract::what_is_cut_off_has_not_the_shape(&REQUESTS, &every_version());
 }
 
-/// Every four bytes of every request as a length of 2 GiB, and every byte as a compact one.
 #[test]
 fn no_claim_of_an_array_is_believed() {
-    every_version(|key, version| {
-        let body = made(key as i16, version, ANY);
-        for at in 0..body.len() {
-            let long = [&body[..at], &[0xff, 0xff, 0xff, 0xff, 0x07], &body[at..]].concat();
-            let wide = [&body[..at], &[0x7f, 0xff, 0xff, 0xff], &body[at..]].concat();
-            for claim in [long, wide] {
-                if holds(key as i16, version, &claim) {
-                    // It was a number or a text then: the codec must not find a long array in it.
-                    let _ = decode(key, version, &claim);
-                }
-            }
-        }
-    });
+    shape_contract::no_claim_of_an_array_is_believed(&REQUESTS, &every_version(), decode);
 }
 
 #[test]
 fn arrays_share_one_bound() {
     let name = [0, 1, b'a'];
     let topics = |count: usize| [&u32::try_from(count).unwrap().to_be_bytes()[..], &name.repeat(count), &[0]].concat();
-    assert!(holds(ApiKey::Metadata as i16, 4, &topics(ELEMENTS_MAX)));
-    assert!(!holds(ApiKey::Metadata as i16, 4, &topics(ELEMENTS_MAX + 1)));
+    assert!(REQUESTS.holds(ApiKey::Metadata as i16, 4, &topics(ELEMENTS_MAX)));
+    assert!(!REQUESTS.holds(ApiKey::Metadata as i16, 4, &topics(ELEMENTS_MAX + 1)));
 }

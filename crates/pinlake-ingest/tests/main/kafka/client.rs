@@ -27,14 +27,7 @@ impl Served {
     pub(super) async fn start_with(settings: KafkaSettings) -> Served {
         let log = Arc::new(MemoryLog::new());
         log.create_topic(&TopicName::new("t").unwrap(), TopicSpec::with_partitions(2)).await.unwrap();
-        let shared: Arc<dyn Log> = log.clone();
-        let auto = |topic: &TopicName| topic.as_str().starts_with("auto").then(|| TopicSpec::with_partitions(3));
-        let groups = Groups::open(shared.clone(), Clock::System, GroupSettings::default()).await.unwrap();
-        let clients = Arc::new(ClientLog::new(shared.clone(), &groups));
-        let producer = Producer::new(clients, Clock::System, DoorSettings::default().producer, Arc::new(auto));
-        let transactions =
-            Transactions::open(shared, groups.clone(), Clock::System, TransactionSettings::default()).await.unwrap();
-        let broker = Arc::new(Broker::new(Arc::new(producer), groups, transactions, settings).await.unwrap());
+        let broker = broker(log.clone(), log.clone(), settings).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(kafka::serve(vec![listener], broker, std::future::pending()));
@@ -44,6 +37,16 @@ impl Served {
     pub(super) async fn connect(&self) -> Client {
         Client::over(TcpStream::connect(self.address).await.unwrap())
     }
+}
+
+/// A broker on `log`, whose groups and transactions are kept in `state`.
+pub(super) async fn broker(log: Arc<dyn Log>, state: Arc<dyn Log>, settings: KafkaSettings) -> Arc<Broker> {
+    let auto = |topic: &TopicName| topic.as_str().starts_with("auto").then(|| TopicSpec::with_partitions(3));
+    let groups = Groups::open(state.clone(), Clock::System, GroupSettings::default()).await.unwrap();
+    let clients = Arc::new(ClientLog::new(log, &groups));
+    let producer = Producer::new(clients, Clock::System, DoorSettings::default().producer, Arc::new(auto));
+    let transactions = Transactions::open(state, groups.clone(), Clock::System, TransactionSettings::default()).await.unwrap();
+    Arc::new(Broker::new(Arc::new(producer), groups, transactions, settings).await.unwrap())
 }
 
 /// A batch of these values, stamped one after the other from `at` on.

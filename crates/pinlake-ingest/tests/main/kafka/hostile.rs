@@ -1,5 +1,6 @@
 //! What no client sends: the connection ends, nobody else is the worse, and no room is set aside for what is only claimed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -14,11 +15,14 @@ use kafka_protocol::messages::{
     OffsetFetchRequest, OffsetFetchResponse, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::{Decodable, StrBytes};
+use pinlake_core::{Log, MemoryLog, TopicName as Topic, TopicSpec};
 use pinlake_ingest::kafka::KafkaSettings;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::client::{Client, Served};
+use super::client::{Client, Served, batch, broker};
+use super::records::{placed, produce};
+use crate::concurrency::Gated;
 
 async fn ask(client: &mut Client) -> usize {
     let answer: MetadataResponse = client.call(ApiKey::Metadata, 9, &MetadataRequest::default().with_topics(None)).await;
@@ -165,4 +169,30 @@ async fn a_client_that_never_ends_its_request_is_cut_off() {
     slow.stream.write_all(&[0; 100]).await.unwrap();
     assert!(slow.frame().await.is_none(), "after its time it is cut off");
     assert_eq!(ask(&mut served.connect().await).await, 1);
+}
+
+/// While its first answer can't be written, nobody looks after what else it has sent: the room that all appends share must come back all the
+/// same.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_reads_its_answers_keeps_no_room_of_others() {
+    let (small, large) = (batch(&["a"], 1), batch(&[&"x".repeat(1000)], 1));
+    let settings = KafkaSettings { appending_bytes_max: large.bytes().len(), ..KafkaSettings::default() };
+    let log = Gated::new();
+    log.create_topic(&Topic::new("t").unwrap(), TopicSpec::with_partitions(2)).await.unwrap();
+    let broker = broker(log.clone(), Arc::new(MemoryLog::new()), settings).await;
+    // Less than an answer.
+    let mut deaf = Client::to(&broker, 16);
+    for partition in [0, 1] {
+        deaf.send(ApiKey::Produce, 7, &produce("t", partition, -1, &small)).await;
+        log.arrived(1).await;
+    }
+    log.gate.add_permits(1);
+    deaf.stream.read_u8().await.expect("the server begins to write the first answer, and can't end it");
+    // The other append of the client that reads nothing, and that of one that does, which needs all room.
+    log.gate.add_permits(2);
+    let mut other = Client::to(&broker, 64 << 10);
+    let request = produce("t", 0, -1, &large);
+    let answer = other.call(ApiKey::Produce, 7, &request);
+    let answer = timeout(Duration::from_secs(20), answer).await.expect("another client's append has room");
+    assert_eq!(placed(&answer), (0, 1));
 }

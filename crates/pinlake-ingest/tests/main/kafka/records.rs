@@ -22,7 +22,7 @@ fn name(topic: &'static str) -> WireName {
     WireName(StrBytes::from_static_str(topic))
 }
 
-fn produce(topic: &'static str, partition: i32, acks: i16, batch: &Batch) -> ProduceRequest {
+pub(super) fn produce(topic: &'static str, partition: i32, acks: i16, batch: &Batch) -> ProduceRequest {
     let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch.bytes().clone()));
     let topic = TopicProduceData::default().with_name(name(topic)).with_partition_data(vec![data]);
     ProduceRequest::default().with_acks(acks).with_timeout_ms(1000).with_topic_data(vec![topic])
@@ -33,7 +33,8 @@ async fn produced(client: &mut Client, version: i16, request: &ProduceRequest) -
     placed(&client.call(ApiKey::Produce, version, request).await)
 }
 
-fn placed(response: &ProduceResponse) -> (i16, i64) {
+/// Error and base offset of an answer's only partition.
+pub(super) fn placed(response: &ProduceResponse) -> (i16, i64) {
     let partition = &response.responses[0].partition_responses[0];
     (partition.error_code, partition.base_offset)
 }

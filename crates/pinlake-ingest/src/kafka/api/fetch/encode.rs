@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::messages::fetch_response::FetchableTopicResponse;
 use kafka_protocol::protocol::Encodable;
@@ -32,9 +32,7 @@ pub(super) fn body(version: i16, topics: &[(FetchableTopicResponse, Vec<Found>)]
 }
 
 fn partition(pieces: &mut Pieces, version: i16, found: &Found) -> Result<(), String> {
-    let mut data = found.data.clone();
-    data.records = Some(Bytes::new());
-    around(pieces, version, &data, found.bytes(), |pieces| {
+    around(pieces, version, &found.data, found.bytes(), |pieces| {
         found.batches.iter().for_each(|batch| pieces.push(batch.bytes()));
         Ok(())
     })

@@ -1,6 +1,6 @@
 //! Fetch answers against the codec, for every version, and without a copy.
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
 use kafka_protocol::messages::{ApiKey, ProducerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
