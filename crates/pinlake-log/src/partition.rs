@@ -18,7 +18,6 @@ use pinlake_core::{
     TopicPartition, TopicSpec,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use tokio::task::unconstrained;
 
 use crate::buffers::Buffers;
 use crate::disk::{Disk, FileSystem, Lock};
@@ -29,6 +28,9 @@ use crate::settings::LogSettings;
 use crate::syncer::Syncer;
 use crate::tail::{Tail, TailBudget};
 use owner::Owner;
+
+/// The least that a waiting append counts for, bytes: it bounds how many small ones wait.
+const APPEND_BYTES_MIN: usize = 1 << 10;
 
 /// What all partitions of a log share.
 #[derive(Debug)]
@@ -135,7 +137,9 @@ struct Readable {
 pub(crate) struct Partition {
     pub(crate) id: TopicPartition,
     spec: Spec,
-    inbox: mpsc::Sender<Message>,
+    /// Without a bound of its own, because a sender that waits for room may be overtaken: appends are bounded by the room they take, other
+    /// messages by their callers, who wait for the answer.
+    inbox: mpsc::UnboundedSender<Message>,
     view: Arc<View>,
     context: Arc<Context>,
     /// Why nothing is appended or read: what was durable is damaged.
@@ -153,6 +157,8 @@ struct View {
     /// Set when the owner ends because the log is closed.
     closed: AtomicBool,
     unsynced: AtomicBool,
+    /// Whether a sync waits for its turn.
+    sync_asked: AtomicBool,
     meters: PartitionMeters,
 }
 
@@ -165,6 +171,7 @@ impl View {
             stopped: OnceLock::new(),
             closed: AtomicBool::new(false),
             unsynced: AtomicBool::new(false),
+            sync_asked: AtomicBool::new(false),
             meters: PartitionMeters::new(id),
         };
         view.show(range, stable);
@@ -190,7 +197,7 @@ impl View {
 impl Partition {
     /// Starts the owner of a partition that recovery has made whole.
     pub(crate) fn start(context: &Arc<Context>, id: TopicPartition, spec: Spec, dir: PathBuf, recovered: Recovered) -> Self {
-        let (inbox, messages) = mpsc::channel(context.settings.append_queue);
+        let (inbox, messages) = mpsc::unbounded_channel();
         let Recovered { segments, range, remembered } = recovered;
         let view = Arc::new(View::new(&id, segments, range, remembered.transactions.stable_end(range)));
         let owner = Owner::new(context.clone(), id.clone(), spec.clone(), dir, view.clone(), remembered, messages);
@@ -201,7 +208,7 @@ impl Partition {
     /// A partition that recovery could not make whole: it has no owner, and every call answers `error`. Its records end at `end`, as far
     /// as can be told.
     pub(crate) fn refused(context: &Arc<Context>, error: Error, id: TopicPartition, spec: Spec, end: Offset) -> Self {
-        let (inbox, _) = mpsc::channel(1);
+        let (inbox, _) = mpsc::unbounded_channel();
         let view = Arc::new(View::new(&id, Vec::new(), OffsetRange { start: end, end }, end));
         Self { id, spec, inbox, view, context: context.clone(), refused: Some(error) }
     }
@@ -213,15 +220,15 @@ impl Partition {
         if let Some(stopped) = self.stopped() {
             return Err(stopped.clone());
         }
-        let room = u32::try_from(len.min(self.context.settings.append_bytes_max)).expect("batches are smaller than 2 GiB");
+        let most = self.context.settings.append_bytes_max;
+        let room = u32::try_from(len.max(APPEND_BYTES_MIN).min(most)).expect("batches are smaller than 2 GiB");
         let room = self.context.append_room.clone().try_acquire_many_owned(room).map_err(|_| {
-            let most = self.context.settings.append_bytes_max;
             Error::retry(format!("more than {most} bytes wait to be written, the disk can't keep up: try again later"))
         })?;
         let (answer, answered) = oneshot::channel();
         let append = Append { batch, caller: Caller { answer, _room: room } };
-        // Appends are in the order in which they were first polled, so this poll must not be put off for fairness among tasks.
-        unconstrained(self.inbox.send(Message::Append(append))).await.map_err(|_| self.gone())?;
+        // Nothing is awaited before this: appends are in the order in which they were first polled.
+        self.inbox.send(Message::Append(append)).map_err(|_| self.gone())?;
         answered.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -317,7 +324,7 @@ impl Partition {
     pub(crate) async fn producers(&self) -> Result<Vec<OpenProducer>> {
         self.check_whole()?;
         let (answer, answered) = oneshot::channel();
-        self.inbox.send(Message::Producers(answer)).await.map_err(|_| self.gone())?;
+        self.inbox.send(Message::Producers(answer)).map_err(|_| self.gone())?;
         answered.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -325,7 +332,7 @@ impl Partition {
     pub(crate) async fn trim(&self, before: Offset) -> Result<Offset> {
         self.check_whole()?;
         let (answer, answered) = oneshot::channel();
-        self.inbox.send(Message::Trim { before, answer }).await.map_err(|_| self.gone())?;
+        self.inbox.send(Message::Trim { before, answer }).map_err(|_| self.gone())?;
         answered.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -356,23 +363,23 @@ impl Partition {
 
     /// Asks the owner to sync what is only written, if anything is.
     pub(crate) fn sync_soon(&self) {
-        if self.view.unsynced.load(Ordering::Acquire) {
-            // A full queue means that a round is under way, and the next tick asks again.
-            let _ = self.inbox.try_send(Message::Sync);
+        if self.view.unsynced.load(Ordering::Acquire) && !self.view.sync_asked.swap(true, Ordering::AcqRel) {
+            // Whoever is gone has nothing to sync.
+            let _ = self.inbox.send(Message::Sync);
         }
     }
 
     /// Drops what retention allows; answers how many segments went.
     pub(crate) async fn retain(&self, floor: Option<Offset>) -> Result<usize> {
         let (answer, answered) = oneshot::channel();
-        self.inbox.send(Message::Retain { floor, answer }).await.map_err(|_| self.gone())?;
+        self.inbox.send(Message::Retain { floor, answer }).map_err(|_| self.gone())?;
         answered.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
     /// Drains, syncs and ends the owner.
     pub(crate) async fn close(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        let closed = match self.inbox.send(Message::Close(answer)).await {
+        let closed = match self.inbox.send(Message::Close(answer)) {
             Ok(()) => answered.await.ok(),
             Err(_) => None,
         };
@@ -383,7 +390,7 @@ impl Partition {
     pub(crate) async fn delete(&self) {
         let (answer, answered) = oneshot::channel();
         self.view.readable.send_modify(|readable| readable.deleted = true);
-        if self.inbox.send(Message::Delete(answer)).await.is_ok() {
+        if self.inbox.send(Message::Delete(answer)).is_ok() {
             let _ = answered.await;
         }
         self.view.meters.observe(self.end_known().0, 0);

@@ -34,10 +34,10 @@ pub struct LogSettings {
     pub segment_age: Duration,
     /// About how many bytes of log one entry of the offset index covers; 4096.
     pub index_interval_bytes: u32,
-    /// How many appends may wait in one partition before callers wait for room; 1024.
-    pub append_queue: usize,
-    /// How many bytes may wait to be written over all partitions before appends are refused; 64 MiB.
+    /// How many bytes may wait to be written over all partitions before appends are refused, an append counting for 1 KiB at least; 64 MiB.
     pub append_bytes_max: usize,
+    /// How many appends one write and sync takes at most; 1024.
+    pub round_appends_max: usize,
     /// How many bytes one write and sync takes at most, one batch at least; 16 MiB.
     pub round_bytes_max: usize,
     /// How many partitions are written and synced at the same moment; 32.
@@ -64,8 +64,8 @@ impl Default for LogSettings {
             segment_bytes: 256 << 20,
             segment_age: Duration::from_secs(7 * 24 * 3600),
             index_interval_bytes: 4096,
-            append_queue: 1024,
             append_bytes_max: 64 << 20,
+            round_appends_max: 1024,
             round_bytes_max: 16 << 20,
             sync_lanes: 32,
             reads_max: 64,
@@ -87,10 +87,10 @@ impl LogSettings {
                 self.segment_bytes
             )));
         }
-        let counts = [self.append_queue, self.append_bytes_max, self.round_bytes_max, self.sync_lanes, self.reads_max];
+        let counts = [self.append_bytes_max, self.round_appends_max, self.round_bytes_max, self.sync_lanes, self.reads_max];
         if counts.contains(&0) || self.retention_check.is_zero() || self.sync_interval.is_zero() {
             return Err(Error::invalid(
-                "append queue, append bytes, round bytes, sync lanes, reads, retention check and sync interval must be above 0",
+                "append bytes, round appends, round bytes, sync lanes, reads, retention check and sync interval must be above 0",
             ));
         }
         Ok(())

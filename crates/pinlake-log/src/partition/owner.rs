@@ -27,7 +27,7 @@ pub(super) struct Owner {
     spec: Spec,
     view: Arc<View>,
     remembered: Remembered,
-    messages: mpsc::Receiver<Message>,
+    messages: mpsc::UnboundedReceiver<Message>,
     waiting: VecDeque<Message>,
     /// Away while it works in a lane; never back if that was cut short, and then the partition is stopped.
     writer: Option<Writer>,
@@ -51,7 +51,7 @@ impl Owner {
         dir: PathBuf,
         view: Arc<View>,
         remembered: Remembered,
-        messages: mpsc::Receiver<Message>,
+        messages: mpsc::UnboundedReceiver<Message>,
     ) -> Self {
         let begin = view.readable.borrow().range.end;
         let writer = Some(Writer::new(context.clone(), dir, view.segments.clone(), begin));
@@ -66,7 +66,10 @@ impl Owner {
                     self.waiting.push_front(Message::Append(append));
                     self.append_round().await;
                 }
-                Some(Message::Sync) => self.sync().await,
+                Some(Message::Sync) => {
+                    self.view.sync_asked.store(false, Ordering::Release);
+                    self.sync().await;
+                }
                 Some(Message::Retain { floor, answer }) => {
                     let dropped = self.retain(floor).await;
                     let _ = answer.send(dropped);
@@ -102,7 +105,7 @@ impl Owner {
             let Some(message) = self.messages.recv().await else { return false };
             self.waiting.push_back(message);
         }
-        while self.waiting.len() < self.context.settings.append_queue {
+        while self.waiting.len() < self.context.settings.round_appends_max {
             let Ok(message) = self.messages.try_recv() else { break };
             self.waiting.push_back(message);
         }

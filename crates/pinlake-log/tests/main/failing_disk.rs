@@ -284,10 +284,10 @@ async fn an_append_whose_caller_went_away_is_whole_or_not_there() {
 #[tokio::test]
 async fn too_many_waiting_bytes_are_refused() {
     let dir = folder();
-    let (log, faults) = open_faulty(dir.path(), LogSettings { append_bytes_max: 1000, ..settings() }).await;
+    let (log, faults) = open_faulty(dir.path(), LogSettings { append_bytes_max: 10_000, ..settings() }).await;
     let log = Arc::new(log);
     let to = partition(&log).await;
-    let value = "x".repeat(400);
+    let value = "x".repeat(4000);
     faults.hold_syncs();
     let mut appends = JoinSet::new();
     for _ in 0..2 {
@@ -300,7 +300,7 @@ async fn too_many_waiting_bytes_are_refused() {
     faults.release_syncs();
     appends.join_all().await;
     log.append(&to, batch(&[&value], 1)).await.unwrap();
-    log.append(&to, batch(&[&"x".repeat(2000)], 1)).await.expect("one append over the limit goes alone");
+    log.append(&to, batch(&[&"x".repeat(20_000)], 1)).await.expect("one append over the limit goes alone");
 }
 
 #[tokio::test]
