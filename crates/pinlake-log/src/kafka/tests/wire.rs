@@ -69,7 +69,7 @@ async fn bytes_that_are_no_answer_end_the_connection_and_the_request_is_repeated
 async fn a_port_of_something_else_is_said() {
     for (bytes, said) in [
         (vec![0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28], "speaks TLS: set log.kafka.security.tls"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "is this Kafka's port?"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "that port speaks HTTP: name the brokers' port"),
     ] {
         let fake = Fake::start().await;
         fake.next(ApiKey::ApiVersions, &vec![Act::Bytes(bytes); 50]);
