@@ -81,7 +81,7 @@ impl Cluster {
                 Ok(_) => return Ok(cluster),
                 Err(Failure::Fatal(error)) => return Err(error),
                 Err(Failure::Lost(error)) if cluster.options().security.login.is_none() => {
-                    Error::retry(format!("{error}; if it wants a login, set log.kafka.security"))
+                    Error::retry(format!("{error}; if it wants a login, set log.kafka.security.sasl.mechanism"))
                 }
                 Err(failure) => failure.into_error(),
             };

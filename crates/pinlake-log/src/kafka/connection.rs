@@ -25,6 +25,8 @@ use super::versions::Versions;
 const ANSWER_BYTES_MIN: usize = 4;
 const CLOSED: &str = "the broker closed it";
 const GIVEN_UP: &str = "it was given up here";
+/// What is said of a port that answers in another protocol.
+pub(super) const OTHER_PORT: &str = "that port speaks";
 /// How a peer begins that speaks TLS and did not understand: an alert of TLS.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
@@ -232,10 +234,10 @@ async fn read_answer(stream: &mut (impl AsyncRead + Unpin), bytes_max: usize) ->
         Err(error) => return Err(error.to_string()),
     };
     if length[..2] == TLS_ALERT {
-        return Err("that port speaks TLS: set log.kafka.security.tls".to_owned());
+        return Err(format!("{OTHER_PORT} TLS: set log.kafka.security.tls"));
     }
     if length == *b"HTTP" {
-        return Err("that port speaks HTTP: name the brokers' port for Kafka's protocol in log.kafka.brokers".to_owned());
+        return Err(format!("{OTHER_PORT} HTTP: name the brokers' port for Kafka's protocol in log.kafka.brokers"));
     }
     let length = match usize::try_from(i32::from_be_bytes(length)) {
         Ok(length) if (ANSWER_BYTES_MIN..=bytes_max).contains(&length) => length,

@@ -11,7 +11,7 @@ use pinlake_core::{Clock, Error, Result};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::connection::Connection;
+use super::connection::{Connection, OTHER_PORT};
 use super::error::{self, Failure};
 use super::frame;
 use super::login::log_in;
@@ -98,7 +98,9 @@ impl Opener {
     /// A broker that ends a connection at its first bytes may expect others.
     fn explain(&self, failure: Failure) -> Failure {
         match failure {
-            Failure::Lost(error) if self.connector.is_none() && !error.message().contains("that port speaks") => {
+            // It has said so itself, and no second try makes another of it.
+            Failure::Lost(error) if error.message().contains(OTHER_PORT) => Failure::Fatal(Error::invalid(error.message())),
+            Failure::Lost(error) if self.connector.is_none() => {
                 Failure::Unsent(Error::retry(format!("{error}; if it speaks TLS, set log.kafka.security.tls")))
             }
             Failure::Lost(error) => Failure::Unsent(error),

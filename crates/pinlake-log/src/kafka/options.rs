@@ -90,6 +90,8 @@ pub struct Security {
 pub struct Tls {
     /// Certificates (PEM) of the authorities that are believed, instead of the system's.
     pub ca: Option<Vec<u8>>,
+    /// Where they come from, as errors name it.
+    pub ca_name: String,
 }
 
 /// Who logs in, by which of SASL's mechanisms.
