@@ -26,8 +26,8 @@ use crate::transactions::Committed;
 /// The most partitions a topic may have.
 pub const PARTITIONS_MAX: u32 = 10_000;
 
-/// What a topic may allow its largest batch: room for a record, and what a batch's own length can say.
-pub const BATCH_BYTES_MAX: std::ops::RangeInclusive<u32> = 512..=1 << 30;
+/// What a topic may allow its largest batch, bytes: room for a record, and what a produce request of 100 MiB carries beside all else in it.
+pub const BATCH_BYTES_MAX: std::ops::RangeInclusive<u32> = 512..=(100 << 20) - (64 << 10);
 
 /// What a topic is created with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -151,7 +151,8 @@ pub(crate) fn set(spec: &mut TopicSpec, name: &str, value: Option<&str>, default
         "max.message.bytes" => {
             let (least, most) = (pinlake_core::log::BATCH_BYTES_MAX.start(), pinlake_core::log::BATCH_BYTES_MAX.end());
             let number = value.parse().ok().filter(|number| pinlake_core::log::BATCH_BYTES_MAX.contains(number));
-            spec.batch_bytes_max = number.ok_or_else(|| wrong(&format!("{least} to {most}")))?;
+            spec.batch_bytes_max =
+                number.ok_or_else(|| wrong(&format!("{least} to {most} bytes, as many as a request can carry")))?;
         }
         "message.timestamp.type" => {
             spec.timestamps = match value {

@@ -11,7 +11,7 @@ mod buffer;
 mod manifest;
 mod owner;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pinlake_core::pipeline::Pipeline;
@@ -52,6 +52,8 @@ pub struct ArchiveSettings {
 pub struct ArchiveStatus {
     /// The next offset of each partition, as the manifest has it.
     pub positions: BTreeMap<TopicPartition, Offset>,
+    /// Topics that were deleted on purpose, as the manifest has it.
+    pub deleted: BTreeSet<TopicName>,
     /// Why it stopped, if it did.
     pub failed: Option<Error>,
 }
@@ -70,6 +72,8 @@ enum Message {
     Flush { ends: Ends, reply: oneshot::Sender<Result<BTreeMap<TopicPartition, Offset>>> },
     /// The manifest as it stands.
     Manifest { reply: oneshot::Sender<Result<TableView>> },
+    /// Note that a topic was deleted on purpose.
+    Deleted { topic: TopicName, reply: oneshot::Sender<Result<()>> },
     /// Write what is buffered and end.
     Stop { reply: oneshot::Sender<Result<()>> },
 }
@@ -108,6 +112,11 @@ impl Archive {
     /// The entries of the topics that are `wanted`, with what is known of each record, by partition and offset.
     pub async fn objects(&self, wanted: impl Fn(&TopicName) -> bool) -> Result<Vec<DescribedObject>> {
         manifest::objects(&self.manifest, self.ask(|reply| Message::Manifest { reply }).await?, wanted).await
+    }
+
+    /// Notes that a topic was deleted on purpose: it need not be there any more.
+    pub async fn topic_deleted(&self, topic: TopicName) -> Result<()> {
+        self.ask(|reply| Message::Deleted { topic, reply }).await
     }
 
     /// Writes what is buffered and ends.

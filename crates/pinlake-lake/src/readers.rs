@@ -98,7 +98,7 @@ impl Drop for Readers {
 pub(crate) async fn topics_now(log: &dyn Log, wanted: impl Fn(&TopicName) -> bool) -> Vec<TopicDescription> {
     let topics = timeout(ANSWER_MAX, log.topics()).await.unwrap_or_else(|_| Err(late()));
     let topics = topics.unwrap_or_else(|error| {
-        tracing::warn!(%error, "can't look for new topics, trying again");
+        say(&error, "can't look for new topics, trying again");
         Vec::new()
     });
     topics.into_iter().filter(|topic| wanted(&topic.name)).collect()
@@ -108,10 +108,19 @@ pub(crate) async fn topics_now(log: &dyn Log, wanted: impl Fn(&TopicName) -> boo
 pub(crate) async fn range_now(log: &dyn Log, of: &TopicPartition) -> Result<Option<OffsetRange>> {
     match timeout(ANSWER_MAX, range_of(log, of)).await.unwrap_or_else(|_| Err(late())) {
         Err(error) if error.kind() == ErrorKind::Retry => {
-            tracing::warn!(%of, %error, "can't begin to follow, trying again");
+            say(&error, &format!("can't begin to follow {of}, trying again"));
             Ok(None)
         }
         found => found,
+    }
+}
+
+/// A log that is away says so itself, once for all who ask it.
+fn say(error: &Error, what: &str) {
+    if error.kind() == ErrorKind::Retry {
+        tracing::debug!(%error, "{what}");
+    } else {
+        tracing::warn!(%error, "{what}");
     }
 }
 

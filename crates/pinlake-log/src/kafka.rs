@@ -20,6 +20,7 @@ mod read;
 mod retry;
 mod settings;
 mod shape;
+mod throttle;
 mod tls;
 mod topics;
 mod versions;

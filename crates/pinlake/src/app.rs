@@ -213,8 +213,13 @@ fn tls(config: &config::KafkaConfig) -> Result<Option<Tls>> {
     if config.certificate.as_os_str().is_empty() {
         return Ok(None);
     }
-    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("reading '{}'", path.display()));
-    Ok(Some(Tls::new(&read(&config.certificate)?, &read(&config.private_key)?)?))
+    let read = |option: &str, path: &std::path::Path| {
+        std::fs::read(path).with_context(|| format!("{option}: reading '{}'", path.display()))
+    };
+    let (certificate, key) = (&config.certificate, &config.private_key);
+    let tls = Tls::new(&read("kafka.certificate", certificate)?, &read("kafka.private_key", key)?);
+    let named = || format!("kafka.certificate '{}', kafka.private_key '{}'", certificate.display(), key.display());
+    Ok(Some(tls.with_context(named)?))
 }
 
 fn door_settings(config: &Config) -> DoorSettings {

@@ -210,6 +210,7 @@ impl Console for AppConsole {
     }
 
     async fn topics(&self) -> Result<Vec<Topic>> {
+        self.server_log.reach().await?;
         let (mut topics, lags) = (Vec::new(), self.groups.lag().await);
         for topic in self.log.topics().await? {
             topics.push(self.describe(topic, &lags).await?);

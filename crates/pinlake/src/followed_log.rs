@@ -63,6 +63,13 @@ impl Log for FollowedLog {
             self.lake.flush().await?;
         }
         self.log.delete_topic(topic).await?;
+        // A log of our own goes on behind its end, if it is made again; in a cluster its followers would miss what they stand at.
+        if !self.is_own
+            && self.lake.knows(topic)
+            && let Err(error) = self.lake.topic_deleted(topic).await
+        {
+            tracing::warn!(%topic, %error, "starts will miss a topic that was deleted on purpose, for that could not be noted");
+        }
         if let Err(error) = self.groups.topic_deleted(topic).await {
             tracing::warn!(%topic, %error, "what groups have committed of a deleted topic is still there: it goes by itself a little later");
         }

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::array::cast::AsArray;
@@ -69,6 +69,8 @@ pub(super) struct Manifest {
     pub(super) positions: BTreeMap<TopicPartition, Offset>,
     /// Which of the topics that have had the name each partition is of, as far as that was noted.
     pub(super) topics: BTreeMap<TopicPartition, TopicId>,
+    /// Topics that were deleted on purpose, and are not there again as far as is known.
+    pub(super) deleted: BTreeSet<TopicName>,
 }
 
 fn schema() -> SchemaRef {
@@ -89,9 +91,11 @@ fn schema() -> SchemaRef {
 impl Manifest {
     pub(super) async fn open(store: Store, clock: Clock) -> Result<Manifest> {
         let table = Table::open(store, MANIFEST_DIR, schema(), clock).await?;
-        let mut manifest = Manifest { table, positions: BTreeMap::new(), topics: BTreeMap::new() };
+        let (positions, topics, deleted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let mut manifest = Manifest { table, positions, topics, deleted };
         manifest.positions = manifest.stored_positions().await?;
         manifest.topics = manifest.stored_topics().await?;
+        manifest.deleted = manifest.stored_deleted().await?;
         Ok(manifest)
     }
 
@@ -111,6 +115,34 @@ impl Manifest {
             None => BTreeMap::new(),
         };
         topics.into_iter().map(|(of, id)| Ok((of.parse()?, id))).collect()
+    }
+
+    async fn stored_deleted(&self) -> Result<BTreeSet<TopicName>> {
+        let info = self.table.last_info().await?.unwrap_or_default();
+        let deleted: Vec<String> = match info.get("deleted") {
+            Some(deleted) => serde_json::from_value(deleted.clone())
+                .map_err(|e| Error::corrupt("the manifest's deleted topics do not read").with_source(e))?,
+            None => Vec::new(),
+        };
+        deleted.iter().map(|name| TopicName::new(name)).collect()
+    }
+
+    /// Notes that a topic was deleted on purpose, in a commit of its own.
+    ///
+    /// # Errors
+    /// It is not noted then, or not known to be; asking again is safe.
+    pub(super) async fn note_deleted(&mut self, topic: &TopicName) -> Result<()> {
+        let mut deleted = self.deleted.clone();
+        deleted.insert(topic.clone());
+        let change = Change { data_change: true, info: Some(info(&self.positions, &self.topics, &deleted)), ..Change::default() };
+        if let Err(error) = self.table.commit(change).await {
+            self.table.reload().await?;
+            if self.stored_deleted().await? != deleted {
+                return Err(error);
+            }
+        }
+        self.deleted = deleted;
+        Ok(())
     }
 
     /// Enters objects. On success the positions stand behind them.
@@ -146,7 +178,7 @@ impl Manifest {
             add: vec![file],
             data_change: true,
             transactions: transactions.into_iter().collect(),
-            info: Some(info(&positions, &self.topics)),
+            info: Some(info(&positions, &self.topics, &self.deleted)),
             ..Change::default()
         };
         let done = self.table.commit(change).await;
@@ -165,7 +197,10 @@ impl Manifest {
     async fn compact(&mut self, clock: &Clock) {
         let Some(work) = maintain::compaction(Part::Rows, &self.table, clock) else { return };
         let done = match work.await {
-            Ok(compacted) => maintain::replace_small(&mut self.table, compacted, Some(info(&self.positions, &self.topics))).await,
+            Ok(compacted) => {
+                let info = info(&self.positions, &self.topics, &self.deleted);
+                maintain::replace_small(&mut self.table, compacted, Some(info)).await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = done {
@@ -227,10 +262,15 @@ pub(super) async fn objects(
 }
 
 /// What a commit says of itself.
-fn info(positions: &BTreeMap<TopicPartition, Offset>, topics: &BTreeMap<TopicPartition, TopicId>) -> Value {
+fn info(
+    positions: &BTreeMap<TopicPartition, Offset>,
+    topics: &BTreeMap<TopicPartition, TopicId>,
+    deleted: &BTreeSet<TopicName>,
+) -> Value {
     let positions: BTreeMap<String, i64> = positions.iter().map(|(of, at)| (of.to_string(), at.0)).collect();
     let topics: BTreeMap<String, TopicId> = topics.iter().map(|(of, id)| (of.to_string(), *id)).collect();
-    json!({"positions": positions, "topics": topics})
+    let deleted: Vec<&str> = deleted.iter().map(TopicName::as_str).collect();
+    json!({"positions": positions, "topics": topics, "deleted": deleted})
 }
 
 fn rows(objects: &[&DescribedObject]) -> Result<Vec<RecordBatch>> {

@@ -60,7 +60,7 @@ impl Owner {
         for (of, position) in &manifest.positions {
             followers.report(FOLLOWER, of, *position);
         }
-        let status = ArchiveStatus { positions: manifest.positions.clone(), failed: None };
+        let status = ArchiveStatus { positions: manifest.positions.clone(), deleted: manifest.deleted.clone(), failed: None };
         let (readers, reads) = Readers::new(log.clone());
         Ok(Owner {
             log,
@@ -103,6 +103,12 @@ impl Owner {
                     }
                     Some(Message::Manifest { reply }) => {
                         let _ = reply.send(self.manifest.view());
+                        Ok(())
+                    }
+                    Some(Message::Deleted { topic, reply }) => {
+                        let noted = self.manifest.note_deleted(&topic).await;
+                        self.status.send_modify(|status| status.deleted.clone_from(&self.manifest.deleted));
+                        let _ = reply.send(noted);
                         Ok(())
                     }
                     Some(Message::Stop { reply }) => {
@@ -287,6 +293,7 @@ impl Owner {
         check_topic(NAME, &of, position, kept, (self.manifest.topics.get(&of).copied(), topic))?;
         check_position(NAME, &of, position, kept)?;
         self.manifest.topics.insert(of.clone(), topic);
+        self.manifest.deleted.remove(&of.topic);
         if held.is_some() {
             self.readers.start(of, position, Some(topic));
             return Ok(());

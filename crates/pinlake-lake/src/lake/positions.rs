@@ -7,14 +7,16 @@ use crate::readers::check_position;
 
 impl Lake {
     /// Looks at every position that archive and tables have committed. A topic that the log does not have is no fault if, made again,
-    /// it would begin behind them: `begins` says where.
+    /// it would begin behind them: `begins` says where; nor one that was deleted on purpose ([`Lake::topic_deleted`]).
     ///
     /// # Errors
     /// `Corrupt`, of the first position that this log never came to or does not keep; what `begins` answers.
     pub async fn check_positions(&self, begins: impl Fn(&TopicPartition) -> Result<Offset>) -> Result<()> {
+        let deleted = self.archive.status().deleted;
         for (follower, of, position) in self.positions() {
             let kept = match self.log.range(&of).await {
                 Ok(kept) => kept,
+                Err(error) if error.kind() == ErrorKind::NotFound && deleted.contains(&of.topic) => continue,
                 Err(error) if error.kind() == ErrorKind::NotFound => OffsetRange { start: Offset::ZERO, end: begins(&of)? },
                 // Readiness says what is wrong with a partition that can't be read.
                 Err(_) => continue,
@@ -22,6 +24,14 @@ impl Lake {
             check_position(&follower, &of, position, kept)?;
         }
         Ok(())
+    }
+
+    /// Notes that a topic which the log has no more was deleted on purpose, so that no start misses it.
+    ///
+    /// # Errors
+    /// What keeps the archive from noting it: starts miss the topic then.
+    pub async fn topic_deleted(&self, topic: &TopicName) -> Result<()> {
+        self.archive.topic_deleted(topic.clone()).await
     }
 
     /// Whether archive or a table has taken something of a topic of that name.

@@ -75,3 +75,34 @@ async fn records_that_went_before_they_were_taken_are_missed_aloud() {
     world.log.trim(&of, Offset(8)).await.unwrap();
     have_stopped(&world, &world.start().await, "the log lost records", &objects).await;
 }
+
+#[tokio::test]
+async fn a_topic_that_was_deleted_on_purpose_is_not_missed() {
+    let world = World::new(things());
+    let (of, other) = (world.topic("a.things", 1).await.partition(0), world.topic("b.things", 1).await.partition(0));
+    append(&world, &of, 0..4).await;
+    let lake = world.start().await;
+    // As a cluster has it, which would begin at 0 again.
+    let missed = async |lake: &Lake| lake.check_positions(|_| Ok(Offset::ZERO)).await.map_err(|error| error.to_string());
+    lake.flush().await.unwrap();
+    world.log.delete_topic(&of.topic).await.unwrap();
+    let text = missed(&lake).await.unwrap_err();
+    assert!(text.contains("a.things/0, but the log holds 0..0"), "{text}");
+    lake.topic_deleted(&of.topic).await.unwrap();
+    missed(&lake).await.unwrap();
+    append(&world, &other, 10..14).await;
+    lake.flush().await.unwrap();
+    lake.stop().await.unwrap();
+    let lake = world.start().await;
+    missed(&lake).await.expect("it is noted for good");
+
+    // Made again, it is a topic like any other.
+    world.topic("a.things", 1).await;
+    append(&world, &of, 20..24).await;
+    lake.flush().await.unwrap();
+    lake.stop().await.unwrap();
+    world.log.delete_topic(&of.topic).await.unwrap();
+    let lake = world.start().await;
+    assert_eq!(lake.status()[0].committed[&of].position, Offset(8));
+    assert!(missed(&lake).await.unwrap_err().contains("stands at 8 of a.things/0"));
+}

@@ -217,7 +217,7 @@ impl Appender {
         let mut undecided = false;
         let ended = |undecided: bool, error: Error| if undecided { Sent::Unknown(error) } else { Sent::Refused(error) };
         loop {
-            let error = match self.produce(to, batch).await {
+            let error = match attempts.in_time(self.produce(to, batch)).await {
                 Ok(answer) if answer.error_code == 0 && answer.base_offset >= 0 => return Sent::At(Offset(answer.base_offset)),
                 Ok(answer) => {
                     let code = ResponseError::try_from_code(answer.error_code);
@@ -248,7 +248,7 @@ impl Appender {
             if let Err(error) = attempts.pause_after(error).await {
                 return ended(undecided, error);
             }
-            if let Err(error) = self.cluster.look_up_anew(&to.topic).await {
+            if let Err(error) = self.cluster.look_up_anew(attempts, &to.topic).await {
                 return ended(undecided && error.kind() != ErrorKind::NotFound, error);
             }
         }
@@ -279,7 +279,7 @@ impl Appender {
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1);
         loop {
-            let error = match self.cluster.call_any(&request).await {
+            let error = match attempts.in_time(self.cluster.call_any(&request)).await {
                 Ok(answer) if answer.error_code == 0 => return Ok((answer.producer_id.0, answer.producer_epoch)),
                 Ok(answer) => {
                     let error = error::of(answer.error_code, "no producer id is given", None);

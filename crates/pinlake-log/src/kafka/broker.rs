@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kafka_protocol::protocol::Request;
 use pinlake_core::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -12,6 +11,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::error::Failure;
 use super::open::Opener;
+use super::throttle::{Asked, Throttle};
 
 const NO_HOLD: Duration = Duration::ZERO;
 
@@ -20,6 +20,7 @@ const NO_HOLD: Duration = Duration::ZERO;
 pub(super) struct Broker {
     address: String,
     opener: Arc<Opener>,
+    throttle: Arc<Throttle>,
     /// For what is asked and answered at once.
     main: Shared,
     /// For reads of what is there already: their answers are large.
@@ -53,16 +54,19 @@ impl Broker {
     pub(super) fn new(address: &str, opener: Arc<Opener>) -> Self {
         let polls = Arc::new(Semaphore::new(opener.options.polls_max));
         let (main, reads) = (Shared::default(), Shared::default());
-        Self { address: address.to_owned(), opener, main, reads, polls, idle: Mutex::default() }
+        let throttle = Arc::new(Throttle::new(opener.options.throttle_max));
+        Self { address: address.to_owned(), opener, throttle, main, reads, polls, idle: Mutex::default() }
     }
 
     /// Asks what is answered at once.
-    pub(super) async fn call<R: Request>(&self, request: &R) -> Result<R::Response, Failure> {
+    pub(super) async fn call<R: Asked>(&self, request: &R) -> Result<R::Response, Failure> {
+        self.throttle.hold().await;
         self.connection(&self.main).await?.call(request, NO_HOLD).await
     }
 
     /// Asks for what is large and there already.
-    pub(super) async fn call_for_records<R: Request>(&self, request: &R) -> Result<R::Response, Failure> {
+    pub(super) async fn call_for_records<R: Asked>(&self, request: &R) -> Result<R::Response, Failure> {
+        self.throttle.hold().await;
         self.connection(&self.reads).await?.call(request, NO_HOLD).await
     }
 
@@ -87,7 +91,7 @@ impl Broker {
         if let Some((_, failure)) = state.failed.as_ref().filter(|(at, _)| *at >= began) {
             return Err(failure.clone());
         }
-        match self.opener.open(&self.address).await {
+        match self.opener.open(&self.address, &self.throttle).await {
             Ok(connection) => {
                 let connection = Arc::new(connection);
                 *state = State { connection: Some(connection.clone()), failed: None };
@@ -111,15 +115,16 @@ impl Poll {
     /// Asks for what the broker may hold so long. Goes on when the caller goes away, so that the connection can be used again.
     pub(super) async fn call<R>(self, request: R, hold: Duration) -> Result<R::Response, Failure>
     where
-        R: Request + Send + Sync + 'static,
+        R: Asked + Send + Sync + 'static,
         R::Response: Send,
     {
+        self.broker.throttle.hold().await;
         let task = tokio::spawn(async move {
             // All of it: the permit is held as long as the connection is used.
             let poll = self;
             let connection = match poll.broker.take_idle() {
                 Some(connection) => connection,
-                None => poll.broker.opener.open(&poll.broker.address).await?,
+                None => poll.broker.opener.open(&poll.broker.address, &poll.broker.throttle).await?,
             };
             let answer = connection.call(&request, hold).await;
             if connection.is_usable() {

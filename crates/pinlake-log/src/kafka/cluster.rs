@@ -2,27 +2,31 @@
 //! read is.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::future::join_all;
 use kafka_protocol::messages::MetadataRequest;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::protocol::{Request, StrBytes};
-use pinlake_core::{Clock, Error, Result, TopicName, TopicPartition};
-use tokio::time::{Instant, timeout, timeout_at};
+use kafka_protocol::protocol::StrBytes;
+use pinlake_core::{Clock, Error, ErrorKind, Result, TopicName, TopicPartition};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::broker::Broker;
 use super::error::{self, Failure};
 use super::meters::Meters;
 use super::open::Opener;
 use super::options::ClusterOptions;
-use super::retry::Attempts;
+use super::retry::{Attempts, Trouble};
+use super::throttle::Asked;
 use super::versions::ApiRange;
 use super::view::{ABSENT_AGE, Seen, Topic, View};
 
 /// How many brokers are asked before a pause.
 const BROKERS_ASKED: usize = 3;
+/// A topic that was there and is not told any more is asked for again after so long: a broker that has just started does not know all yet.
+const GONE_PAUSE: Duration = Duration::from_millis(250);
 
 /// A cluster as it answers now.
 #[derive(Debug, Clone)]
@@ -50,6 +54,7 @@ pub struct BrokerInfo {
 #[derive(Debug)]
 pub(super) struct Cluster {
     opener: Arc<Opener>,
+    trouble: Arc<Trouble>,
     view: Mutex<View>,
     brokers: Mutex<HashMap<String, Arc<Broker>>>,
     /// Held by whoever asks for metadata.
@@ -58,6 +63,8 @@ pub(super) struct Cluster {
     pub(super) describing: tokio::sync::Mutex<()>,
     /// Which broker is asked first of what all know.
     turn: AtomicUsize,
+    /// Whether it was said that topics are taken to have Kafka's defaults.
+    untold: AtomicBool,
 }
 
 impl Cluster {
@@ -66,14 +73,15 @@ impl Cluster {
         let opener = Arc::new(Opener::new(options, clock)?);
         let (view, brokers, turn) = (Mutex::default(), Mutex::default(), AtomicUsize::new(0));
         let (asking, describing) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        let cluster = Self { opener, view, brokers, asking, describing, turn };
+        let trouble = Arc::new(Trouble::new(&opener.meters));
+        let cluster = Self { opener, trouble, view, brokers, asking, describing, turn, untold: AtomicBool::new(false) };
         let mut attempts = cluster.attempts();
         loop {
-            let error = match cluster.ask_metadata(Some(&[])).await {
+            let error = match attempts.in_time(cluster.ask_metadata(Some(&[]))).await {
                 Ok(_) => return Ok(cluster),
                 Err(Failure::Fatal(error)) => return Err(error),
                 Err(Failure::Lost(error)) if cluster.options().security.login.is_none() => {
-                    Error::retry(format!("{error}; if it wants a login, set log.kafka.security"))
+                    Error::retry(format!("{error}; if it wants a login, set log.kafka.security.sasl.mechanism"))
                 }
                 Err(failure) => failure.into_error(),
             };
@@ -91,7 +99,27 @@ impl Cluster {
 
     /// The attempts of one call.
     pub(super) fn attempts(&self) -> Attempts {
-        Attempts::within(self.options().request_timeout, self.meters())
+        Attempts::within(self.options().request_timeout, &self.trouble)
+    }
+
+    /// Asks any broker whether it is there, for so long at most. A connection that has just ended is worth a second try.
+    pub(super) async fn reach(&self, within: Duration) -> Result<()> {
+        let ask = async || match self.ask_metadata(Some(&[])).await {
+            Err(Failure::Lost(_)) => self.ask_metadata(Some(&[])).await,
+            asked => asked,
+        };
+        match timeout(within, ask()).await {
+            Ok(asked) => asked.map(drop).map_err(Failure::into_error),
+            Err(_) => Err(self.away(&Error::retry(format!("no broker has answered within {} ms", within.as_millis())))),
+        }
+    }
+
+    /// No broker answers. While none ever has, whoever connects says where to.
+    fn away(&self, error: &Error) -> Error {
+        if self.view().nodes.is_empty() {
+            return error.clone();
+        }
+        Error::retry(format!("the cluster at {} is away: {error}", self.options().brokers.join(", ")))
     }
 
     pub(super) fn view(&self) -> MutexGuard<'_, View> {
@@ -100,7 +128,7 @@ impl Cluster {
 
     /// Asks each broker of the cluster what it speaks.
     pub(super) async fn check(&self) -> Result<ClusterInfo> {
-        self.ask_metadata(Some(&[])).await.map_err(Failure::into_error)?;
+        self.attempts().in_time(self.ask_metadata(Some(&[]))).await.map_err(Failure::into_error)?;
         let (cluster_id, controller, nodes) = {
             let view = self.view();
             (view.cluster_id.clone(), view.controller, view.nodes.clone())
@@ -140,7 +168,22 @@ impl Cluster {
         if self.view().seen(name).is_some_and(|seen| seen.asked >= began) {
             return Ok(());
         }
-        self.ask_metadata(Some(std::slice::from_ref(name))).await.map(drop)
+        let was_there = self.is_there(name);
+        let asked = std::slice::from_ref(name);
+        self.ask_metadata(Some(asked)).await?;
+        if self.view().seen(name).is_none_or(|seen| !matches!(seen.topic, Ok(None))) {
+            return Ok(());
+        }
+        // That it is not there is believed the second time, and of another broker if there is one.
+        self.turn.fetch_add(1, Ordering::Relaxed);
+        if was_there {
+            sleep(GONE_PAUSE).await;
+        }
+        self.ask_metadata(Some(asked)).await.map(drop)
+    }
+
+    fn is_there(&self, name: &TopicName) -> bool {
+        self.view().seen(name).is_some_and(|seen| matches!(seen.topic, Ok(Some(_))))
     }
 
     /// A topic as it is known, looked up if it is not.
@@ -153,6 +196,7 @@ impl Cluster {
         }
         match self.view().seen(name).map(|seen| seen.topic.clone()) {
             Some(Ok(Some(topic))) => Ok(topic),
+            Some(Err(error)) if error.kind() == ErrorKind::Retry => Err(Failure::Unsent(error)),
             Some(Err(error)) => Err(Failure::Fatal(error)),
             Some(Ok(None)) => Err(Failure::Fatal(no_topic(name))),
             None => Err(Failure::Unsent(Error::retry(format!("no broker tells of topic '{name}'")))),
@@ -207,7 +251,7 @@ impl Cluster {
     }
 
     /// Asks what every broker knows.
-    pub(super) async fn call_any<R: Request>(&self, request: &R) -> Result<R::Response, Failure> {
+    pub(super) async fn call_any<R: Asked>(&self, request: &R) -> Result<R::Response, Failure> {
         let mut addresses: Vec<String> = self.view().nodes.values().cloned().collect();
         addresses
             .extend(self.options().brokers.iter().filter(|address| !addresses.contains(*address)).cloned().collect::<Vec<_>>());
@@ -224,13 +268,16 @@ impl Cluster {
         }
         Err(match refused {
             Some(refused) => Failure::Fatal(refused),
-            None => passing.unwrap_or_else(|| Failure::Unsent(Error::retry("the cluster has no broker"))),
+            None => match passing.unwrap_or_else(|| Failure::Unsent(Error::retry("the cluster has no broker"))) {
+                Failure::Lost(error) => Failure::Lost(self.away(&error)),
+                other => Failure::Unsent(self.away(&other.into_error())),
+            },
         })
     }
 
     /// Asks a partition's leader, again and again until it is decided. `take` finds the partition's code and what it comes with.
     /// For what may be done twice.
-    pub(super) async fn ask_leader<R: Request, T>(
+    pub(super) async fn ask_leader<R: Asked, T>(
         &self,
         of: &TopicPartition,
         what: &str,
@@ -240,10 +287,7 @@ impl Cluster {
         let mut attempts = self.attempts();
         loop {
             let ask = async { self.leader(of).await?.call(request).await };
-            let Ok(asked) = timeout_at(attempts.deadline(), ask).await else {
-                return Err(Error::retry(format!("{what} of {of} failed: the brokers have not answered in time")));
-            };
-            let error = match asked.map(&take) {
+            let error = match attempts.in_time(ask).await.map(&take) {
                 Ok(Some((0, answer))) => return Ok(answer),
                 Ok(Some((code, _))) => {
                     let error = error::of(code, format!("{what} of {of} failed"), None);
@@ -257,13 +301,24 @@ impl Cluster {
                 Err(failure) => failure.into_error(),
             };
             attempts.pause_after(error).await?;
-            self.look_up_anew(&of.topic).await?;
+            self.look_up_anew(&attempts, &of.topic).await?;
+        }
+    }
+
+    /// Says once that the settings of topics are not told, which nothing fails for.
+    pub(super) fn say_untold(&self, error: &Error) {
+        if !self.untold.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %error,
+                "topics are taken to have Kafka's default settings, batches of 1 MiB at most among them: allow this login to describe the \
+                 settings of topics (DescribeConfigs)"
+            );
         }
     }
 
     /// Looks a topic up after its leader refused or went away. What can't be looked up now may be later.
-    pub(super) async fn look_up_anew(&self, name: &TopicName) -> Result<()> {
-        match self.look_up(name).await {
+    pub(super) async fn look_up_anew(&self, attempts: &Attempts, name: &TopicName) -> Result<()> {
+        match attempts.in_time(self.look_up(name)).await {
             Err(Failure::Fatal(error)) => Err(error),
             _ => Ok(()),
         }

@@ -67,7 +67,7 @@ fn meaning(code: Code) -> (ErrorKind, Option<Reason>, &'static str) {
         }
         Code::UnsupportedCompressionType => (Invalid, None, ": the cluster does not know the batch's compression"),
         Code::SaslAuthenticationFailed | Code::IllegalSaslState | Code::UnsupportedSaslMechanism | Code::SecurityDisabled => {
-            (Invalid, None, ": see log.kafka.security")
+            (Invalid, None, ": check log.kafka.security.sasl")
         }
         Code::InvalidTopicException
         | Code::InvalidTimestamp

@@ -47,6 +47,14 @@ impl KafkaLog {
         self.cluster.check().await
     }
 
+    /// Whether any broker answers within so long.
+    ///
+    /// # Errors
+    /// `Retry`, with where the cluster should be, if none does; `Invalid` if one refuses the login.
+    pub async fn reach(&self, within: Duration) -> Result<()> {
+        self.cluster.reach(within).await
+    }
+
     /// A producer id that the cluster gave to nobody else, and its epoch: what a door gives to an idempotent producer.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ use pinlake_core::log::check_trim;
 use pinlake_core::{Offset, OffsetRange, Result, Timestamp, TopicPartition};
 
 use super::cluster::{Cluster, wire_name, wire_partition};
+use super::error::Failure;
+use super::retry::Attempts;
 
 /// No broker asks.
 const CONSUMER: BrokerId = BrokerId(-1);
@@ -24,9 +26,15 @@ pub(super) enum Isolation {
 
 /// The offsets that can be read now.
 pub(super) async fn range(cluster: &Cluster, of: &TopicPartition) -> Result<OffsetRange> {
+    range_within(cluster, &cluster.attempts(), of).await
+}
+
+/// The same within the time of a call that is under way.
+pub(super) async fn range_within(cluster: &Cluster, attempts: &Attempts, of: &TopicPartition) -> Result<OffsetRange> {
     let start = list(cluster, of, EARLIEST, Isolation::Uncommitted);
     let end = list(cluster, of, LATEST, Isolation::Uncommitted);
-    let (start, end) = tokio::try_join!(start, end)?;
+    let both = async { tokio::try_join!(start, end).map_err(Failure::Fatal) };
+    let (start, end) = attempts.in_time(both).await.map_err(Failure::into_error)?;
     // Between the two the start may have moved.
     Ok(OffsetRange { start, end: end.max(start) })
 }

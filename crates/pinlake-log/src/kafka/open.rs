@@ -1,5 +1,6 @@
 //! Opens a connection to a broker: TCP, TLS, what it speaks, the login. It must not know what the connection is for.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use pinlake_core::{Clock, Error, Result};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::connection::Connection;
+use super::connection::{Connection, OTHER_PORT};
 use super::error::{self, Failure};
 use super::frame;
 use super::login::log_in;
 use super::meters::Meters;
 use super::options::ClusterOptions;
+use super::throttle::Throttle;
 use super::tls::Connector;
 use super::versions::Versions;
 
@@ -46,11 +48,11 @@ impl Opener {
     }
 
     /// A connection to `address`, ready for requests: all of it, the login too, within the time of one answer.
-    pub(super) async fn open(&self, address: &str) -> Result<Connection, Failure> {
+    pub(super) async fn open(&self, address: &str, throttle: &Arc<Throttle>) -> Result<Connection, Failure> {
         let limit = self.options.answer_timeout;
         let late =
             || Failure::Unsent(Error::retry(format!("broker {address} takes no connection within {} ms", limit.as_millis())));
-        let opened = timeout(limit, self.open_ready(address)).await.unwrap_or_else(|_| Err(late()));
+        let opened = timeout(limit, self.open_ready(address, throttle)).await.unwrap_or_else(|_| Err(late()));
         match opened {
             Ok(connection) => {
                 self.has_opened.store(true, Ordering::Relaxed);
@@ -64,8 +66,8 @@ impl Opener {
         }
     }
 
-    async fn open_ready(&self, address: &str) -> Result<Connection, Failure> {
-        let mut connection = self.start(address).await?;
+    async fn open_ready(&self, address: &str, throttle: &Arc<Throttle>) -> Result<Connection, Failure> {
+        let mut connection = self.start(address, throttle).await?;
         connection.versions = ask_versions(&connection).await.map_err(|failure| self.explain(failure))?;
         if let Some(login) = &self.options.security.login {
             let logged_in = log_in(&connection, login, &self.clock).await;
@@ -81,22 +83,24 @@ impl Opener {
         Ok(connection)
     }
 
-    async fn start(&self, address: &str) -> Result<Connection, Failure> {
+    async fn start(&self, address: &str, throttle: &Arc<Throttle>) -> Result<Connection, Failure> {
         let unsent = |error: std::io::Error| Failure::Unsent(Error::retry(format!("broker {address} can't be reached: {error}")));
         let stream = TcpStream::connect(address).await.map_err(unsent)?;
         stream.set_nodelay(true).map_err(unsent)?;
         let Some(connector) = &self.connector else {
-            return Ok(Connection::start(address, stream, &self.options, &self.meters));
+            return Ok(Connection::start(address, stream, &self.options, &self.meters, throttle));
         };
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let stream = connector.connect(host, stream).await?;
-        Ok(Connection::start(address, stream, &self.options, &self.meters))
+        Ok(Connection::start(address, stream, &self.options, &self.meters, throttle))
     }
 
     /// A broker that ends a connection at its first bytes may expect others.
     fn explain(&self, failure: Failure) -> Failure {
         match failure {
-            Failure::Lost(error) if self.connector.is_none() && !error.message().contains("TLS") => {
+            // It has said so itself, and no second try makes another of it.
+            Failure::Lost(error) if error.message().contains(OTHER_PORT) => Failure::Fatal(Error::invalid(error.message())),
+            Failure::Lost(error) if self.connector.is_none() => {
                 Failure::Unsent(Error::retry(format!("{error}; if it speaks TLS, set log.kafka.security.tls")))
             }
             Failure::Lost(error) => Failure::Unsent(error),

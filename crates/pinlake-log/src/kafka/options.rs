@@ -22,6 +22,8 @@ pub struct ClusterOptions {
     /// How long a broker may take to accept a connection or to answer one request, before the connection is given up and the request
     /// repeated; 10 seconds.
     pub answer_timeout: Duration,
+    /// How long a broker that asks for quiet (`throttle_time_ms`) is sent nothing at most, whatever it asks for; 10 seconds.
+    pub throttle_max: Duration,
     /// How many requests may be under way on one connection, others wait; 64.
     pub inflight_max: usize,
     /// How many reads of one broker may wait for records at the broker, each on a connection of its own; 16. Others ask every 50
@@ -41,6 +43,7 @@ impl Default for ClusterOptions {
             replication: None,
             request_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(10),
+            throttle_max: Duration::from_secs(10),
             inflight_max: 64,
             polls_max: 16,
             append_bytes_max: 256 << 20,
@@ -87,6 +90,8 @@ pub struct Security {
 pub struct Tls {
     /// Certificates (PEM) of the authorities that are believed, instead of the system's.
     pub ca: Option<Vec<u8>>,
+    /// Where they come from, as errors name it.
+    pub ca_name: String,
 }
 
 /// Who logs in, by which of SASL's mechanisms.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::cluster::{Cluster, wire_name, wire_partition};
 use super::error::{self, Failure};
-use super::offsets::{Isolation, range};
+use super::offsets::{Isolation, range_within};
 
 /// How long a broker is asked to hold one request, so that a caller that goes away keeps no connection busy for long.
 const HOLD_MAX: Duration = Duration::from_secs(1);
@@ -97,7 +97,7 @@ async fn fetch(
     loop {
         let began = Instant::now();
         let left = until.saturating_duration_since(began);
-        let error = match ask(cluster, from, at, bytes, left, isolation).await {
+        let error = match attempts.in_time(ask(cluster, from, at, bytes, left, isolation)).await {
             Ok(Fetched { mut data, hold }) if data.error_code == 0 => {
                 let whole = batches_in(data.records.take().unwrap_or_default(), from, at, max)?;
                 if !whole.batches.is_empty() {
@@ -108,7 +108,7 @@ async fn fetch(
                     continue;
                 }
                 if Offset(data.high_watermark) < at {
-                    check_readable(from, at, range(cluster, from).await?)?;
+                    check_readable(from, at, range_within(cluster, &attempts, from).await?)?;
                 }
                 if left.is_zero() {
                     return Ok((Vec::new(), data));
@@ -124,7 +124,7 @@ async fn fetch(
                 let code = data.error_code;
                 let error = error::of(code, format!("offset {at} of {from} can't be read"), None);
                 if code == OFFSET_OUT_OF_RANGE {
-                    check_readable(from, at, range(cluster, from).await?)?;
+                    check_readable(from, at, range_within(cluster, &attempts, from).await?)?;
                 } else if !error::passes(code) {
                     return Err(error);
                 }
@@ -134,7 +134,7 @@ async fn fetch(
             Err(failure) => failure.into_error(),
         };
         attempts.pause_after(error).await?;
-        cluster.look_up_anew(&from.topic).await?;
+        cluster.look_up_anew(&attempts, &from.topic).await?;
     }
 }
 

@@ -4,6 +4,7 @@
 mod broker;
 mod decided;
 mod order;
+mod patience;
 mod pure;
 mod refused;
 mod wire;

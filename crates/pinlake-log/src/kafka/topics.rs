@@ -1,6 +1,7 @@
 //! Topics of the cluster: made, described, altered, deleted. What the cluster decided takes a while to reach all brokers: a call returns when a
 //! broker tells of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
@@ -15,15 +16,17 @@ use kafka_protocol::messages::describe_configs_response::DescribeConfigsResult;
 use kafka_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use kafka_protocol::protocol::{Request, StrBytes};
+use kafka_protocol::protocol::StrBytes;
 use pinlake_core::log::check_partitions;
 use pinlake_core::{Error, ErrorKind, Result, TopicDescription, TopicName, TopicSpec};
 use tokio::time::{Instant, timeout_at};
 
 use super::cluster::{Cluster, wire_name};
+use super::connection::Connection;
 use super::error::{self, Failure};
 use super::retry::Attempts;
 use super::settings::{self, NAMES};
+use super::throttle::Asked;
 use super::view::Topic;
 
 /// How long what is known of a topic's settings holds before they are asked for anew.
@@ -49,6 +52,7 @@ type Answered = (i16, Option<StrBytes>);
 /// As `Log::create_topic`; returns when every partition has a leader.
 pub(super) async fn create(cluster: &Cluster, name: &TopicName, spec: &TopicSpec) -> Result<()> {
     spec.validate()?;
+    let mut attempts = cluster.attempts();
     let partitions = i32::try_from(spec.partitions).map_err(|_| Error::invalid("too many partitions"))?;
     let config = |name: &str| {
         let value = StrBytes::from_string(settings::value_of(spec, name));
@@ -57,11 +61,10 @@ pub(super) async fn create(cluster: &Cluster, name: &TopicName, spec: &TopicSpec
     let topic = CreatableTopic::default()
         .with_name(wire_name(name))
         .with_num_partitions(partitions)
-        .with_replication_factor(replication(cluster).await?)
+        .with_replication_factor(replication(cluster, &attempts).await?)
         .with_configs(NAMES.iter().map(|name| config(name)).collect());
     let request =
         CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(timeout_ms(cluster)).with_validate_only(false);
-    let mut attempts = cluster.attempts();
     let what = format!("topic '{name}' can't be made");
     let made = ask_controller(cluster, &mut attempts, &what, &request, Some(ALREADY_EXISTS), |answer| {
         answer.topics.into_iter().next().map(|topic| (topic.error_code, topic.error_message))
@@ -99,10 +102,10 @@ pub(super) async fn delete(cluster: &Cluster, name: &TopicName) -> Result<()> {
 /// As `Log::alter_topic`.
 pub(super) async fn alter(cluster: &Cluster, name: &TopicName, wanted: &TopicSpec) -> Result<()> {
     wanted.validate()?;
-    cluster.look_up_anew(name).await?;
-    let now = described_anew(cluster, name).await?;
-    check_partitions(name, &now, wanted)?;
     let mut attempts = cluster.attempts();
+    cluster.look_up_anew(&attempts, name).await?;
+    let now = described_anew(cluster, &mut attempts, name).await?;
+    check_partitions(name, &now, wanted)?;
     let changed: Vec<&str> =
         NAMES.into_iter().filter(|name| settings::value_of(&now, name) != settings::value_of(wanted, name)).collect();
     if !changed.is_empty() {
@@ -124,7 +127,7 @@ pub(super) async fn alter(cluster: &Cluster, name: &TopicName, wanted: &TopicSpe
     })
     .await?;
     loop {
-        let told = described_anew(cluster, name).await?;
+        let told = described_anew(cluster, &mut attempts, name).await?;
         if changed.iter().all(|name| settings::value_of(&told, name) == settings::value_of(wanted, name)) {
             return Ok(());
         }
@@ -156,8 +159,8 @@ pub(super) async fn describe(cluster: &Cluster, name: &TopicName) -> Result<Topi
     if let Some(found) = known(FRESH_AGE, &known_topic(cluster, &mut attempts, name).await?) {
         return Ok(found);
     }
-    cluster.look_up_anew(name).await?;
-    let spec = described_anew(cluster, name).await?;
+    cluster.look_up_anew(&attempts, name).await?;
+    let spec = described_anew(cluster, &mut attempts, name).await?;
     let topic = known_topic(cluster, &mut attempts, name).await?;
     Ok(description(name, &topic, spec))
 }
@@ -165,7 +168,7 @@ pub(super) async fn describe(cluster: &Cluster, name: &TopicName) -> Result<Topi
 /// A topic, looked up until a broker tells of it.
 async fn known_topic(cluster: &Cluster, attempts: &mut Attempts, name: &TopicName) -> Result<Topic> {
     loop {
-        match cluster.topic(name).await {
+        match attempts.in_time(cluster.topic(name)).await {
             Ok(topic) => return Ok(topic),
             Err(Failure::Fatal(error)) => return Err(error),
             Err(failure) => attempts.pause_after(failure.into_error()).await?,
@@ -177,7 +180,7 @@ async fn known_topic(cluster: &Cluster, attempts: &mut Attempts, name: &TopicNam
 pub(super) async fn list(cluster: &Cluster) -> Result<Vec<TopicDescription>> {
     let mut attempts = cluster.attempts();
     let mut names = loop {
-        match cluster.ask_metadata(None).await {
+        match attempts.in_time(cluster.ask_metadata(None)).await {
             Ok(names) => break names,
             Err(Failure::Fatal(error)) => return Err(error),
             Err(failure) => attempts.pause_after(failure.into_error()).await?,
@@ -196,7 +199,7 @@ pub(super) async fn list(cluster: &Cluster) -> Result<Vec<TopicDescription>> {
         let (mut topics, asked): (Vec<_>, Vec<_>) = topics.partition(known);
         let names: Vec<TopicName> = asked.iter().map(|(name, _)| name.clone()).collect();
         let now = Instant::now();
-        for ((name, mut topic), spec) in asked.into_iter().zip(ask_specs(cluster, &names).await?) {
+        for ((name, mut topic), spec) in asked.into_iter().zip(ask_specs(cluster, &mut attempts, &names).await?) {
             topic.spec = spec.map(|spec| (now, spec));
             topics.push((name, topic));
         }
@@ -216,12 +219,11 @@ fn partitions(topic: &Topic) -> u32 {
 }
 
 /// A topic's settings, asked for now.
-async fn described_anew(cluster: &Cluster, name: &TopicName) -> Result<TopicSpec> {
-    let mut attempts = cluster.attempts();
+async fn described_anew(cluster: &Cluster, attempts: &mut Attempts, name: &TopicName) -> Result<TopicSpec> {
     loop {
-        let told = ask_specs(cluster, std::slice::from_ref(name)).await?.into_iter().next().flatten();
+        let told = ask_specs(cluster, attempts, std::slice::from_ref(name)).await?.into_iter().next().flatten();
         // Also where one broker knows a new topic and another does not yet.
-        let topic = known_topic(cluster, &mut attempts, name).await?;
+        let topic = known_topic(cluster, attempts, name).await?;
         if let Some(spec) = told {
             return Ok(TopicSpec { partitions: partitions(&topic), ..spec });
         }
@@ -230,11 +232,10 @@ async fn described_anew(cluster: &Cluster, name: &TopicName) -> Result<TopicSpec
 }
 
 /// The settings of each topic, in their order; none for one that has gone. Takes note of them.
-async fn ask_specs(cluster: &Cluster, names: &[TopicName]) -> Result<Vec<Option<TopicSpec>>> {
+async fn ask_specs(cluster: &Cluster, attempts: &mut Attempts, names: &[TopicName]) -> Result<Vec<Option<TopicSpec>>> {
     let asked = Instant::now();
-    let mut attempts = cluster.attempts();
     let results = loop {
-        match describe_configs(cluster, names, Some(&NAMES)).await {
+        match attempts.in_time(describe_configs(cluster, names, Some(&NAMES))).await {
             Ok(results)
                 if results.iter().all(|result| !error::passes(result.error_code) || result.error_code == UNKNOWN_TOPIC) =>
             {
@@ -242,7 +243,10 @@ async fn ask_specs(cluster: &Cluster, names: &[TopicName]) -> Result<Vec<Option<
             }
             Ok(_) => attempts.pause_after(Error::retry("the settings of topics can't be told at the moment")).await?,
             // An older broker does not tell them, nor one that this login may not ask.
-            Err(Failure::Fatal(error)) if error.kind() == ErrorKind::Invalid => break Vec::new(),
+            Err(Failure::Fatal(error)) if error.kind() == ErrorKind::Invalid => {
+                cluster.say_untold(&error);
+                break Vec::new();
+            }
             Err(Failure::Fatal(error)) => return Err(error),
             Err(failure) => attempts.pause_after(failure.into_error()).await?,
         }
@@ -255,6 +259,10 @@ async fn ask_specs(cluster: &Cluster, names: &[TopicName]) -> Result<Vec<Option<
             cluster.view().forget(name);
             specs.push(None);
             continue;
+        }
+        if let Some(told) = told.filter(|told| told.error_code != 0) {
+            let text = told.error_message.as_ref().map(|text| text.as_str());
+            cluster.say_untold(&error::of(told.error_code, format!("the settings of topic '{name}' are not told"), text));
         }
         for config in told.into_iter().flat_map(|told| &told.configs) {
             settings::set(&mut spec, &config.name, config.value.as_deref().unwrap_or_default());
@@ -289,9 +297,8 @@ async fn set(cluster: &Cluster, attempts: &mut Attempts, name: &TopicName, chang
     let what = format!("the settings of topic '{name}' can't be changed");
     let resource_name = StrBytes::from_string(name.as_str().to_owned());
     let value = |name: &str| Some(StrBytes::from_string(settings::value_of(wanted, name)));
-    let controller = cluster.controller().await.map_err(Failure::into_error)?;
-    let versions = &controller.main().await.map_err(Failure::into_error)?.versions;
-    if versions.pick(ApiKey::IncrementalAlterConfigs as i16).is_ok() {
+    let controller = attempts.in_time(main_of_controller(cluster)).await.map_err(Failure::into_error)?;
+    if controller.versions.pick(ApiKey::IncrementalAlterConfigs as i16).is_ok() {
         let config = |name: &&str| {
             let key = StrBytes::from_string((*name).to_owned());
             AlterableConfig::default().with_name(key).with_config_operation(SET).with_value(value(name))
@@ -305,7 +312,8 @@ async fn set(cluster: &Cluster, attempts: &mut Attempts, name: &TopicName, chang
         .await;
     }
     // The older request resets what it does not name.
-    let told = describe_configs(cluster, std::slice::from_ref(name), None).await.map_err(Failure::into_error)?;
+    let told = attempts.in_time(describe_configs(cluster, std::slice::from_ref(name), None)).await;
+    let told = told.map_err(Failure::into_error)?;
     let kept = told.into_iter().flat_map(|told| told.configs);
     let kept = kept.filter(|config| config.config_source == OWN_SETTING && !changed.contains(&config.name.as_str()));
     let mut configs: Vec<FullConfig> =
@@ -323,7 +331,7 @@ async fn set(cluster: &Cluster, attempts: &mut Attempts, name: &TopicName, chang
 }
 
 /// Asks the controller until it is decided. `done_before` is what it says if an attempt whose answer was lost has done it.
-async fn ask_controller<R: Request>(
+async fn ask_controller<R: Asked>(
     cluster: &Cluster,
     attempts: &mut Attempts,
     what: &str,
@@ -333,11 +341,8 @@ async fn ask_controller<R: Request>(
 ) -> Result<()> {
     let mut undecided = false;
     loop {
-        let asked = match cluster.controller().await {
-            Ok(controller) => controller.call(request).await,
-            Err(failure) => Err(failure),
-        };
-        let error = match asked.map(&take) {
+        let ask = async { cluster.controller().await?.call(request).await };
+        let error = match attempts.in_time(ask).await.map(&take) {
             Ok(Some((0, _))) => return Ok(()),
             Ok(Some((code, _))) if undecided && done_before == Some(code) => return Ok(()),
             Ok(Some((code, text))) => {
@@ -359,7 +364,7 @@ async fn ask_controller<R: Request>(
         };
         attempts.pause_after(error).await?;
         // It may be another by now.
-        let _ = cluster.ask_metadata(Some(&[])).await;
+        let _ = attempts.in_time(cluster.ask_metadata(Some(&[]))).await;
     }
 }
 
@@ -371,7 +376,7 @@ async fn shows(
     is_there: impl Fn(Option<&Topic>) -> bool,
 ) -> Result<()> {
     loop {
-        let error = match cluster.ask_metadata(Some(std::slice::from_ref(name))).await {
+        let error = match attempts.in_time(cluster.ask_metadata(Some(std::slice::from_ref(name)))).await {
             Ok(_) => {
                 let view = cluster.view();
                 let topic = view.seen(name).and_then(|seen| seen.topic.as_ref().ok()).and_then(Option::as_ref);
@@ -388,14 +393,17 @@ async fn shows(
 }
 
 /// How many replicas a new topic gets.
-async fn replication(cluster: &Cluster) -> Result<i16> {
+async fn replication(cluster: &Cluster, attempts: &Attempts) -> Result<i16> {
     if let Some(replicas) = cluster.options().replication {
         return Ok(replicas);
     }
-    let controller = cluster.controller().await.map_err(Failure::into_error)?;
-    let connection = controller.main().await.map_err(Failure::into_error)?;
+    let connection = attempts.in_time(main_of_controller(cluster)).await.map_err(Failure::into_error)?;
     let version = connection.versions.pick(ApiKey::CreateTopics as i16)?;
     Ok(if version >= KNOWS_DEFAULT { DEFAULT_REPLICATION } else { 1 })
+}
+
+async fn main_of_controller(cluster: &Cluster) -> Result<Arc<Connection>, Failure> {
+    cluster.controller().await?.main().await
 }
 
 fn timeout_ms(cluster: &Cluster) -> i32 {

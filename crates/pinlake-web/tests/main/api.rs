@@ -95,7 +95,7 @@ async fn topics_are_created_and_deleted() {
     assert!(created.starts_with("create emulator.pin TopicSpec { partitions: 1, retention_ms: Some(1000)"), "{created}");
     assert_eq!(asked("DELETE", "/api/v1/topics/emulator.pin", &[], "").await, (204, "delete emulator.pin".to_owned()));
     post("/api/v1/topics/t", r#"{"partitions":0}"#).await.is_error(400, "invalid", "1 to 10000 partitions");
-    post("/api/v1/topics/t", r#"{"batch_bytes_max":0}"#).await.is_error(400, "invalid", "takes 512 to 1073741824 bytes, not 0");
+    post("/api/v1/topics/t", r#"{"batch_bytes_max":0}"#).await.is_error(400, "invalid", "takes 512 to 104792064 bytes, not 0");
     post("/api/v1/topics/t", r#"{"partitons":1}"#).await.is_error(400, "invalid", "unknown field");
     get("/api/v1/topics/no%20name").await.is_error(400, "invalid", "topic name 'no name' is not legal");
     get("/api/v1/topics/none").await.is_error(404, "not_found", "topic 'none' does not exist");

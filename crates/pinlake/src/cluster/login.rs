@@ -20,7 +20,8 @@ const TOKEN_LASTS: Duration = Duration::from_secs(300);
 /// The client's options.
 pub(super) fn options(config: &ClusterConfig, clock: &Clock) -> Result<ClusterOptions> {
     let SecurityConfig { tls, ca, sasl } = &config.security;
-    let tls = tls.then(|| Ok::<_, anyhow::Error>(Tls { ca: certificates(ca)? })).transpose()?;
+    let tls =
+        tls.then(|| Ok::<_, anyhow::Error>(Tls { ca: certificates(ca)?, ca_name: ca.display().to_string() })).transpose()?;
     let security = Security { tls, login: login(sasl, clock)? };
     let replication = (config.replication > 0).then_some(config.replication);
     Ok(ClusterOptions { brokers: config.brokers.clone(), security, replication, ..ClusterOptions::default() })

@@ -19,7 +19,7 @@ pub(crate) async fn look(config: &ClusterConfig, pipeline: &Pipeline) -> Vec<(St
     let part = |name: &str, found: Result<String>| (name.to_owned(), found);
     let (log, ClusterInfo { cluster_id, brokers, .. }) = match connect(config).await {
         Ok(connected) => connected,
-        Err(error) => return vec![part("cluster", Err(error.context(config.shown())))],
+        Err(error) => return vec![part("cluster", Err(error.context(config.described())))],
     };
     let id = cluster_id.unwrap_or_else(|| "without an id".to_owned());
     let login = config.exposed().map_or_else(String::new, |exposed| format!("; {exposed}"));

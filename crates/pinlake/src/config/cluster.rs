@@ -60,6 +60,20 @@ pub(crate) enum Mechanism {
     AwsMskIam,
 }
 
+impl Mechanism {
+    /// As it is written in a configuration.
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Plain => "plain",
+            Self::ScramSha256 => "scram-sha-256",
+            Self::ScramSha512 => "scram-sha-512",
+            Self::OAuthBearer => "oauthbearer",
+            Self::AwsMskIam => "aws-msk-iam",
+        }
+    }
+}
+
 /// Where the password is: one of the two.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,6 +114,22 @@ impl ClusterConfig {
     /// The brokers, as messages name them.
     pub(crate) fn shown(&self) -> String {
         self.brokers.join(", ")
+    }
+
+    /// The brokers, and who logs in to them by what.
+    pub(crate) fn described(&self) -> String {
+        let SaslConfig { mechanism, username, password, .. } = &self.security.sasl;
+        let secret = match password.place() {
+            Some(SecretRef::Env(variable)) => format!(" with what variable {variable} holds"),
+            Some(SecretRef::File(file)) => format!(" with what file '{}' holds", file.display()),
+            None => String::new(),
+        };
+        let name = if username.is_empty() { String::new() } else { format!(" as '{username}'") };
+        let login = match mechanism {
+            Mechanism::None => String::new(),
+            mechanism => format!(", logging in{name} by {}{secret}", mechanism.name()),
+        };
+        format!("{}{login}", self.shown())
     }
 
     /// What whoever listens on the way could see of the login; `None` if nothing.

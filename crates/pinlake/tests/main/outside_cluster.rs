@@ -282,7 +282,14 @@ async fn a_pinlake_may_be_the_cluster_of_another() {
 async fn what_is_wrong_with_the_way_to_a_cluster_is_named() {
     let place = tempfile::tempdir().unwrap();
     let upstream = Upstream::start(place.path()).await;
-    std::fs::write(place.path().join("wrong"), "guess").unwrap();
+    let file = |name: &str, text: &str| {
+        let path = place.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (wrong, no_pem) = (file("wrong", "guess"), file("no.pem", "none"));
+    // A port of HTTP, that of a server's own doors.
+    let http = upstream.server.as_ref().expect("it runs").url.trim_start_matches("http://").to_owned();
     let good = upstream.kafka(place.path(), "scram-sha-256");
     let with = |change: &dyn Fn(&mut Value)| {
         let mut changed = good.clone();
@@ -290,17 +297,22 @@ async fn what_is_wrong_with_the_way_to_a_cluster_is_named() {
         changed
     };
     let nowhere = format!("127.0.0.1:{}", free_port());
-    let cases = [
-        (with(&|kafka| kafka["brokers"] = json!([nowhere])), nowhere.as_str()),
+    let with_wrong = format!("logging in as 'alice' by scram-sha-256 with what file '{wrong}' holds: ");
+    let no_certificate = format!("log.kafka.security.ca: '{no_pem}' holds no certificate");
+    let wrong_password = [with_wrong.as_str(), "password of 'alice'", "check log.kafka.security.sasl.username, .password"];
+    let cases: [(Value, &[&str]); 7] = [
+        (with(&|kafka| kafka["brokers"] = json!([nowhere])), &[nowhere.as_str()]),
+        (with(&|kafka| kafka["security"]["sasl"]["password"] = json!({"file": wrong})), &wrong_password),
+        (with(&|kafka| kafka["security"]["ca"] = json!("")), &["is not trusted", "log.kafka.security.ca"]),
+        (with(&|kafka| kafka["security"]["ca"] = json!(no_pem)), &[&no_certificate]),
         (
-            with(&|kafka| kafka["security"]["sasl"]["password"] = json!({"file": place.path().join("wrong")})),
-            "password of 'alice'",
+            with(&|kafka| kafka["security"] = json!({"sasl": kafka["security"]["sasl"]})),
+            &["that port speaks TLS: set log.kafka.security.tls"],
         ),
-        (with(&|kafka| kafka["security"]["ca"] = json!("")), "certificate"),
-        (with(&|kafka| kafka["security"] = json!({"sasl": kafka["security"]["sasl"]})), "log.kafka.security.tls"),
-        (with(&|kafka| kafka["security"]["sasl"] = json!({})), "log.kafka.security"),
+        (with(&|kafka| kafka["security"]["sasl"] = json!({})), &["set log.kafka.security.sasl.mechanism"]),
+        (json!({"brokers": [http]}), &["that port speaks HTTP", "log.kafka.brokers"]),
     ];
-    for (kafka, why) in cases {
+    for (kafka, whys) in cases {
         let config = config(place.path(), "wrong.yml", &kafka);
         let data = place.path().join("never");
         let data = data.to_str().unwrap();
@@ -309,7 +321,10 @@ async fn what_is_wrong_with_the_way_to_a_cluster_is_named() {
                 Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&[command, "--config", &config, "--data-dir", data]).await;
             assert_eq!(ran.status, Some(1), "{command} {kafka}: {}{}", ran.out, ran.err);
             let said = format!("{}{}", ran.out, ran.err);
-            assert!(said.contains(why), "{command} says '{why}': {said}");
+            for why in whys {
+                assert!(said.contains(why), "{command} says '{why}': {said}");
+            }
+            assert!(!said.contains("several attempts"), "{said}");
             assert!(!said.contains("guess") && !said.contains("secret"), "{said}");
         }
     }
@@ -319,6 +334,47 @@ async fn what_is_wrong_with_the_way_to_a_cluster_is_named() {
     let ran = healthy.run(&["doctor", "--config", &good, "--data-dir", data.to_str().unwrap()]).await.done();
     assert!(ran.contains("✓ cluster: ") && ran.contains(&format!("✓ broker 1: {} answers\n", upstream.kafka)), "{ran}");
     assert!(ran.contains("✓ topics: the pipeline follows none of the 0 topics that this login sees\n"), "{ran}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_away_is_said_soon() {
+    let place = tempfile::tempdir().unwrap();
+    let mut upstream = Upstream::start(place.path()).await;
+    let config = config(place.path(), "config.yml", &upstream.kafka(place.path(), "plain"));
+    let server = Server::start_with(&place.path().join("data"), "127.0.0.1:0", &["--config", &config]).await;
+    let listed = Shell::at(&server).run(&["topics", "list"]).await;
+    assert_eq!(listed.status, Some(0), "{}", listed.err);
+    upstream.kill().await;
+    let away = format!("the cluster at {} is away", upstream.kafka);
+    // Not as long as the cluster is waited for otherwise.
+    let soon = Duration::from_secs(10);
+    let listed = tokio::time::timeout(soon, async { Shell::at(&server).run(&["topics", "list"]).await }).await;
+    let failed = listed.expect("it is told soon").failed();
+    assert!(failed.contains(&away), "{failed}");
+    let ready = reqwest::get(format!("{}/readyz", server.url));
+    let ready = tokio::time::timeout(soon, ready).await.expect("it is told soon").unwrap();
+    let (status, text) = (ready.status(), ready.text().await.unwrap());
+    assert!(status == 503 && text.contains(&away), "{status} {text}");
+    upstream.start_again().await;
+    let listed = Shell::at(&server).run(&["topics", "list"]).await;
+    assert_eq!(listed.status, Some(0), "{}", listed.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_start_misses_a_topic_that_was_deleted_on_purpose() {
+    let place = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(place.path()).await;
+    let config = config(place.path(), "config.yml", &upstream.kafka(place.path(), "plain"));
+    let data = place.path().join("data");
+    let server = Server::start_with(&data, "127.0.0.1:0", &["--config", &config]).await;
+    let count = post_through_all_doors(&server, 0).await;
+    has_all(&server, count).await;
+    Shell::at(&server).run(&["topics", "delete", "a.pin"]).await.done();
+    server.terminate().await;
+    assert!(server.ended().await.success());
+    let server = Server::start_with(&data, "127.0.0.1:0", &["--config", &config]).await;
+    assert!(!server.shown.iter().any(|line| line.contains('✗')), "{:?}", server.shown);
+    assert_eq!(numbers(&server).await.len() as u64, count, "what was taken stays");
 }
 
 /// Whatever a transaction that was aborted wrote is in no table, and what was committed is, in its order.

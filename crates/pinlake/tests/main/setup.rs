@@ -461,6 +461,15 @@ async fn settings_of_a_cluster_that_can_not_work_are_refused() {
         assert!(failed.starts_with(&place) && failed.contains(&wrong), "{brokers} {rest}: {failed}");
         assert!(run(&["check", "--config", file.to_str().unwrap()]).await.failed().contains(&wrong), "the check finds it too");
     }
+    let no_pem = place.path().join("no.pem");
+    std::fs::write(&no_pem, "none").unwrap();
+    let files = [("PINLAKE_KAFKA_CERTIFICATE", &no_pem), ("PINLAKE_KAFKA_PRIVATE_KEY", &no_pem)];
+    let mut shell = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0");
+    shell.variables.extend(files.map(|(name, path)| (name, path.to_str().unwrap().to_owned())));
+    shell.variables.push(("PINLAKE_KAFKA_LISTEN", "127.0.0.1:0".to_owned()));
+    let failed = shell.run(&["serve", "--data-dir", place.path().join("tls").to_str().unwrap()]).await.failed();
+    let named = format!("kafka.certificate '{0}', kafka.private_key '{0}'", no_pem.display());
+    assert!(failed.contains(&named), "{failed}");
     let mut shell = Shell::with("PINLAKE_LOG_KAFKA_BROKERS", "b1:9092,b2:9092");
     shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_MECHANISM", "scram-sha-256".to_owned()));
     shell.variables.push(("PINLAKE_LOG_KAFKA_SECURITY_SASL_USERNAME", "me".to_owned()));

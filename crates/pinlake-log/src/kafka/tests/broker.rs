@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
+use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResponse, DescribeConfigsResult};
 use kafka_protocol::messages::fetch_response::{FetchResponse, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::init_producer_id_response::InitProducerIdResponse;
 use kafka_protocol::messages::list_offsets_response::{
@@ -15,9 +16,9 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, BrokerId, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    ProduceRequest, ProducerId, RequestHeader, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
-    TopicName,
+    ApiKey, ApiVersionsRequest, BrokerId, DescribeConfigsRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest,
+    MetadataRequest, ProduceRequest, ProducerId, RequestHeader, SaslAuthenticateRequest, SaslAuthenticateResponse,
+    SaslHandshakeRequest, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use pinlake_core::{Batch, Offset, ProducerSequence};
@@ -62,6 +63,12 @@ pub(super) struct State {
     pub(super) records: Option<Bytes>,
     /// What a login is answered, one message after the other; nothing then.
     pub(super) logins: VecDeque<Bytes>,
+    /// What the next answer of ListOffsets says of quiet, in milliseconds.
+    pub(super) throttle_ms: i32,
+    /// How many answers of Metadata say that the topic is not there.
+    pub(super) absent: usize,
+    /// How many requests of each API came.
+    pub(super) asked: HashMap<i16, usize>,
     next_producer: i64,
 }
 
@@ -127,6 +134,7 @@ fn meet(mut frame: Bytes, state: &mut State, address: &str) -> (Vec<u8>, bool) {
         let refused = ApiVersionsResponse::default().with_error_code(35);
         return (framed::<ApiVersionsRequest>(correlation, &refused, 0), false);
     }
+    *state.asked.entry(key).or_default() += 1;
     RequestHeader::decode(&mut frame, api.request_header_version(version)).unwrap();
     let act = state.acts.get_mut(&key).and_then(VecDeque::pop_front);
     let code = match &act {
@@ -154,7 +162,7 @@ fn answer(api: ApiKey, version: i16, correlation: i32, body: &mut Bytes, code: i
         ApiKey::ApiVersions => framed::<ApiVersionsRequest>(correlation, &versions(state), version),
         ApiKey::Metadata => {
             MetadataRequest::decode(body, version).unwrap();
-            framed::<MetadataRequest>(correlation, &metadata(address), version)
+            framed::<MetadataRequest>(correlation, &metadata(address, state), version)
         }
         ApiKey::InitProducerId => {
             InitProducerIdRequest::decode(body, version).unwrap();
@@ -165,6 +173,13 @@ fn answer(api: ApiKey, version: i16, correlation: i32, body: &mut Bytes, code: i
         ApiKey::Produce => framed::<ProduceRequest>(correlation, &produce(body, version, code, state), version),
         ApiKey::Fetch => framed::<FetchRequest>(correlation, &fetch(body, version, code, state), version),
         ApiKey::ListOffsets => framed::<ListOffsetsRequest>(correlation, &list_offsets(body, version, code, state), version),
+        ApiKey::DescribeConfigs => {
+            let asked = DescribeConfigsRequest::decode(body, version).unwrap();
+            let name = asked.resources[0].resource_name.clone();
+            let result = DescribeConfigsResult::default().with_error_code(code).with_resource_type(2).with_resource_name(name);
+            let answer = DescribeConfigsResponse::default().with_results(vec![result]);
+            framed::<DescribeConfigsRequest>(correlation, &answer, version)
+        }
         ApiKey::SaslHandshake => framed::<SaslHandshakeRequest>(correlation, &Default::default(), version),
         ApiKey::SaslAuthenticate => {
             let said = state.logins.pop_front().unwrap_or_default();
@@ -191,14 +206,17 @@ fn versions(state: &State) -> ApiVersionsResponse {
     ApiVersionsResponse::default().with_api_keys(offered.iter().map(range).collect())
 }
 
-fn metadata(address: &str) -> MetadataResponse {
+fn metadata(address: &str, state: &mut State) -> MetadataResponse {
     let (host, port) = address.rsplit_once(':').unwrap();
     let broker = MetadataResponseBroker::default()
         .with_node_id(BrokerId(1))
         .with_host(StrBytes::from_string(host.to_owned()))
         .with_port(port.parse().unwrap());
     let partition = MetadataResponsePartition::default().with_leader_id(BrokerId(1));
-    let topic = MetadataResponseTopic::default().with_name(Some(topic())).with_partitions(vec![partition]);
+    let is_absent = state.absent > 0;
+    state.absent = state.absent.saturating_sub(1);
+    let (code, partitions) = if is_absent { (3, Vec::new()) } else { (0, vec![partition]) };
+    let topic = MetadataResponseTopic::default().with_name(Some(topic())).with_error_code(code).with_partitions(partitions);
     MetadataResponse::default().with_brokers(vec![broker]).with_controller_id(BrokerId(1)).with_topics(vec![topic])
 }
 
@@ -238,12 +256,12 @@ fn fetch(body: &mut Bytes, version: i16, code: i16, state: &State) -> FetchRespo
     FetchResponse::default().with_responses(vec![topic])
 }
 
-fn list_offsets(body: &mut Bytes, version: i16, code: i16, state: &State) -> ListOffsetsResponse {
+fn list_offsets(body: &mut Bytes, version: i16, code: i16, state: &mut State) -> ListOffsetsResponse {
     let request = ListOffsetsRequest::decode(body, version).unwrap();
     let offset = if request.topics[0].partitions[0].timestamp == -2 { 0 } else { end(state).0 };
     let partition = ListOffsetsPartitionResponse::default().with_error_code(code).with_offset(offset);
     let topic = ListOffsetsTopicResponse::default().with_name(topic()).with_partitions(vec![partition]);
-    ListOffsetsResponse::default().with_topics(vec![topic])
+    ListOffsetsResponse::default().with_throttle_time_ms(std::mem::take(&mut state.throttle_ms)).with_topics(vec![topic])
 }
 
 fn end(state: &State) -> Offset {

@@ -69,12 +69,12 @@ async fn bytes_that_are_no_answer_end_the_connection_and_the_request_is_repeated
 async fn a_port_of_something_else_is_said() {
     for (bytes, said) in [
         (vec![0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28], "speaks TLS: set log.kafka.security.tls"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "is this Kafka's port?"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "that port speaks HTTP: name the brokers' port"),
     ] {
         let fake = Fake::start().await;
         fake.next(ApiKey::ApiVersions, &vec![Act::Bytes(bytes); 50]);
         let refused = KafkaLog::connect(impatient(&fake), Clock::System).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Retry);
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "it is told at once");
         assert!(refused.message().contains(said), "{refused}");
     }
     let fake = Fake::start().await;
@@ -95,9 +95,14 @@ async fn a_broker_without_login_or_tls_is_told_from_one_that_is_away() {
     let security = Security { tls: None, login: Some(login) };
     let refused = KafkaLog::connect(ClusterOptions { security, ..impatient(&fake) }, Clock::System).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
-    let security = Security { tls: Some(Tls { ca: Some(b"no certificate".to_vec()) }), login: None };
+    let security =
+        Security { tls: Some(Tls { ca: Some(b"no certificate".to_vec()), ca_name: "ca.pem".to_owned() }), login: None };
     let refused = KafkaLog::connect(ClusterOptions { security, ..impatient(&fake) }, Clock::System).await.unwrap_err();
-    assert!(refused.kind() == ErrorKind::Invalid && refused.message().contains("no certificate"), "{refused}");
+    assert!(
+        refused.kind() == ErrorKind::Invalid
+            && refused.message().contains("log.kafka.security.ca: 'ca.pem' holds no certificate"),
+        "{refused}"
+    );
     for brokers in [&[][..], &["host"], &[":9092"], &["host:0"], &["host:kafka"]] {
         let brokers = brokers.iter().map(|broker| (*broker).to_owned()).collect();
         let refused = KafkaLog::connect(ClusterOptions { brokers, ..impatient(&fake) }, Clock::System).await.unwrap_err();
