@@ -8,6 +8,7 @@
 //! must not know how records are stored, cleaned or queried.
 
 pub mod auth;
+mod aws;
 mod body;
 mod client_log;
 mod door_metrics;
