@@ -6,6 +6,10 @@ mod body;
 mod entry;
 mod error;
 mod gateway;
+#[allow(dead_code, reason = "its callers come with the next commits")]
+mod iterator;
+#[allow(dead_code, reason = "its callers come with the next commits")]
+mod layout;
 pub mod sequence;
 
 pub(crate) use gateway::answer as gateway;

@@ -60,7 +60,8 @@ fn shard_description(shard: u32, shards: u32) -> Value {
     let (start, end) = hash_range(shard, shards);
     let (mut id, mut first) = (String::new(), String::new());
     super::sequence::push_shard_id(&mut id, shard);
-    SequenceNumber { shard, offset: pinlake_core::Offset::ZERO, arrival: pinlake_core::Timestamp(0) }.push_to(&mut first);
+    SequenceNumber { shard, created: 0, offset: pinlake_core::Offset::ZERO, arrival: pinlake_core::Timestamp(0) }
+        .push_to(&mut first);
     json!({
         "ShardId": id,
         "HashKeyRange": {"StartingHashKey": start.to_string(), "EndingHashKey": end.to_string()},

@@ -125,7 +125,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), DoorError> {
 
 fn push_place(out: &mut String, placed: &Placed, offset: pinlake_core::Offset, arrival: Timestamp) {
     out.push_str("{\"SequenceNumber\":\"");
-    SequenceNumber { shard: placed.partition, offset, arrival }.push_to(out);
+    SequenceNumber { shard: placed.partition, created: 0, offset, arrival }.push_to(out);
     out.push_str("\",\"ShardId\":\"");
     push_shard_id(out, placed.partition);
     out.push_str("\"}");
