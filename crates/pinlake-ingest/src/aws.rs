@@ -5,4 +5,5 @@
 
 pub(crate) mod error;
 pub(crate) mod model;
+pub(crate) mod read;
 pub(crate) mod value;
