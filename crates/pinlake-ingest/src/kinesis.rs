@@ -6,6 +6,7 @@ mod body;
 mod entry;
 mod error;
 mod gateway;
+pub(crate) mod operations;
 pub mod sequence;
 
 use std::sync::LazyLock;

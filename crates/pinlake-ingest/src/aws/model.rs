@@ -41,6 +41,10 @@ impl Model {
 pub(crate) struct Operation(Structure);
 
 impl Operation {
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
     /// Reads the body of a call.
     pub(crate) fn read(&self, body: Node<'_>) -> Result<Input, AwsError> {
         let value = typed::structure(&self.0, body)?;

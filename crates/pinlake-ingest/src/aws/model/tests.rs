@@ -46,11 +46,11 @@ fn model() -> Model {
 /// What a body in JSON is read as, as text: the input in JSON, or the error.
 fn read(text: &str) -> String {
     let body = Bytes::from(text.to_owned());
-    outcome(model().operation("Do").unwrap().read(json(&body).unwrap()))
+    outcome(&model().operation("Do").unwrap().read(json(&body).unwrap()))
 }
 
-fn outcome(read: Result<Input, AwsError>) -> String {
-    let shown = match &read {
+fn outcome(read: &Result<Input, AwsError>) -> String {
+    let shown = match read {
         Ok(input) => input.to_json(),
         Err(error) => error.body().to_json(),
     };
@@ -114,7 +114,7 @@ fn a_wrong_type_is_told_in_the_words_of_the_service() {
         (r#"{"Entries":[[]]}"#, "Start of list found where not expected".to_owned()),
     ];
     for (sent, message) in told {
-        let expected = outcome(Err(AwsError::serialization(message)));
+        let expected = outcome(&Err(AwsError::serialization(message)));
         assert_eq!(read(sent), expected, "{sent}");
     }
 }
