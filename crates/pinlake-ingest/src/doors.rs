@@ -19,6 +19,9 @@ use crate::aws::access::Access;
 use crate::client_log::ClientLog;
 use crate::door_metrics::{self, DoorMetrics};
 use crate::groups::Groups;
+use crate::kinesis::streams::Streams;
+use crate::kinesis::streams::changes::Place;
+use crate::kinesis::wording::Words;
 use crate::limits::{Inflight, Permit, Refusal};
 use crate::partitioner::Partitioning;
 use crate::path::{self, Door, Segments};
@@ -48,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) producer: Arc<Producer>,
     pub(crate) consumers: Consumers,
     pub(crate) groups: Groups,
+    pub(crate) streams: Streams,
     pub(crate) settings: DoorSettings,
     pub(crate) access: Access,
     inflight: Inflight,
@@ -141,7 +145,7 @@ impl Call<'_> {
 }
 
 /// Counts what became of each record.
-fn count(metrics: &DoorMetrics, placed: &[Placed], size: impl Fn(usize) -> usize) {
+pub(crate) fn count(metrics: &DoorMetrics, placed: &[Placed], size: impl Fn(usize) -> usize) {
     let (mut taken, mut bytes) = (0, 0);
     for (index, record) in placed.iter().enumerate() {
         match &record.offset {
@@ -152,7 +156,8 @@ fn count(metrics: &DoorMetrics, placed: &[Placed], size: impl Fn(usize) -> usize
     metrics.received(taken, bytes);
 }
 
-fn rejected(metrics: &DoorMetrics, records: usize, error: &Error) {
+/// Counts what the log did not take, and says so unless the client is at fault.
+pub(crate) fn rejected(metrics: &DoorMetrics, records: usize, error: &Error) {
     metrics.rejected(records, error.kind());
     if matches!(error.kind(), ErrorKind::Retry | ErrorKind::Corrupt | ErrorKind::Internal) {
         metrics.warn(format_args!("records are not stored: {error}"));
@@ -160,9 +165,17 @@ fn rejected(metrics: &DoorMetrics, records: usize, error: &Error) {
 }
 
 impl Doors {
-    /// Doors onto `log` without the server's own topics, whose consumers are in `groups`. `auto_create` says which topics their first record creates. Metrics go to the
-    /// recorder that is installed now.
-    pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate, groups: Groups) -> Self {
+    /// Doors onto `log` without the server's own topics, whose consumers are in `groups`, and what it does not know of streams in `streams`.
+    /// `auto_create` says which topics their first record creates. Metrics go to the recorder that is installed now. Must run inside a
+    /// tokio runtime.
+    pub fn new(
+        log: Arc<dyn Log>,
+        clock: Clock,
+        settings: DoorSettings,
+        auto_create: AutoCreate,
+        groups: Groups,
+        streams: Streams,
+    ) -> Self {
         let mut settings = settings;
         settings.body_bytes_max = settings.body_bytes_max.min(BYTES_MAX);
         settings.aws_body_bytes_max = settings.aws_body_bytes_max.min(BYTES_MAX);
@@ -172,6 +185,7 @@ impl Doors {
             shared: Shared {
                 consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),
                 groups,
+                streams,
                 producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
                 access: Access::new(&settings.kinesis),
                 inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
@@ -182,7 +196,9 @@ impl Doors {
             kinesis: DoorMetrics::new("kinesis"),
             pin: DoorMetrics::new("pin"),
         };
-        Self { inner: Arc::new(inner) }
+        let doors = Self { inner: Arc::new(inner) };
+        tokio::spawn(Place::of(&doors, Words::of(&doors.shared().settings.kinesis, None)).resume());
+        doors
     }
 
     /// A router whose fallback is the doors: merge it with routers that have none, and that may have `GET /`. A path that is

@@ -6,12 +6,15 @@ mod body;
 mod entry;
 mod error;
 mod gateway;
-#[allow(dead_code, reason = "its callers come with the next commits")]
+mod get;
 mod iterator;
-#[allow(dead_code, reason = "its callers come with the next commits")]
 mod layout;
+mod names;
 pub(crate) mod operations;
+mod put;
 pub mod sequence;
+pub mod streams;
+pub(crate) mod wording;
 
 use std::sync::LazyLock;
 

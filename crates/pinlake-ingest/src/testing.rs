@@ -25,6 +25,7 @@ use crate::auth::{Principal, Principals};
 use crate::groups::calls::TransactionProducer;
 use crate::groups::{GroupSettings, OFFSETS_TOPIC};
 use crate::kafka::{self, Broker, KafkaSettings};
+use crate::kinesis::streams::{STREAMS_TOPIC, Streams};
 use crate::transactions::calls::InitRequest;
 use crate::transactions::{TRANSACTIONS_TOPIC, TransactionSettings};
 use crate::{DoorSettings, Doors, Groups, Producer, Transactions};
@@ -66,7 +67,9 @@ pub fn any_http(bytes: &[u8]) {
         let cluster = kafka::cluster_id(&world.groups).await.unwrap();
         let settings = DoorSettings { body_bytes_max: BYTES_MAX, inflight_bytes_max: 4 * BYTES_MAX, ..DoorSettings::default() };
         let auto_create = Arc::new(|topic: &TopicName| topic.as_str().starts_with("auto").then(TopicSpec::default));
-        let router = Doors::new(world.log.clone(), Clock::manual(NOW), settings, auto_create, world.groups.clone()).router();
+        let streams = Streams::open(world.log.clone(), Clock::manual(NOW)).await.unwrap();
+        let doors = Doors::new(world.log.clone(), Clock::manual(NOW), settings, auto_create, world.groups.clone(), streams);
+        let router = doors.router();
         let mut rest = bytes;
         while !rest.is_empty() {
             let end = rest.windows(2).position(|two| two == b"\n\n").unwrap_or(rest.len());
@@ -183,7 +186,7 @@ async fn create_t(log: &MemoryLog) {
 
 /// Appends records, one a line, to the topics that keep groups and transactions.
 async fn keep(log: &MemoryLog, lines: &[u8]) {
-    for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC] {
+    for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC] {
         let topic = TopicName::new(topic).unwrap();
         log.create_topic(&topic, TopicSpec::with_partitions(1)).await.unwrap();
         let mut builder = BatchBuilder::new(NOW);

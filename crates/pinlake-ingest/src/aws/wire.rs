@@ -202,6 +202,9 @@ impl Form {
 
     fn print(self, status: StatusCode, value: &Value) -> Response {
         let (name, body) = match self {
+            // What an operation without an output answers.
+            Self::Json | Self::Plain if *value == Value::Null => (JSON_TYPE, Vec::new()),
+            Self::Cbor | Self::Other if *value == Value::Null => (CBOR_TYPE, Vec::new()),
             Self::Json => (JSON_TYPE, value.to_json()),
             Self::Plain => (PLAIN_TYPE, value.to_json()),
             Self::Cbor | Self::Other => (CBOR_TYPE, value.to_cbor()),

@@ -9,6 +9,7 @@ mod concurrency;
 mod consumers;
 mod faults;
 mod kafka;
+mod kinesis;
 mod limits;
 mod metrics;
 mod properties;

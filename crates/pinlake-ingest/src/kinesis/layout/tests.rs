@@ -109,7 +109,7 @@ proptest! {
         }
         let json = serde_json::to_string(&made).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Layout>(&json).unwrap(), &made);
-        let mut broken: Vec<Shard> = made.clone().into();
+        let mut broken: Vec<Shard> = made.into();
         let at = cut % broken.len();
         let was_open = broken[at].closed.is_none();
         broken.remove(at);
