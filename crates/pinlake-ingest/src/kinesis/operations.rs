@@ -3,7 +3,7 @@
 //!
 //! Not served: channels, queues, warm throughput and record distribution, which are AWS's own.
 
-mod consumers;
+pub(crate) mod consumers;
 pub(crate) mod records;
 pub(crate) mod settings;
 pub(crate) mod shards;

@@ -145,14 +145,14 @@ fn record_code(error: &Error) -> &'static str {
 }
 
 /// A shard of a stream, as a reader finds it.
-struct Reading {
-    found: Found,
-    number: u32,
-    shard: Shard,
+pub(crate) struct Reading {
+    pub(crate) found: Found,
+    pub(crate) number: u32,
+    pub(crate) shard: Shard,
 }
 
 /// Finds a shard. AWS says the same of a shard that is not there, whether its stream is or not.
-async fn reading(context: &Context<'_>, stream: &str, number: u32) -> Result<Reading, AwsError> {
+pub(crate) async fn reading(context: &Context<'_>, stream: &str, number: u32) -> Result<Reading, AwsError> {
     let none = || context.words.no_shard(number, stream);
     let name = TopicName::new(stream).map_err(|_| none())?;
     let found = match context.place().find(&name).await {
@@ -171,7 +171,9 @@ pub(super) async fn shard_iterator(context: &Context<'_>, input: &Value) -> Resu
     let (stream, id) = (context.name(input)?, input.text("ShardId").unwrap_or_default());
     let number = shard_number(id).ok_or_else(|| context.words.could_not_find_shard(id, stream.as_str()))?;
     let reading = reading(context, stream.as_str(), number).await?;
-    let position = position(context, input, &reading).await?;
+    let kind = input.text("ShardIteratorType").unwrap_or_default();
+    let (start, time) = (input.text("StartingSequenceNumber"), input.time("Timestamp"));
+    let position = position(context, &reading, kind, start, time).await?;
     let text = iterator(context, &reading.found, number, position).await?;
     Ok(Value::map([("ShardIterator", text.into())]))
 }
@@ -181,10 +183,14 @@ async fn iterator(context: &Context<'_>, found: &Found, shard: u32, position: Of
     Ok(iterator.encode(context.seal().await?, context.now())?)
 }
 
-/// Where a new iterator begins.
-async fn position(context: &Context<'_>, input: &Value, at: &Reading) -> Result<Offset, AwsError> {
-    let kind = input.text("ShardIteratorType").unwrap_or_default();
-    let (number, time) = (input.text("StartingSequenceNumber"), input.time("Timestamp"));
+/// Where a reader begins who asks for `kind`, such as `TRIM_HORIZON`, and brings what that takes.
+pub(crate) async fn position(
+    context: &Context<'_>,
+    at: &Reading,
+    kind: &str,
+    number: Option<&str>,
+    time: Option<Timestamp>,
+) -> Result<Offset, AwsError> {
     let wants_number = matches!(kind, "AT_SEQUENCE_NUMBER" | "AFTER_SEQUENCE_NUMBER");
     if wants_number != number.is_some() {
         let how = if wants_number { "no" } else { "also a" };
@@ -278,7 +284,8 @@ async fn decode(context: &Context<'_>, input: &Value) -> Result<ShardIterator, A
     Ok(iterator)
 }
 
-fn record_shown(at: &Reading, record: Got) -> Value {
+/// A record as AWS shows it.
+pub(crate) fn record_shown(at: &Reading, record: Got) -> Value {
     let Got { offset, time, key, data } = record;
     let number = SequenceNumber { shard: at.number, created: at.shard.second, offset, arrival: time };
     Value::map([
@@ -291,7 +298,7 @@ fn record_shown(at: &Reading, record: Got) -> Value {
 }
 
 /// Where to read on after a closed shard.
-fn children(at: &Reading) -> Vec<Value> {
+pub(crate) fn children(at: &Reading) -> Vec<Value> {
     let shown = |(number, shard): (u32, &Shard)| {
         let parents = [shard.parent, shard.adjacent].into_iter().flatten().map(shard_id);
         Value::map([

@@ -31,7 +31,7 @@ pub(crate) fn listed(found: &Found, now: Timestamp) -> Vec<u32> {
 
 /// The oldest time that a stream may have records of.
 fn horizon(found: &Found, now: Timestamp) -> i64 {
-    let kept_ms = i64::try_from(retention_hours(found) * HOUR_MS).unwrap_or(i64::MAX);
+    let kept_ms = i64::try_from(retention_hours(found).saturating_mul(HOUR_MS)).unwrap_or(i64::MAX);
     now.0.saturating_sub(kept_ms).max(found.stream.created_ms)
 }
 
