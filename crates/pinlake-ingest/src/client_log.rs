@@ -15,6 +15,7 @@ use pinlake_core::{
 };
 
 use crate::groups::{Groups, OFFSETS_TOPIC};
+use crate::kinesis::streams::STREAMS_TOPIC;
 use crate::transactions::TRANSACTIONS_TOPIC;
 
 /// A log without the server's own topics.
@@ -25,13 +26,13 @@ pub struct ClientLog {
 }
 
 impl ClientLog {
-    /// `log` without the topic that keeps `groups`, and without those of Kafka's names for such: a cluster has its own of them.
+    /// `log` without the topics that keep `groups` and streams, and without those of Kafka's names for such: a cluster has its own of them.
     pub fn new(log: Arc<dyn Log>, groups: &Groups) -> Self {
         Self { log, groups: groups.topic().clone() }
     }
 
     fn is_own(&self, topic: &TopicName) -> bool {
-        *topic == self.groups || [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic.as_str())
+        *topic == self.groups || [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC].contains(&topic.as_str())
     }
 
     /// The log, for a topic that is not the server's own.

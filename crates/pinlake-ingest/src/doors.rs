@@ -14,9 +14,14 @@ use bytes::Bytes;
 use pinlake_core::{Clock, Error, ErrorKind, Log, Result, Timestamp};
 use tokio::time::Instant;
 
+use crate::aws;
+use crate::aws::access::Access;
 use crate::client_log::ClientLog;
 use crate::door_metrics::{self, DoorMetrics};
 use crate::groups::Groups;
+use crate::kinesis::streams::Streams;
+use crate::kinesis::streams::changes::Place;
+use crate::kinesis::wording::Words;
 use crate::limits::{Inflight, Permit, Refusal};
 use crate::partitioner::Partitioning;
 use crate::path::{self, Door, Segments};
@@ -36,6 +41,7 @@ pub struct Doors {
 struct Inner {
     shared: Shared,
     rest_proxy: DoorMetrics,
+    gateway: DoorMetrics,
     kinesis: DoorMetrics,
     pin: DoorMetrics,
 }
@@ -45,7 +51,9 @@ pub(crate) struct Shared {
     pub(crate) producer: Arc<Producer>,
     pub(crate) consumers: Consumers,
     pub(crate) groups: Groups,
+    pub(crate) streams: Streams,
     pub(crate) settings: DoorSettings,
+    pub(crate) access: Access,
     inflight: Inflight,
 }
 
@@ -57,10 +65,15 @@ impl Shared {
 
     /// Reads a request's body under the limits.
     pub(crate) async fn read(&self, parts: &Parts, body: Body) -> Result<(Bytes, Permit), Refusal> {
+        self.read_at_most(self.settings.body_bytes_max, parts, body).await
+    }
+
+    /// The same where a body has a limit of its own, bytes.
+    pub(crate) async fn read_at_most(&self, bytes_max: usize, parts: &Parts, body: Body) -> Result<(Bytes, Permit), Refusal> {
         if is_compressed(&parts.headers) {
             return Err(Refusal::BodyCompressed);
         }
-        let read = body::read(&self.inflight, self.settings.body_bytes_max, &parts.headers, body).await?;
+        let read = body::read(&self.inflight, bytes_max, &parts.headers, body).await?;
         // ASCII reads the same: clients state the charset of their library, not of their text.
         if states_other_charset(&parts.headers) && !read.0.is_ascii() {
             return Err(Refusal::BodyCharset);
@@ -132,7 +145,7 @@ impl Call<'_> {
 }
 
 /// Counts what became of each record.
-fn count(metrics: &DoorMetrics, placed: &[Placed], size: impl Fn(usize) -> usize) {
+pub(crate) fn count(metrics: &DoorMetrics, placed: &[Placed], size: impl Fn(usize) -> usize) {
     let (mut taken, mut bytes) = (0, 0);
     for (index, record) in placed.iter().enumerate() {
         match &record.offset {
@@ -143,7 +156,8 @@ fn count(metrics: &DoorMetrics, placed: &[Placed], size: impl Fn(usize) -> usize
     metrics.received(taken, bytes);
 }
 
-fn rejected(metrics: &DoorMetrics, records: usize, error: &Error) {
+/// Counts what the log did not take, and says so unless the client is at fault.
+pub(crate) fn rejected(metrics: &DoorMetrics, records: usize, error: &Error) {
     metrics.rejected(records, error.kind());
     if matches!(error.kind(), ErrorKind::Retry | ErrorKind::Corrupt | ErrorKind::Internal) {
         metrics.warn(format_args!("records are not stored: {error}"));
@@ -151,26 +165,40 @@ fn rejected(metrics: &DoorMetrics, records: usize, error: &Error) {
 }
 
 impl Doors {
-    /// Doors onto `log` without the server's own topics, whose consumers are in `groups`. `auto_create` says which topics their first record creates. Metrics go to the
-    /// recorder that is installed now.
-    pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate, groups: Groups) -> Self {
+    /// Doors onto `log` without the server's own topics, whose consumers are in `groups`, and what it does not know of streams in `streams`.
+    /// `auto_create` says which topics their first record creates. Metrics go to the recorder that is installed now. Must run inside a
+    /// tokio runtime.
+    pub fn new(
+        log: Arc<dyn Log>,
+        clock: Clock,
+        settings: DoorSettings,
+        auto_create: AutoCreate,
+        groups: Groups,
+        streams: Streams,
+    ) -> Self {
         let mut settings = settings;
         settings.body_bytes_max = settings.body_bytes_max.min(BYTES_MAX);
+        settings.aws_body_bytes_max = settings.aws_body_bytes_max.min(BYTES_MAX);
         door_metrics::describe();
         let log: Arc<dyn Log> = Arc::new(ClientLog::new(log, &groups));
         let inner = Inner {
             shared: Shared {
                 consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),
                 groups,
+                streams,
                 producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
+                access: Access::new(&settings.kinesis),
                 inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
                 settings,
             },
             rest_proxy: DoorMetrics::new("kafka_rest"),
-            kinesis: DoorMetrics::new("kinesis_gateway"),
+            gateway: DoorMetrics::new("kinesis_gateway"),
+            kinesis: DoorMetrics::new("kinesis"),
             pin: DoorMetrics::new("pin"),
         };
-        Self { inner: Arc::new(inner) }
+        let doors = Self { inner: Arc::new(inner) };
+        tokio::spawn(Place::of(&doors, Words::of(&doors.shared().settings.kinesis, None)).resume());
+        doors
     }
 
     /// A router whose fallback is the doors: merge it with routers that have none, and that may have `GET /`. A path that is
@@ -223,12 +251,14 @@ impl Doors {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let inner = &*self.inner;
-        let Some((door, segments)) = path::door_of(parts.uri.path()) else {
+        let found = if aws::is_for(&parts) { Some((Door::Aws, Segments::NONE)) } else { path::door_of(parts.uri.path()) };
+        let Some((door, segments)) = found else {
             return not_served::answer(&parts).unwrap_or_else(|| rest_proxy::no_such_path(&parts));
         };
         let metrics = match door {
             Door::Topics | Door::Brokers | Door::Consumers | Door::V3 => &inner.rest_proxy,
-            Door::Streams => &inner.kinesis,
+            Door::Streams => &inner.gateway,
+            Door::Aws => &inner.kinesis,
             Door::Pin => &inner.pin,
         };
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
@@ -239,6 +269,7 @@ impl Doors {
             Door::Consumers => rest_proxy::consumers::answer(&call, body).await,
             Door::V3 => rest_proxy::v3::answer(&call, body).await,
             Door::Streams => kinesis::gateway(&call, body).await,
+            Door::Aws => aws::answer(&call, body).await,
             Door::Pin => pin_door::answer(&call, body).await,
         };
         metrics.answered(response.status(), started.elapsed());

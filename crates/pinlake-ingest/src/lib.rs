@@ -8,6 +8,7 @@
 //! must not know how records are stored, cleaned or queried.
 
 pub mod auth;
+mod aws;
 mod body;
 mod client_log;
 mod door_metrics;
@@ -36,6 +37,7 @@ pub mod transactions;
 pub use client_log::ClientLog;
 pub use doors::{AutoCreate, Doors};
 pub use groups::Groups;
+pub use kinesis::streams::Streams;
 pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
 pub use settings::{ConsumerSettings, DoorSettings, KinesisSettings, ProducerSettings};

@@ -130,15 +130,28 @@ impl Producer {
     /// # Errors
     /// `Invalid` for a name no topic can have, `NotFound` if it does not exist, and the log's own.
     pub async fn open(&self, name: &str) -> Result<OpenTopic> {
+        match self.open_if_there(name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && error.reason() != Some(Reason::OwnTopic) => {
+                let description = self.create(&TopicName::new(name)?).await?;
+                let lanes = self.lanes_of(&description);
+                Ok(OpenTopic { description, lanes })
+            }
+            opened => opened,
+        }
+    }
+
+    /// The topic, if it exists.
+    ///
+    /// # Errors
+    /// `Invalid` for a name no topic can have, `NotFound` if it does not exist, and the log's own.
+    pub(crate) async fn open_if_there(&self, name: &str) -> Result<OpenTopic> {
         let known = self.lanes.read().unwrap_or_else(PoisonError::into_inner).get_key_value(name).map(|(name, _)| name.clone());
         let name = known.map_or_else(|| TopicName::new(name), Ok)?;
-        let description = match self.log.topic(&name).await {
-            Err(error) if error.kind() == ErrorKind::NotFound && error.reason() != Some(Reason::OwnTopic) => {
+        let description = self.log.topic(&name).await.inspect_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
                 self.lanes.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
-                self.create(&name).await?
             }
-            found => found?,
-        };
+        })?;
         let lanes = self.lanes_of(&description);
         Ok(OpenTopic { description, lanes })
     }

@@ -59,6 +59,12 @@ impl Records {
         all
     }
 
+    /// Makes room for so many more records whose bytes are copied.
+    pub(crate) fn reserve(&mut self, records: usize, bytes: usize) {
+        self.entries.reserve(records);
+        self.scratch.reserve(bytes);
+    }
+
     /// A span for `part`: where it lies if it is a slice of the body, else for a copy.
     pub fn borrow(&mut self, part: &[u8]) -> Span {
         let start = (part.as_ptr() as usize).wrapping_sub(self.body.as_ptr() as usize);

@@ -12,6 +12,8 @@ const MIB: usize = 1 << 20;
 pub struct DoorSettings {
     /// The largest body of a request, bytes; more is answered 413. Default 10 MiB and 64 KiB for the envelope; at most 1 GiB.
     pub body_bytes_max: usize,
+    /// The same limit for the services of AWS, whose largest record takes 14 MiB in base64. Default 16 MiB; at most 1 GiB.
+    pub aws_body_bytes_max: usize,
     /// The most records in one request; more is answered 413. Default 50,000.
     pub request_records_max: usize,
     /// Bytes of all bodies that are being read or appended; over it requests are answered 503. Default 256 MiB.
@@ -28,7 +30,7 @@ pub struct DoorSettings {
     pub topic_defaults: TopicSpec,
     /// The consumer instances of the Kafka REST door.
     pub consumers: ConsumerSettings,
-    /// The Kinesis gateway door.
+    /// Kinesis, its native door and the gateway form.
     pub kinesis: KinesisSettings,
     /// The way from all doors to the log.
     pub producer: ProducerSettings,
@@ -38,6 +40,7 @@ impl Default for DoorSettings {
     fn default() -> Self {
         Self {
             body_bytes_max: 10 * MIB + 64 * KIB,
+            aws_body_bytes_max: 16 * MIB,
             request_records_max: 50_000,
             inflight_bytes_max: 256 * MIB,
             inflight_requests_max: 4096,
@@ -72,7 +75,7 @@ impl Default for ConsumerSettings {
     }
 }
 
-/// The Kinesis gateway door.
+/// Kinesis, its native door and the gateway form.
 #[derive(Debug, Clone)]
 pub struct KinesisSettings {
     /// The account in messages and ARNs. Default `123456789012`.
@@ -83,8 +86,15 @@ pub struct KinesisSettings {
     pub shards_default: u32,
     /// Shards of all streams together; a creation past it is refused. Default 1,000.
     pub shards_max: u32,
-    /// The largest record, data and key together, bytes. Default 1 MiB.
+    /// The largest record, data and key together, bytes, of a stream of which nothing else was said. Default 1 MiB.
     pub record_bytes_max: usize,
+    /// How long a stream is `CREATING`, `UPDATING` or `DELETING`, and a consumer likewise; none is at once. What clients of the gateway form
+    /// create and delete is always so at once. Default 50 ms.
+    pub transition: Duration,
+    /// Tags of one stream, or of one consumer. Default 50.
+    pub tags_max: usize,
+    /// Registered consumers of one stream. Default 20.
+    pub consumers_max: usize,
     /// Whether a Kinesis error is answered with status 200 and `__type` in the body, as a default gateway integration does.
     /// Default no: the honest status.
     pub errors_as_200: bool,
@@ -98,6 +108,9 @@ impl Default for KinesisSettings {
             shards_default: 5,
             shards_max: 1000,
             record_bytes_max: MIB,
+            transition: Duration::from_millis(50),
+            tags_max: 50,
+            consumers_max: 20,
             errors_as_200: false,
         }
     }

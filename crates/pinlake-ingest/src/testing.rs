@@ -25,6 +25,7 @@ use crate::auth::{Principal, Principals};
 use crate::groups::calls::TransactionProducer;
 use crate::groups::{GroupSettings, OFFSETS_TOPIC};
 use crate::kafka::{self, Broker, KafkaSettings};
+use crate::kinesis::streams::{STREAMS_TOPIC, Streams};
 use crate::transactions::calls::InitRequest;
 use crate::transactions::{TRANSACTIONS_TOPIC, TransactionSettings};
 use crate::{DoorSettings, Doors, Groups, Producer, Transactions};
@@ -66,7 +67,8 @@ pub fn any_http(bytes: &[u8]) {
         let cluster = kafka::cluster_id(&world.groups).await.unwrap();
         let settings = DoorSettings { body_bytes_max: BYTES_MAX, inflight_bytes_max: 4 * BYTES_MAX, ..DoorSettings::default() };
         let auto_create = Arc::new(|topic: &TopicName| topic.as_str().starts_with("auto").then(TopicSpec::default));
-        let router = Doors::new(world.log.clone(), Clock::manual(NOW), settings, auto_create, world.groups.clone()).router();
+        let World { log, groups, streams, .. } = world;
+        let router = Doors::new(log, Clock::manual(NOW), settings, auto_create, groups, streams).router();
         let mut rest = bytes;
         while !rest.is_empty() {
             let end = rest.windows(2).position(|two| two == b"\n\n").unwrap_or(rest.len());
@@ -79,7 +81,7 @@ pub fn any_http(bytes: &[u8]) {
     });
 }
 
-/// Any records, one a line, in the topics that keep groups and transactions: they are opened, used and opened again.
+/// Any records, one a line, in the topics that keep groups, transactions and streams: they are opened, used and opened again.
 pub fn any_state(bytes: &[u8]) {
     in_time(async {
         let log = Arc::new(MemoryLog::new());
@@ -96,11 +98,12 @@ pub fn any_state(bytes: &[u8]) {
     });
 }
 
-/// Groups and transactions on a log.
+/// Groups, transactions and streams on a log.
 struct World {
     log: Arc<MemoryLog>,
     groups: Groups,
     transactions: Transactions,
+    streams: Streams,
 }
 
 impl World {
@@ -123,8 +126,9 @@ impl World {
         let transactions =
             TransactionSettings { check_every: Duration::from_secs(60), snapshot_records: 20, ..TransactionSettings::default() };
         let groups = Groups::open(log.clone(), clock.clone(), groups).await.unwrap();
-        let transactions = Transactions::open(log.clone(), groups.clone(), clock, transactions).await.unwrap();
-        Self { log, groups, transactions }
+        let transactions = Transactions::open(log.clone(), groups.clone(), clock.clone(), transactions).await.unwrap();
+        let streams = Streams::open(log.clone(), clock).await.unwrap();
+        Self { log, groups, transactions, streams }
     }
 
     /// Everything that can be seen.
@@ -152,11 +156,17 @@ impl World {
         for group in self.groups.list(&[]) {
             let _ = self.groups.delete(&group.group).await;
         }
+        self.streams.seal().await.unwrap();
+        for stream in self.streams.kept() {
+            [0, u128::MAX].map(|hash| stream.shards.shard_of(hash));
+            self.streams.keep((*stream).clone()).await.unwrap();
+            self.streams.forget(&stream.name, stream.topic).await.unwrap();
+        }
     }
 }
 
 async fn broker(principals: Option<Principals>) -> Arc<Broker> {
-    let World { log, groups, transactions } = World::open().await;
+    let World { log, groups, transactions, .. } = World::open().await;
     let auto_create = Arc::new(|topic: &TopicName| topic.as_str().starts_with("auto").then(TopicSpec::default));
     let producer = Producer::new(log, Clock::manual(NOW), DoorSettings::default().producer, auto_create);
     let settings = KafkaSettings {
@@ -181,9 +191,9 @@ async fn create_t(log: &MemoryLog) {
     }
 }
 
-/// Appends records, one a line, to the topics that keep groups and transactions.
+/// Appends records, one a line, to the topics that keep groups, transactions and streams.
 async fn keep(log: &MemoryLog, lines: &[u8]) {
-    for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC] {
+    for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC] {
         let topic = TopicName::new(topic).unwrap();
         log.create_topic(&topic, TopicSpec::with_partitions(1)).await.unwrap();
         let mut builder = BatchBuilder::new(NOW);

@@ -16,7 +16,7 @@ use pinlake_ingest::groups::Groups;
 use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
-use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors};
+use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors, Streams};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
@@ -99,9 +99,11 @@ impl App {
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
         let groups = Groups::open(shared.clone(), clock.clone(), log.group_settings(config.groups.settings())?).await;
         let groups = groups.context("reading the consumer groups")?;
+        let streams = Streams::open(shared.clone(), clock.clone()).await.context("reading the streams")?;
         let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone(), log.is_own());
         let settings = door_settings(config);
-        let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create(config, pipeline), groups.clone());
+        let auto_create = auto_create(config, pipeline);
+        let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create, groups.clone(), streams);
         let clients = doors.producer().log().clone();
         let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
         let broker = match kafka_settings {

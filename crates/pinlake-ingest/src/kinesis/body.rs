@@ -20,7 +20,7 @@ pub(super) struct Parsed {
 }
 
 /// Takes a body for one record (`single`) or a list of them; all or none.
-pub(super) fn parse(body: &Bytes, single: bool, bytes_max: usize) -> Result<Parsed, DoorError> {
+pub(super) fn parse(body: &Bytes, single: bool) -> Result<Parsed, DoorError> {
     let text = std::str::from_utf8(body).map_err(|error| {
         DoorError::gateway(Gateway::InvalidBody, format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to()))
     })?;
@@ -36,7 +36,7 @@ pub(super) fn parse(body: &Bytes, single: bool, bytes_max: usize) -> Result<Pars
                 if single {
                     scanner.value()?;
                 } else {
-                    parsed.list(scanner, bytes_max)?;
+                    parsed.list(scanner)?;
                 }
             }
             "StreamName" => parsed.stream = scanner.value()?.string().map(Into::into),
@@ -47,7 +47,7 @@ pub(super) fn parse(body: &Bytes, single: bool, bytes_max: usize) -> Result<Pars
     scanner.end()?;
     match (single, list) {
         (true, true) if outer.data.is_none() => return Err(list_for_one()),
-        (true, _) => parsed.add(&outer, StringData::Literal, bytes_max, None)?,
+        (true, _) => parsed.add(&outer, StringData::Literal, None)?,
         (false, false) => return Err(one_for_list(&outer)),
         (false, true) if parsed.records.is_empty() => {
             return Err(DoorError::constraint(Some("[]"), "records", "have length greater than or equal to 1"));
@@ -64,7 +64,7 @@ impl From<JsonError> for DoorError {
 }
 
 impl Parsed {
-    fn list(&mut self, scanner: &mut Scanner<'_>, bytes_max: usize) -> Result<(), DoorError> {
+    fn list(&mut self, scanner: &mut Scanner<'_>) -> Result<(), DoorError> {
         // Of a repeated field the last one counts.
         self.records.clear();
         self.hashes.clear();
@@ -78,12 +78,12 @@ impl Parsed {
                 entry.take(field, scanner.value()?);
                 Ok::<_, DoorError>(())
             })?;
-            self.add(&entry, StringData::Content, bytes_max, Some(member))
+            self.add(&entry, StringData::Content, Some(member))
         })
     }
 
-    fn add(&mut self, entry: &Entry<'_>, strings: StringData, bytes_max: usize, member: Option<usize>) -> Result<(), DoorError> {
-        let hash = entry::add(entry, &mut self.records, strings, bytes_max, Place { member })?;
+    fn add(&mut self, entry: &Entry<'_>, strings: StringData, member: Option<usize>) -> Result<(), DoorError> {
+        let hash = entry::add(entry, &mut self.records, strings, Place { member })?;
         self.hashes.extend(hash.map(|hash| (self.records.len() - 1, hash)));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! One record of a gateway body: which of the sent forms its data and key have, and Kinesis's limits on them.
+//! One record of a gateway body: which of the sent forms its data and key have, and Kinesis's limits on keys.
 
 use std::borrow::Cow;
 
@@ -51,7 +51,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn field(self, name: &str) -> String {
+    pub(super) fn field(self, name: &str) -> String {
         self.member.map_or_else(|| name.to_owned(), |member| format!("records.{member}.member.{name}"))
     }
 }
@@ -61,16 +61,11 @@ pub(super) fn add(
     entry: &Entry<'_>,
     records: &mut Records,
     strings: StringData,
-    bytes_max: usize,
     place: Place,
 ) -> Result<Option<u128>, DoorError> {
     let Some(data) = &entry.data else { return Err(no_data(entry, place)) };
     let key = key_span(entry, records, place)?;
     let data = data_span(data, records, strings)?;
-    if data.len() + key.len() > bytes_max {
-        let must = format!("have length less than or equal to {bytes_max}");
-        return Err(DoorError::constraint(Some("java.nio.HeapByteBuffer"), &place.field("data"), &must));
-    }
     records.push(Some(key), Some(data), None);
     entry.hash.as_ref().map(|hash| explicit_hash(hash, place)).transpose()
 }

@@ -1,16 +1,18 @@
 //! Error answers of the Kinesis gateway door: the gateway's own (`{"message"}` and `x-amzn-ErrorType`), Kinesis's
-//! (`{"__type","message"}`), and the one table from error kinds to Kinesis's types.
+//! (`{"__type","message"}`).
 //!
 //! A gateway's message is fixed text; what to do instead stands beside it in `hint`.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use pinlake_core::{Error, ErrorKind};
+use pinlake_core::Error;
 
+use crate::aws::error::AwsError;
 use crate::doors::Call;
 use crate::json;
 use crate::limits::Refusal;
-use crate::settings::KinesisSettings;
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -21,7 +23,7 @@ pub(super) enum DoorError {
     /// The gateway's own.
     Gateway { condition: Gateway, hint: String },
     /// Kinesis's.
-    Kinesis { status: StatusCode, kind: &'static str, message: String },
+    Kinesis { status: StatusCode, kind: Cow<'static, str>, message: String },
 }
 
 /// What a gateway refuses by itself.
@@ -58,7 +60,7 @@ impl DoorError {
 
     /// A client's error in Kinesis's words.
     pub(super) fn kinesis(kind: &'static str, message: impl Into<String>) -> Self {
-        Self::Kinesis { status: StatusCode::BAD_REQUEST, kind, message: message.into() }
+        AwsError::new(kind, message).into()
     }
 
     /// One broken constraint: `Value v at 'field' failed to satisfy constraint: Member must ...`.
@@ -70,22 +72,17 @@ impl DoorError {
         )
     }
 
-    /// No such stream; `hint` says what to do.
-    pub(super) fn no_stream(settings: &KinesisSettings, stream: &str, hint: &str) -> Self {
-        let account = &settings.account;
-        Self::kinesis("ResourceNotFoundException", format!("Stream {stream} under account {account} not found.{hint}"))
-    }
-
     /// What the log said about a call.
     pub(super) fn of(error: &Error) -> Self {
-        let (status, kind) = match error.kind() {
-            ErrorKind::Retry => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException"),
-            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "ValidationException"),
-            ErrorKind::NotFound => (StatusCode::BAD_REQUEST, "ResourceNotFoundException"),
-            ErrorKind::Conflict => (StatusCode::BAD_REQUEST, "ResourceInUseException"),
-            ErrorKind::Corrupt | ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure"),
-        };
-        Self::Kinesis { status, kind, message: error.message().to_owned() }
+        AwsError::from(error).into()
+    }
+
+    /// The same with what to do about it behind the message.
+    pub(super) fn with_hint(self, hint: &str) -> Self {
+        match self {
+            Self::Kinesis { status, kind, message } => Self::Kinesis { status, kind, message: message + hint },
+            gateway => gateway,
+        }
     }
 
     pub(super) fn refused(refusal: Refusal) -> Self {
@@ -113,10 +110,10 @@ impl DoorError {
             Self::Gateway { condition, hint } => {
                 let (status, kind, message) = condition.words();
                 let body = object([("message", message), ("hint", &hint)]);
-                (status, status, kind, hint, body)
+                (status, status, Cow::Borrowed(kind), hint, body)
             }
             Self::Kinesis { status, kind, message } => {
-                let body = object([("__type", kind), ("message", &message)]);
+                let body = object([("__type", &kind), ("message", &message)]);
                 let shown = if call.shared.settings.kinesis.errors_as_200 { StatusCode::OK } else { status };
                 (status, shown, kind, message, body)
             }
@@ -124,10 +121,16 @@ impl DoorError {
         if status.is_server_error() {
             call.metrics.warn(reason);
         }
-        let response =
-            (shown, [(header::CONTENT_TYPE, JSON), (ERROR_TYPE, HeaderValue::from_static(kind))], body).into_response();
+        let kind = HeaderValue::from_str(&kind).unwrap_or(HeaderValue::from_static("InternalFailure"));
+        let response = (shown, [(header::CONTENT_TYPE, JSON), (ERROR_TYPE, kind)], body).into_response();
         let may_be_tried_again = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         if may_be_tried_again { call.try_again_later(response) } else { response }
+    }
+}
+
+impl From<AwsError> for DoorError {
+    fn from(error: AwsError) -> Self {
+        Self::Kinesis { status: error.status, kind: error.kind, message: error.message.unwrap_or_default() }
     }
 }
 
@@ -139,9 +142,4 @@ fn object([(first, first_text), (second, second_text)]: [(&str, &str); 2]) -> St
     json::push_string(&mut body, second_text);
     body.push('}');
     body
-}
-
-/// The code of one record of a PutRecords that could not be stored.
-pub(super) fn record_code(error: &Error) -> &'static str {
-    if error.kind() == ErrorKind::Retry { "ProvisionedThroughputExceededException" } else { "InternalFailure" }
 }

@@ -1,36 +1,39 @@
-//! PutRecord and PutRecords in the API-Gateway form: `PUT /streams/STREAM/record[s]`. The path says which stream; what the body
-//! says of it is ignored.
+//! PutRecord, PutRecords, GetShardIterator and GetRecords in the API-Gateway form: `PUT /streams/STREAM/record[s]`,
+//! `GET /streams/STREAM/sharditerator?shard-id=ID` and `GET /streams/STREAM/records`. The path says which stream; what a put's body says of
+//! it is ignored.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use pinlake_core::{ErrorKind, Reason, Timestamp};
+use pinlake_core::{Error, ErrorKind, Reason, TopicName};
 
 use super::admin;
 use super::body::parse;
-use super::error::{self, DoorError, Gateway};
-use super::sequence::{SequenceNumber, push_shard_id};
-use crate::doors::Call;
-use crate::json;
+use super::entry::Place;
+use super::error::{DoorError, Gateway};
+use super::operations::{self, Context, records};
+use super::put::{self, IfMissing, Incoming};
+use crate::aws::value::Value;
+use crate::doors::{Call, rejected};
 use crate::limits::Permit;
-use crate::partitioner::{Partitioning, shard_of_hash};
 use crate::path::{decode, query_value};
-use crate::produce::{OpenTopic, Placed};
 use crate::records::Records;
 
+/// What holds the iterator of a read.
+const SHARD_ITERATOR: &str = "shard-iterator";
 /// Characters of a stream's name, as in Kinesis.
 const STREAM_NAME_LEN_MAX: usize = 128;
 
 /// Answers `/streams...`.
 pub(crate) async fn answer(call: &Call<'_>, body: Body) -> Response {
     match route(call, body).await {
-        Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+        Ok(answer) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer.to_json()).into_response(),
         Err(error) => error.answer(call),
     }
 }
 
-async fn route(call: &Call<'_>, body: Body) -> Result<String, DoorError> {
+async fn route(call: &Call<'_>, body: Body) -> Result<Value, DoorError> {
     let segments = call.segments.as_slice();
     let named = || query_value(call.parts.uri.query(), "stream-name");
     match (call.method, segments) {
@@ -39,6 +42,8 @@ async fn route(call: &Call<'_>, body: Body) -> Result<String, DoorError> {
         (&Method::PUT | &Method::POST, [stream, what @ ("record" | "records")]) => {
             put(call, Some(decode(stream).into_owned()), what, body).await
         }
+        (&Method::GET, [_, "records"]) => get_records(call, body).await,
+        (&Method::GET, [stream, "sharditerator"]) => shard_iterator(call, stream_name(&decode(stream))?, body).await,
         (&Method::GET, []) => admin::list(call, &read(call, body).await?.0).await,
         (&Method::GET, [stream]) => admin::describe(call, stream_name(&decode(stream))?, &read(call, body).await?.0).await,
         (&Method::POST, [stream]) => admin::create(call, stream_name(&decode(stream))?, &read(call, body).await?.0).await,
@@ -49,8 +54,8 @@ async fn route(call: &Call<'_>, body: Body) -> Result<String, DoorError> {
         _ => Err(DoorError::gateway(
             Gateway::UnknownRoute,
             format!(
-                "no {} {} here: PUT /streams/STREAM/record or /records puts, GET /streams lists, GET, POST and DELETE \
-                 /streams/STREAM describe, create and delete",
+                "no {} {} here: PUT /streams/STREAM/record or /records puts, GET /streams/STREAM/sharditerator and then /records reads, \
+                 GET /streams lists, GET, POST and DELETE /streams/STREAM describe, create and delete",
                 call.parts.method,
                 call.parts.uri.path().chars().take(200).collect::<String>()
             ),
@@ -58,41 +63,71 @@ async fn route(call: &Call<'_>, body: Body) -> Result<String, DoorError> {
     }
 }
 
+/// GetShardIterator from the first record of a shard on.
+async fn shard_iterator(call: &Call<'_>, stream: &str, body: Body) -> Result<Value, DoorError> {
+    read(call, body).await?;
+    let shard = query_value(call.parts.uri.query(), "shard-id").filter(|id| !id.is_empty());
+    let shard = shard.ok_or_else(|| DoorError::constraint(None, "shardId", "not be null"))?;
+    let members = [("StreamName", stream.into()), ("ShardId", shard.into()), ("ShardIteratorType", "TRIM_HORIZON".into())];
+    Ok(operations::serve(&Context::of(call), "GetShardIterator", &Value::map(members)).await?)
+}
+
+/// GetRecords from the iterator in the header on.
+async fn get_records(call: &Call<'_>, body: Body) -> Result<Value, DoorError> {
+    read(call, body).await?;
+    let iterator = call.parts.headers.get(SHARD_ITERATOR).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty());
+    let iterator = iterator.ok_or_else(|| DoorError::constraint(None, "shardIterator", "not be null"))?;
+    let input = Value::map([("ShardIterator", iterator.into())]);
+    Ok(operations::serve(&Context::of(call), "GetRecords", &input).await?)
+}
+
 async fn read(call: &Call<'_>, body: Body) -> Result<(Bytes, Permit), DoorError> {
     call.shared.read(call.parts, body).await.map_err(DoorError::refused)
 }
 
-async fn put(call: &Call<'_>, stream: Option<String>, what: &str, body: Body) -> Result<String, DoorError> {
+async fn put(call: &Call<'_>, stream: Option<String>, what: &str, body: Body) -> Result<Value, DoorError> {
     check_media_type(&call.parts.headers)?;
     let (body, _permit) = read(call, body).await?;
     let single = what == "record";
-    let bytes_max = call.shared.settings.kinesis.record_bytes_max;
-    let mut parsed = parse(&body, single, bytes_max)?;
+    let parsed = parse(&body, single)?;
     // Only the form without a stream in its path asks the body.
     let stream = stream.as_ref().or(parsed.stream.as_ref());
     let stream = stream_name(stream.ok_or_else(|| DoorError::constraint(None, "streamName", "not be null"))?)?;
-    let topic = open(call, stream, &parsed.records).await?;
-    for (index, hash) in std::mem::take(&mut parsed.hashes) {
-        parsed.records.set_partition(index, shard_of_hash(hash, topic.partitions()));
-    }
-    let now = call.shared.producer.now();
-    let placed = call.produce(&topic, &parsed.records, Partitioning::Kinesis).await.map_err(|error| DoorError::of(&error))?;
-    if single { record_answer(&placed[0], now) } else { Ok(records_answer(&placed, now)) }
+    let context = Context::of(call);
+    let incoming = Incoming { records: parsed.records, hashes: parsed.hashes };
+    // Before the first record creates the stream.
+    check_sizes(&incoming.records, record_limit(&context, stream).await, single)?;
+    let entered =
+        put::enter(&context.place(), stream, IfMissing::Create).await.map_err(|error| refused(&context, stream, &error))?;
+    records::check_takes(&context, &entered.stream)?;
+    let stored = records::store(&context, entered, incoming).await?;
+    Ok(if single { records::placed_one(&stored)? } else { records::placed_all(&stored) })
 }
 
-async fn open(call: &Call<'_>, stream: &str, records: &Records) -> Result<OpenTopic, DoorError> {
-    call.open(stream, records).await.map_err(|error| match error.kind() {
-        _ if error.reason() == Some(Reason::OwnTopic) => DoorError::of(&error),
-        ErrorKind::NotFound => DoorError::no_stream(
-            &call.shared.settings.kinesis,
-            stream,
-            &format!(
+/// The largest record that a stream takes; what all take if it is not there yet.
+async fn record_limit(context: &Context<'_>, stream: &str) -> usize {
+    let usual = context.settings().record_bytes_max;
+    let Ok(name) = TopicName::new(stream) else { return usual };
+    context.place().find(&name).await.map_or(usual, |found| found.stream.record_limit(context.settings()))
+}
+
+fn check_sizes(records: &Records, limit: usize, single: bool) -> Result<(), DoorError> {
+    let Some(index) = (0..records.len()).find(|index| records.size(*index) > limit) else { return Ok(()) };
+    let place = Place { member: (!single).then_some(index + 1) };
+    let must = format!("have length less than or equal to {limit}");
+    Err(DoorError::constraint(Some("java.nio.HeapByteBuffer"), &place.field("data"), &must))
+}
+
+fn refused(context: &Context<'_>, stream: &str, error: &Error) -> DoorError {
+    rejected(context.metrics, 1, error);
+    match error.kind() {
+        ErrorKind::NotFound if error.reason() != Some(Reason::OwnTopic) => DoorError::from(context.words.no_stream(stream))
+            .with_hint(&format!(
                 " No pattern of the pipeline matches it, so its first record does not create it: create it with POST \
                  /streams/{stream} or 'pinlake topics create {stream}'"
-            ),
-        ),
-        _ => DoorError::of(&error),
-    })
+            )),
+        _ => DoorError::of(error),
+    }
 }
 
 /// Checks a stream's name as Kinesis does.
@@ -121,43 +156,4 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), DoorError> {
     }
     let shown: String = essence.chars().take(100).collect();
     Err(DoorError::gateway(Gateway::MediaType, format!("a body here is JSON, Content-Type application/json, not '{shown}'")))
-}
-
-fn push_place(out: &mut String, placed: &Placed, offset: pinlake_core::Offset, arrival: Timestamp) {
-    out.push_str("{\"SequenceNumber\":\"");
-    SequenceNumber { shard: placed.partition, offset, arrival }.push_to(out);
-    out.push_str("\",\"ShardId\":\"");
-    push_shard_id(out, placed.partition);
-    out.push_str("\"}");
-}
-
-fn record_answer(placed: &Placed, arrival: Timestamp) -> Result<String, DoorError> {
-    let offset = placed.offset.as_ref().map_err(DoorError::of)?;
-    let mut out = String::with_capacity(128);
-    push_place(&mut out, placed, *offset, arrival);
-    Ok(out)
-}
-
-fn records_answer(placed: &[Placed], arrival: Timestamp) -> String {
-    let mut out = String::with_capacity(64 + placed.len() * 120);
-    out.push_str("{\"FailedRecordCount\":");
-    json::push_number(&mut out, placed.iter().filter(|record| record.offset.is_err()).count());
-    out.push_str(",\"Records\":[");
-    for (at, record) in placed.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        match &record.offset {
-            Ok(offset) => push_place(&mut out, record, *offset, arrival),
-            Err(error) => {
-                out.push_str("{\"ErrorCode\":\"");
-                out.push_str(error::record_code(error));
-                out.push_str("\",\"ErrorMessage\":");
-                json::push_string(&mut out, error.message());
-                out.push('}');
-            }
-        }
-    }
-    out.push_str("]}");
-    out
 }

@@ -1,7 +1,8 @@
 //! Sequence numbers: the decimal text of a 47-digit hexadecimal number that holds shard, offset and time of arrival.
 //!
-//! Hexadecimal digits, from the left: `2`, shard creation in seconds (9), low digit of the shard (1), offset (16), `00`, arrival
-//! in seconds (9), shard (8), `2`. They grow with the offset within a shard. The log keeps no creation time of a shard: it is 0.
+//! Hexadecimal digits, from the left: `2`, the shard's second of creation (9), low digit of the shard (1), offset (16), `00`, arrival
+//! in seconds (9), shard (8), `2`. They grow with the offset within a shard, whatever the arrival is. A shard that no call of Kinesis made
+//! was created at 0.
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ const DIGITS_MAX: usize = 58;
 pub struct SequenceNumber {
     /// The shard's index.
     pub shard: u32,
+    /// When the shard was created, seconds.
+    pub created: i64,
     /// The record's offset.
     pub offset: Offset,
     /// When it arrived; whole seconds.
@@ -27,6 +30,26 @@ pub struct SequenceNumber {
 }
 
 impl SequenceNumber {
+    /// Reads the decimal text of a number that this server may have given; `None` for any other.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || text.len() > DIGITS_MAX || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let mut limbs = [0_u32; LIMBS];
+        for digit in text.bytes() {
+            let mut carry = u64::from(digit - b'0');
+            for limb in &mut limbs {
+                let value = u64::from(*limb) * 10 + carry;
+                *limb = value as u32;
+                carry = value >> 32;
+            }
+            if carry > 0 {
+                return None;
+            }
+        }
+        Self::of_limbs(limbs)
+    }
+
     /// Appends the decimal text.
     pub fn push_to(self, out: &mut String) {
         let mut limbs = self.limbs();
@@ -45,15 +68,37 @@ impl SequenceNumber {
         }
     }
 
+    /// The decimal text.
+    pub fn to_text(self) -> String {
+        let mut text = String::with_capacity(DIGITS_MAX);
+        self.push_to(&mut text);
+        text
+    }
+
     fn limbs(self) -> [u32; LIMBS] {
         let seconds = (self.arrival.0.max(0) / 1000).cast_unsigned() & SECONDS_MASK;
+        let created = self.created.max(0).cast_unsigned() & SECONDS_MASK;
         let offset = u128::from(self.offset.0.cast_unsigned());
         // From bit 0: `2`, shard (32 bits), arrival (36), `00` (8), offset (64, from bit 80); what is over 128 goes into the high half.
         let low = 2 | u128::from(self.shard) << 4 | u128::from(seconds) << 36 | offset << 80;
         // From bit 128: the offset's top 16 bits, low digit of the shard (4), creation (36), `2`.
-        let high = (offset >> 48) as u64 | u64::from(self.shard & 0xf) << 16 | 2 << 56;
+        let high = (offset >> 48) as u64 | u64::from(self.shard & 0xf) << 16 | created << 20 | 2 << 56;
         let limb = |at: usize| (low >> (32 * at)) as u32;
         [limb(0), limb(1), limb(2), limb(3), high as u32, (high >> 32) as u32]
+    }
+
+    fn of_limbs(limbs: [u32; LIMBS]) -> Option<Self> {
+        let low = limbs[..4].iter().rev().fold(0, |low, limb| low << 32 | u128::from(*limb));
+        let high = u64::from(limbs[5]) << 32 | u64::from(limbs[4]);
+        let offset = (low >> 80) as u64 | (high & 0xffff) << 48;
+        let number = Self {
+            shard: (low >> 4) as u32,
+            created: (high >> 20 & SECONDS_MASK).cast_signed(),
+            offset: Offset(i64::try_from(offset).ok()?),
+            arrival: Timestamp(((low >> 36) as u64 & SECONDS_MASK).cast_signed() * 1000),
+        };
+        // What was left out has one value alone, and no shard has a number over 31 bits.
+        (number.limbs() == limbs && i32::try_from(number.shard).is_ok()).then_some(number)
     }
 }
 
@@ -64,6 +109,13 @@ pub fn push_shard_id(out: &mut String, shard: u32) {
     out.push_str("shardId-");
     out.push_str(&"000000000000"[digits.len()..]);
     out.push_str(digits);
+}
+
+/// The same as a text of its own.
+pub fn shard_id(shard: u32) -> String {
+    let mut id = String::with_capacity(20);
+    push_shard_id(&mut id, shard);
+    id
 }
 
 /// Divides in place and answers the remainder.

@@ -4,7 +4,7 @@ use kafka_protocol::messages::ApiKey;
 
 use crate::kafka::testing;
 
-/// What a server holds of groups and transactions, one record a line.
+/// What a server holds of groups, transactions and streams, one record a line.
 pub(super) const STATE: &str = concat!(
     r#"{"group":{"group":"t","at_ms":1600000000000,"members":{"generation":1,"protocol_type":"t","protocol":"t","leader":"t","members":[{"#,
     r#""member_id":"t","group_instance_id":"t","client_id":"t","client_host":"/t","session_timeout_ms":60000,"rebalance_timeout_ms":60000,"#,
@@ -38,6 +38,15 @@ const MORE_STATE: &str = concat!(
     r#""state":"prepare_commit","partitions":[{"topic":"t","partition":0}],"groups":["t"],"changed_at_ms":1}}}"#,
     "\n",
     r#"{"forgotten":{"id":"u"}}"#,
+    "\n",
+    r#"{"stream":{"is":{"name":"t","topic":"00000000-0000-4000-8000-000000000000","created_ms":1,"mode":"PROVISIONED","changing":{"how":"#,
+    r#""deleting","until_ms":1},"shards":[{"start":"0","end":"340282366920938463463374607431768211455","created_ms":1,"second":0,"closed":{"#,
+    r#""at_ms":1,"last":0}},{"parent":0,"start":"0","end":"4","created_ms":1,"second":1},{"parent":0,"start":"5","end":"#,
+    r#""340282366920938463463374607431768211455","created_ms":1,"second":1}],"tags":{"a":"b"},"consumers":[{"name":"c","created_ms":1}]}}}"#,
+    "\n",
+    r#"{"gone":{"stream":"t","topic":"00000000-0000-4000-8000-000000000000"}}"#,
+    "\n",
+    r#"{"key":{"key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}"#,
 );
 
 /// Inputs of [`super::any_state`].

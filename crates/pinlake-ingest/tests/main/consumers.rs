@@ -18,7 +18,7 @@ use pinlake_ingest::groups::calls::{
 use pinlake_ingest::{ConsumerSettings, DoorSettings, Doors, Groups};
 use serde_json::{Value, json};
 
-use crate::setup::{doors_with, groups, post, send};
+use crate::setup::{doors_with, groups, post, send, streams};
 
 /// A server with the topic `t`.
 struct World {
@@ -33,7 +33,7 @@ impl World {
         let log = Arc::new(MemoryLog::new());
         log.create_topic(&TopicName::new("t").unwrap(), TopicSpec::with_partitions(partitions)).await.unwrap();
         let groups = groups(log.clone());
-        let doors = doors_with(log.clone(), settings, groups.clone());
+        let doors = doors_with(log.clone(), settings, groups.clone(), streams(log.clone()));
         Self { log, groups, router: doors.router(), doors }
     }
 

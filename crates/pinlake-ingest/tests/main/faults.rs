@@ -92,7 +92,7 @@ async fn kinesis_answers_follow_the_kind() {
         (Error::internal("x"), 500, "InternalFailure"),
         (Error::corrupt("x"), 500, "InternalFailure"),
         (Error::not_found("x"), 400, "ResourceNotFoundException"),
-        (Error::invalid("x"), 400, "ValidationException"),
+        (Error::invalid("x"), 400, "InvalidArgumentException"),
     ] {
         let router = refusing(0, error);
         let (found, headers, body) = send(&router, put("/streams/streaming-a/record", r#"{"Data":1,"PartitionKey":"k"}"#)).await;
@@ -111,7 +111,7 @@ async fn put_records_counts_what_failed() {
     // The MD5s of a, b and c begin with 0c, 92 and 4a: the first and the last are in the first third.
     let failed = r#"{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"the disk is full"}"#;
     assert!(body.starts_with(&format!("{{\"FailedRecordCount\":2,\"Records\":[{failed},{{\"SequenceNumber\":\"")), "{body}");
-    assert!(body.ends_with(&format!("\"ShardId\":\"shardId-000000000001\"}},{failed}]}}")), "{body}");
+    assert!(body.ends_with(&format!("\"ShardId\":\"shardId-000000000001\"}},{failed}],\"EncryptionType\":\"NONE\"}}")), "{body}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use pinlake_core::pipeline::Pattern;
 use pinlake_core::{Clock, Log, MemoryLog, Offset, ReadLimit, Timestamp, TopicName, TopicSpec};
 use pinlake_ingest::groups::GroupSettings;
-use pinlake_ingest::{AutoCreate, DoorSettings, Doors, Groups};
+use pinlake_ingest::{AutoCreate, DoorSettings, Doors, Groups, Streams};
 use tower::ServiceExt;
 
 /// Kafka's `json` content type.
@@ -31,14 +31,21 @@ pub(crate) fn auto_create() -> AutoCreate {
     })
 }
 
-/// Doors onto any log. Their groups are elsewhere, for a log that does not do all that a log must.
+/// Doors onto any log. Their groups and streams are elsewhere, for a log that does not do all that a log must.
 pub(crate) fn doors(log: Arc<dyn Log>, settings: DoorSettings) -> Doors {
-    doors_with(log, settings, groups(Arc::new(MemoryLog::new())))
+    let own = Arc::new(MemoryLog::new());
+    doors_with(log, settings, groups(own.clone()), streams(own))
 }
 
-/// Doors onto a log with these groups.
-pub(crate) fn doors_with(log: Arc<dyn Log>, settings: DoorSettings, groups: Groups) -> Doors {
-    Doors::new(log, Clock::manual(NOW), settings, auto_create(), groups)
+/// Doors onto a log with these groups and streams.
+pub(crate) fn doors_with(log: Arc<dyn Log>, settings: DoorSettings, groups: Groups, streams: Streams) -> Doors {
+    Doors::new(log, Clock::manual(NOW), settings, auto_create(), groups, streams)
+}
+
+/// Streams in a log.
+pub(crate) fn streams(log: Arc<MemoryLog>) -> Streams {
+    let opened = Streams::open(log, Clock::manual(NOW));
+    opened.now_or_never().expect("a log in memory waits for nothing").unwrap()
 }
 
 /// Groups in a log.
@@ -50,7 +57,7 @@ pub(crate) fn groups(log: Arc<MemoryLog>) -> Groups {
 /// Doors onto a new log.
 pub(crate) fn open(settings: DoorSettings) -> (Arc<MemoryLog>, Router) {
     let log = Arc::new(MemoryLog::new());
-    (log.clone(), doors_with(log.clone(), settings, groups(log)).router())
+    (log.clone(), doors_with(log.clone(), settings, groups(log.clone()), streams(log)).router())
 }
 
 /// Status, headers and text of an answer.

@@ -1,4 +1,5 @@
-//! Kafka REST v3 where a table of requests does not reach: a long stream over a socket, and groups with members.
+//! Where a table of requests does not reach: at Kafka REST v3 a long stream over a socket and groups with members, at Kinesis one stream
+//! at two doors.
 
 use std::time::Duration;
 
@@ -159,4 +160,41 @@ async fn groups_show_their_members_and_how_far_they_are_behind() {
     for path in ["/g/consumers/none", "/g/lags/t/partitions/7"] {
         assert_eq!(call("GET", &format!("{cluster}/consumer-groups{path}"), Value::Null).await.0, 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_gateway_form_goes_by_the_shards_of_the_native_one() {
+    let (_, router) = open(DoorSettings::default());
+    let native = async |operation: &str, body: Value| {
+        let target = format!("Kinesis_20131202.{operation}");
+        let request = Request::post("/").header("x-amz-target", target).header("content-type", "application/x-amz-json-1.1");
+        let (status, _, answer) = send(&router, request.body(Body::from(body.to_string())).unwrap()).await;
+        assert_eq!(status, 200, "{operation}: {answer}");
+        answer
+    };
+    let get = async |path: &str, iterator: &str| {
+        let request = Request::get(path).header("shard-iterator", iterator).body(Body::empty()).unwrap();
+        let (status, _, answer) = send(&router, request).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        serde_json::from_str::<Value>(&answer).unwrap()
+    };
+    let put = async |key: &str| {
+        let body = json!({"Data": key, "PartitionKey": key}).to_string();
+        let (_, _, answer) = send(&router, Request::put("/prod/streams/s/record").body(Body::from(body)).unwrap()).await;
+        serde_json::from_str::<Value>(&answer).unwrap()["ShardId"].clone()
+    };
+    send(&router, Request::post("/streams/s").body(Body::from("{\"ShardCount\":1}")).unwrap()).await;
+    assert_eq!(put("a").await, "shardId-000000000000");
+    let half = (1_u128 << 127).to_string();
+    let split = json!({"StreamName": "s", "ShardToSplit": "shardId-000000000000", "NewStartingHashKey": half});
+    assert_eq!(native("SplitShard", split).await, "", "an operation without an output answers nothing");
+    // The MD5s of a and b begin with 0c and 92.
+    assert_eq!((put("a").await, put("b").await), (json!("shardId-000000000001"), json!("shardId-000000000002")));
+    let described = get("/prod/streams/s", "").await;
+    assert_eq!(described["StreamDescription"]["Shards"].as_array().unwrap().len(), 3);
+    assert_eq!(described["StreamDescription"]["Shards"][2]["ParentShardId"], "shardId-000000000000");
+    let iterator = get("/prod/streams/s/sharditerator?shard-id=shardId-000000000000", "").await["ShardIterator"].clone();
+    let page = get("/prod/streams/s/records", iterator.as_str().unwrap()).await;
+    assert_eq!((&page["Records"][0]["Data"], page["Records"].as_array().unwrap().len()), (&json!("ImEi"), 1));
+    assert_eq!((&page["NextShardIterator"], page["ChildShards"].as_array().unwrap().len()), (&Value::Null, 2));
 }

@@ -433,7 +433,8 @@ impl Mock {
 }
 
 /// Topics of the cluster and the broker that leads each at first: the mock would choose one by chance.
-const LEADERS: [(&str, u32); 4] = [("__pinlake_groups", 1), ("a.pin", 1), ("streaming-a-pin", 1), ("Pinterest_data", 3)];
+const LEADERS: [(&str, u32); 5] =
+    [("__pinlake_groups", 1), ("__pinlake_streams", 3), ("a.pin", 1), ("streaming-a-pin", 1), ("Pinterest_data", 3)];
 
 /// What the brokers do before each round of posts: errors of Produce (0), Fetch (1), ListOffsets (2) and Metadata (3), by Kafka's codes; -195
 /// ends the connection. Then leaders that move, and a broker that goes: the mock elects no other leader by itself, as a cluster would.
