@@ -233,10 +233,13 @@ async fn an_answer_that_nobody_takes_is_given_up() {
     let large = Bytes::from(vec![0; 1 << 20]);
     let router = Router::new().route("/", get(async move || large));
     let server = start(router, limits).await;
-    let mut client = Raw::connect(&server, 0).await;
-    for stream in [1, 3] {
-        client.send(HEADERS, END_HEADERS | END_STREAM, stream, GET).await;
-        assert_eq!(client.next(RST_STREAM).await, Some((stream, CANCEL.to_vec())), "the connection goes on");
+    // None of the answer is taken, and part of it.
+    for window in [0, 1000] {
+        let mut client = Raw::connect(&server, window).await;
+        for stream in [1, 3] {
+            client.send(HEADERS, END_HEADERS | END_STREAM, stream, GET).await;
+            assert_eq!(client.next(RST_STREAM).await, Some((stream, CANCEL.to_vec())), "the connection goes on");
+        }
     }
 }
 
