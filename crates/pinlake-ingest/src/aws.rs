@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "its first service comes with the next commits")]
 
+pub(crate) mod access;
 pub(crate) mod error;
 pub(crate) mod model;
+pub mod signing;
+mod sigv4;
 pub(crate) mod value;

@@ -34,10 +34,14 @@ mod topic_settings;
 mod topic_store;
 pub mod transactions;
 
+pub use aws::signing;
 pub use client_log::ClientLog;
 pub use doors::{AutoCreate, Doors};
 pub use groups::Groups;
 pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
-pub use settings::{ConsumerSettings, DoorSettings, KinesisSettings, ProducerSettings};
+pub use settings::{
+    AccessKey, AccessMode, AccessSettings, ApiKey, ConsumerSettings, DoorSettings, GatewaySettings, Grant, KinesisSettings,
+    Period, ProducerSettings, Quota, Throttle, UsagePlan,
+};
 pub use transactions::Transactions;
