@@ -13,6 +13,7 @@ mod body;
 mod client_log;
 mod door_metrics;
 mod doors;
+mod gateway;
 pub mod groups;
 pub mod http_server;
 mod json;

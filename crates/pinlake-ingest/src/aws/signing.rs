@@ -114,8 +114,11 @@ pub fn canonical_query<N: AsRef<[u8]>, V: AsRef<[u8]>>(parameters: impl IntoIter
     pairs.join("&")
 }
 
+/// Name and value of a query's parameter, without their escapes.
+pub(crate) type Parameter<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// The parameters of a query as it goes over the wire.
-pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+pub(crate) fn parameters(query: &str) -> impl Iterator<Item = Parameter<'_>> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use pinlake_core::Timestamp;
@@ -13,8 +11,8 @@ use pinlake_core::secret::Secret;
 
 use super::error::AwsError;
 use super::signing::{
-    ALGORITHM, Canonical, Scope, TERMINATOR, UNSIGNED_PAYLOAD, canonical_path, canonical_query, canonical_value, parameters,
-    parse_time, sha256_hex, time_text,
+    ALGORITHM, Canonical, Parameter, Scope, TERMINATOR, UNSIGNED_PAYLOAD, canonical_path, canonical_query, canonical_value,
+    parameters, parse_time, sha256_hex, time_text,
 };
 
 /// How far a request's clock may be off.
@@ -287,8 +285,8 @@ impl Credential {
     }
 }
 
-/// A query's parameters without their escapes.
-struct Query<'a>(Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>);
+/// A query's parameters.
+struct Query<'a>(Vec<Parameter<'a>>);
 
 impl<'a> Query<'a> {
     fn of(parts: &'a Parts) -> Self {

@@ -7,6 +7,7 @@ mod cases;
 mod concurrency;
 mod consumers;
 mod faults;
+mod gateway;
 mod kafka;
 mod limits;
 mod metrics;

@@ -196,142 +196,182 @@ fn a_payload_that_is_not_signed_may_change() {
     assert!(sent.check(AccessMode::Signed).is_ok());
 }
 
-/// In the order in which they are looked for: each request is wrong in all that follows too, where it can be.
+const MISSING: &str = "MissingAuthenticationTokenException";
+const INCOMPLETE: &str = "IncompleteSignatureException";
+const INVALID: &str = "InvalidSignatureException";
+const UNRECOGNIZED: &str = "UnrecognizedClientException";
+const UNKNOWN: &str = "The security token included in the request is invalid.";
+
+fn put() -> Sent {
+    Sent::put().signed(ID, NOW)
+}
+
+fn presigned() -> Sent {
+    Sent::put().presigned(ID, NOW, &[("X-Amz-Expires", "60")])
+}
+
+/// The kind and the words with which each request is refused.
+#[track_caller]
+fn refused(cases: impl IntoIterator<Item = (Sent, &'static str, impl AsRef<str>)>) {
+    for (sent, kind, message) in cases {
+        let error = sent.check(AccessMode::Signed).unwrap_err();
+        assert_eq!((error.kind.as_ref(), error.message.as_deref()), (kind, Some(message.as_ref())), "{sent:?}");
+        assert_eq!(error.status, 400, "{sent:?}");
+    }
+}
+
 #[test]
-fn every_refusal_has_its_words() {
-    let put = || Sent::put().signed(ID, NOW);
-    let presigned = || Sent::put().presigned(ID, NOW, &[("X-Amz-Expires", "60")]);
-    let header = put().header("authorization").to_owned();
-    let (missing, incomplete, invalid) =
-        ("MissingAuthenticationTokenException", "IncompleteSignatureException", "InvalidSignatureException");
-    let unknown = ("UnrecognizedClientException", "The security token included in the request is invalid.");
+fn a_request_without_a_signature_is_refused() {
     let basic = "Basic YTpi";
-    let no_parameters = "AWS4-HMAC-SHA256 Credential";
-    let cases: Vec<(Sent, &str, String)> = vec![
-        (Sent::put(), missing, "Missing Authentication Token".into()),
-        (Sent::put().with("authorization", basic), missing, "Missing Authentication Token".into()),
+    let both = "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.";
+    refused([
+        (Sent::put(), MISSING, "Missing Authentication Token"),
+        (Sent::put().with("authorization", basic), MISSING, "Missing Authentication Token"),
+        (presigned().with("authorization", basic), INVALID, both),
+    ]);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let header = put().header("authorization").to_owned();
+    let (no_parameter, no_signature) =
+        ("AWS4-HMAC-SHA256 Credential", "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=b, Signature=");
+    refused([
         (
-            presigned().with("authorization", basic),
-            invalid,
-            "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.".into(),
-        ),
-        (
-            put().with("authorization", no_parameters),
-            incomplete,
-            format!("'Credential' not a valid key=value pair (missing equal-sign) in Authorization header: '{no_parameters}'."),
+            put().with("authorization", no_parameter),
+            INCOMPLETE,
+            format!("'Credential' not a valid key=value pair (missing equal-sign) in Authorization header: '{no_parameter}'."),
         ),
         (
             Sent::put().with("authorization", "AWS4-HMAC-SHA256"),
-            incomplete,
+            INCOMPLETE,
             "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter. Authorization \
              header requires 'SignedHeaders' parameter. Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' \
              header. Authorization=AWS4-HMAC-SHA256"
-                .into(),
+                .to_owned(),
         ),
         (
-            put().with("authorization", "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=b, Signature="),
-            incomplete,
-            "Authorization header requires 'Signature' parameter. Authorization=AWS4-HMAC-SHA256 Credential=a, SignedHeaders=b, \
-             Signature="
-                .into(),
+            put().with("authorization", no_signature),
+            INCOMPLETE,
+            format!("Authorization header requires 'Signature' parameter. Authorization={no_signature}"),
         ),
         (
             put().without("x-amz-date"),
-            incomplete,
+            INCOMPLETE,
             format!("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. Authorization={header}"),
         ),
         (
             Sent { uri: "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=".to_owned(), ..Sent::put() },
-            incomplete,
+            INCOMPLETE,
             "AWS query-string parameters must include 'X-Amz-Credential'. AWS query-string parameters must include 'X-Amz-Signature'. \
              AWS query-string parameters must include 'X-Amz-SignedHeaders'. AWS query-string parameters must include 'X-Amz-Date'. \
              Re-examine the query-string parameters."
-                .into(),
+                .to_owned(),
         ),
+    ]);
+}
+
+#[test]
+fn a_time_that_is_none_or_past_or_to_come_is_refused() {
+    refused([
         (
             put().with("x-amz-date", "201"),
-            incomplete,
-            "Date must be in ISO-8601 'basic format'. Got '201'. See http://en.wikipedia.org/wiki/ISO_8601".into(),
+            INCOMPLETE,
+            "Date must be in ISO-8601 'basic format'. Got '201'. See http://en.wikipedia.org/wiki/ISO_8601",
         ),
-        (presigned().in_uri("Expires=60", "Expires=1h"), incomplete, "X-Amz-Expires should be a number".into()),
-        (presigned().in_uri("Expires=60", "Expires=-1"), incomplete, "X-Amz-Expires must be non-negative".into()),
+        (presigned().in_uri("Expires=60", "Expires=1h"), INCOMPLETE, "X-Amz-Expires should be a number"),
+        (presigned().in_uri("Expires=60", "Expires=-1"), INCOMPLETE, "X-Amz-Expires must be non-negative"),
         (
             presigned().in_uri("Expires=60", "Expires=604801"),
-            incomplete,
-            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds".into(),
+            INCOMPLETE,
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
         ),
         (
             Sent::put().signed("X", after(-301)),
-            invalid,
-            "Signature expired: 20200913T122139Z is now earlier than 20200913T122140Z (20200913T122640Z - 5 min.)".into(),
+            INVALID,
+            "Signature expired: 20200913T122139Z is now earlier than 20200913T122140Z (20200913T122640Z - 5 min.)",
         ),
         (
             Sent::put().signed("X", after(301)),
-            invalid,
-            "Signature not yet current: 20200913T123141Z is still later than 20200913T123140Z (20200913T122640Z + 5 min.)".into(),
+            INVALID,
+            "Signature not yet current: 20200913T123141Z is still later than 20200913T123140Z (20200913T122640Z + 5 min.)",
         ),
         (
             Sent::put().presigned("X", after(-91), &[("X-Amz-Expires", "90")]),
-            invalid,
-            "Signature expired: 20200913T122509Z is now earlier than 20200913T122510Z (20200913T122640Z - 90 sec.)".into(),
+            INVALID,
+            "Signature expired: 20200913T122509Z is now earlier than 20200913T122510Z (20200913T122640Z - 90 sec.)",
         ),
+    ]);
+}
+
+/// In the order in which they are looked for: most are wrong in what follows too.
+#[test]
+fn a_signature_for_something_else_is_refused() {
+    let sha_1 = |sent: Sent| sent.replaced("authorization", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1");
+    let whole = "AKIDEXAMPLE/20200913/eu-west-1/kinesis/aws4_request";
+    refused([
         (
-            put().replaced("authorization", "host;", "").replaced("authorization", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"),
-            invalid,
-            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".into(),
+            sha_1(put().replaced("authorization", "host;", "")),
+            INVALID,
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
         ),
         (
             put().replaced("authorization", ";x-amz-target", ""),
-            invalid,
-            "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization.".into(),
+            INVALID,
+            "'X-Amz-Target' must be a 'SignedHeader' in the AWS Authorization.",
         ),
         (
-            put().replaced("authorization", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1").replaced("authorization", "AKIDEXAMPLE/", ""),
-            incomplete,
-            "Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA1' (only AWS4-HMAC-SHA256 for now). ".into(),
+            sha_1(put().replaced("authorization", "AKIDEXAMPLE/", "")),
+            INCOMPLETE,
+            "Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA1' (only AWS4-HMAC-SHA256 for now). ",
         ),
         (
             put().replaced("authorization", "AKIDEXAMPLE/", ""),
-            incomplete,
+            INCOMPLETE,
             "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got \
-             '20200913/eu-west-1/kinesis/aws4_request'"
-                .into(),
+             '20200913/eu-west-1/kinesis/aws4_request'",
         ),
         (
-            put().replaced("authorization", "AKIDEXAMPLE/20200913/eu-west-1/kinesis/aws4_request", "X/20200912/EU/s3/aws5_request"),
-            invalid,
+            put().replaced("authorization", whole, "X/20200912/EU/s3/aws5_request"),
+            INVALID,
             "Credential should be scoped to a valid region, not 'EU'. Credential should be scoped to correct service: 'kinesis'. \
              Credential should be scoped with a valid terminator: 'aws4_request', not 'aws5_request'. Date in Credential scope does \
-             not match YYYYMMDD from ISO-8601 version of date from HTTP: '20200912' != '20200913', from '20200913T122640Z'."
-                .into(),
+             not match YYYYMMDD from ISO-8601 version of date from HTTP: '20200912' != '20200913', from '20200913T122640Z'.",
         ),
-        (put().replaced("authorization", ID, "UNKNOWN"), unknown.0, unknown.1.into()),
-        (Sent { body: b"{}".to_vec(), ..put() }, invalid, NOT_SIGNED.into()),
-        (put().without("content-type"), invalid, NOT_SIGNED.into()),
-        (put().with("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), invalid, NOT_SIGNED.into()),
-        (Sent::put().with("x-amz-content-sha256", &sha256_hex(b"")).signed(ID, NOW), invalid, NOT_SIGNED.into()),
-        (presigned().in_uri("Expires=60", "Expires=61"), invalid, NOT_SIGNED.into()),
-        (Sent::put().signed("SESSION", NOW), unknown.0, unknown.1.into()),
-        (put().with("x-amz-security-token", "a token/+="), unknown.0, unknown.1.into()),
-        (Sent::put().with("x-amz-security-token", "another").signed("SESSION", NOW), unknown.0, unknown.1.into()),
+    ]);
+}
+
+#[test]
+fn another_key_signature_or_token_is_refused() {
+    let with_token = |token: &str| Sent::put().with("x-amz-security-token", token);
+    refused([
+        (put().replaced("authorization", ID, "UNKNOWN"), UNRECOGNIZED, UNKNOWN),
+        (Sent { body: b"{}".to_vec(), ..put() }, INVALID, NOT_SIGNED),
+        (put().without("content-type"), INVALID, NOT_SIGNED),
+        (put().with("x-amz-content-sha256", "UNSIGNED-PAYLOAD"), INVALID, NOT_SIGNED),
+        (Sent::put().with("x-amz-content-sha256", &sha256_hex(b"")).signed(ID, NOW), INVALID, NOT_SIGNED),
+        (presigned().in_uri("Expires=60", "Expires=61"), INVALID, NOT_SIGNED),
+        (Sent::put().signed("SESSION", NOW), UNRECOGNIZED, UNKNOWN),
+        (put().with("x-amz-security-token", "a token/+="), UNRECOGNIZED, UNKNOWN),
+        (with_token("another").signed("SESSION", NOW), UNRECOGNIZED, UNKNOWN),
         (
-            Sent::put().with("x-amz-security-token", "a token/+=").signed("ENDED", NOW),
+            with_token("a token/+=").signed("ENDED", NOW),
             "ExpiredTokenException",
-            "The security token included in the request is expired".into(),
+            "The security token included in the request is expired",
         ),
-        (
-            Sent::put().signed("READER", NOW),
-            "AccessDeniedException",
-            "User: arn:aws:iam::123456789012:user/READER is not authorized to perform: kinesis:PutRecord on resource: \
+    ]);
+}
+
+#[test]
+fn an_operation_that_a_key_does_not_allow_is_refused() {
+    let words = |id: &str| {
+        format!(
+            "User: arn:aws:iam::123456789012:user/{id} is not authorized to perform: kinesis:PutRecord on resource: \
              arn:aws:kinesis:eu-west-1:123456789012:stream/* because no identity-based policy allows the kinesis:PutRecord action"
-                .into(),
-        ),
-    ];
-    for (sent, kind, message) in cases {
-        let error = sent.check(AccessMode::Signed).unwrap_err();
-        assert_eq!((error.kind.as_ref(), error.message.as_deref()), (kind, Some(message.as_str())), "{sent:?}");
-        assert_eq!(error.status, 400, "{sent:?}");
-    }
+        )
+    };
+    let denied = |id: &str| (Sent::put().signed(id, NOW), "AccessDeniedException", words(id));
+    refused([denied("READER"), denied("NOBODY")]);
 }
 
 #[test]

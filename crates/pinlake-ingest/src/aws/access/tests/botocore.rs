@@ -44,7 +44,6 @@ fn requests_that_botocore_signs_are_let_in() {
 }
 
 /// `None`, and a word about it, where there is no such python.
-#[expect(clippy::print_stderr, reason = "for whoever reads the test's output")]
 fn signed() -> Option<Vec<Signed>> {
     let Some(python) = std::env::var_os(PYTHON) else {
         eprintln!("skipped: {PYTHON} names no python that has botocore");
