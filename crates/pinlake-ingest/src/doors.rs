@@ -14,6 +14,8 @@ use bytes::Bytes;
 use pinlake_core::{Clock, Error, ErrorKind, Log, Result, Timestamp};
 use tokio::time::Instant;
 
+use crate::aws;
+use crate::aws::access::Access;
 use crate::client_log::ClientLog;
 use crate::door_metrics::{self, DoorMetrics};
 use crate::gateway::Gateway;
@@ -36,8 +38,9 @@ pub struct Doors {
 
 struct Inner {
     shared: Shared,
-    gateway: Gateway,
+    stage: Gateway,
     rest_proxy: DoorMetrics,
+    gateway: DoorMetrics,
     kinesis: DoorMetrics,
     pin: DoorMetrics,
 }
@@ -48,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) consumers: Consumers,
     pub(crate) groups: Groups,
     pub(crate) settings: DoorSettings,
+    pub(crate) access: Access,
     inflight: Inflight,
 }
 
@@ -59,10 +63,15 @@ impl Shared {
 
     /// Reads a request's body under the limits.
     pub(crate) async fn read(&self, parts: &Parts, body: Body) -> Result<(Bytes, Permit), Refusal> {
+        self.read_at_most(self.settings.body_bytes_max, parts, body).await
+    }
+
+    /// The same where a body has a limit of its own, bytes.
+    pub(crate) async fn read_at_most(&self, bytes_max: usize, parts: &Parts, body: Body) -> Result<(Bytes, Permit), Refusal> {
         if is_compressed(&parts.headers) {
             return Err(Refusal::BodyCompressed);
         }
-        let read = body::read(&self.inflight, self.settings.body_bytes_max, &parts.headers, body).await?;
+        let read = body::read(&self.inflight, bytes_max, &parts.headers, body).await?;
         // ASCII reads the same: clients state the charset of their library, not of their text.
         if states_other_charset(&parts.headers) && !read.0.is_ascii() {
             return Err(Refusal::BodyCharset);
@@ -158,19 +167,22 @@ impl Doors {
     pub fn new(log: Arc<dyn Log>, clock: Clock, settings: DoorSettings, auto_create: AutoCreate, groups: Groups) -> Self {
         let mut settings = settings;
         settings.body_bytes_max = settings.body_bytes_max.min(BYTES_MAX);
+        settings.aws_body_bytes_max = settings.aws_body_bytes_max.min(BYTES_MAX);
         door_metrics::describe();
         let log: Arc<dyn Log> = Arc::new(ClientLog::new(log, &groups));
         let inner = Inner {
-            gateway: Gateway::new(&settings, clock.clone()),
+            stage: Gateway::new(&settings, clock.clone()),
             shared: Shared {
                 consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),
                 groups,
                 producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
+                access: Access::new(&settings.kinesis),
                 inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
                 settings,
             },
             rest_proxy: DoorMetrics::new("kafka_rest"),
-            kinesis: DoorMetrics::new("kinesis_gateway"),
+            gateway: DoorMetrics::new("kinesis_gateway"),
+            kinesis: DoorMetrics::new("kinesis"),
             pin: DoorMetrics::new("pin"),
         };
         Self { inner: Arc::new(inner) }
@@ -226,12 +238,14 @@ impl Doors {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let inner = &*self.inner;
-        let Some((door, segments)) = path::door_of(parts.uri.path()) else {
+        let found = if aws::is_for(&parts) { Some((Door::Aws, Segments::NONE)) } else { path::door_of(parts.uri.path()) };
+        let Some((door, segments)) = found else {
             return not_served::answer(&parts).unwrap_or_else(|| rest_proxy::no_such_path(&parts));
         };
         let metrics = match door {
             Door::Topics | Door::Brokers | Door::Consumers | Door::V3 => &inner.rest_proxy,
-            Door::Streams => &inner.kinesis,
+            Door::Streams => &inner.gateway,
+            Door::Aws => &inner.kinesis,
             Door::Pin => &inner.pin,
         };
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
@@ -244,9 +258,14 @@ impl Doors {
             Door::Consumers => rest_proxy::consumers::answer(&call, body).await,
             Door::V3 => rest_proxy::v3::answer(&call, body).await,
             Door::Streams => kinesis::gateway(&call, body).await,
+            Door::Aws => aws::answer(&call, body).await,
             Door::Pin => pin_door::answer(&call, body).await,
         };
-        let response = inner.gateway.pass(&parts, body, open_ended, answered).await;
+        // AWS's own protocols have signatures instead, and no gateway before them.
+        let response = match door {
+            Door::Aws => answered(body).await,
+            _ => inner.stage.pass(&parts, body, open_ended, answered).await,
+        };
         metrics.answered(response.status(), started.elapsed());
         response
     }

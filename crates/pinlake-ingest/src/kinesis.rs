@@ -6,6 +6,15 @@ mod body;
 mod entry;
 mod error;
 mod gateway;
+pub(crate) mod operations;
 pub mod sequence;
 
+use std::sync::LazyLock;
+
+use crate::aws::model::Model;
+
 pub(crate) use gateway::answer as gateway;
+
+/// What the operations of Kinesis's own protocol take.
+pub(crate) static MODEL: LazyLock<Model> =
+    LazyLock::new(|| Model::parse(include_str!("kinesis/model.txt")).expect("a test reads the table"));

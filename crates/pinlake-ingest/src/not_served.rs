@@ -2,22 +2,17 @@
 //! instead. It must not pretend to serve any of them.
 
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::json;
 
-const AMZ_TARGET: &str = "x-amz-target";
-const AMZ_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
-const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
-const UNKNOWN_OPERATION: HeaderValue = HeaderValue::from_static("UnknownOperationException");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The answer to a request of such a protocol; `None` if it is none of them.
 pub(crate) fn answer(parts: &Parts) -> Option<Response> {
     let mut segments = parts.uri.path().split('/').filter(|segment| !segment.is_empty());
     Some(match (segments.next(), segments.next()) {
-        (None, _) => aws(&parts.headers.get(AMZ_TARGET)?.to_str().unwrap_or_default().chars().take(200).collect::<String>()),
         (Some("connectors" | "connector-plugins"), _) => refused(
             "501",
             "Kafka Connect's API is not served by this version: the archive and the tables follow the pipeline's topics without \
@@ -38,16 +33,4 @@ fn refused(code: &str, message: &str) -> Response {
     json::push_string(&mut body, message);
     body.push('}');
     (StatusCode::NOT_IMPLEMENTED, [(header::CONTENT_TYPE, JSON)], body).into_response()
-}
-
-/// As AWS's JSON protocols word an operation that a service has not. A client's error, because SDKs send others again.
-fn aws(target: &str) -> Response {
-    let mut body = "{\"__type\":\"UnknownOperationException\",\"message\":".to_owned();
-    let message = format!(
-        "{target} is not served by this version: of AWS's services it has Kinesis in the API Gateway's form, PUT \
-         /streams/STREAM/record or /records puts, GET /streams lists"
-    );
-    json::push_string(&mut body, &message);
-    body.push('}');
-    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, AMZ_JSON), (AMZ_ERROR_TYPE, UNKNOWN_OPERATION)], body).into_response()
 }

@@ -26,6 +26,8 @@ pub(crate) enum Door {
     V3,
     /// Kinesis gateway: `/streams...`.
     Streams,
+    /// The services of AWS: `/`, by other signs than the path.
+    Aws,
     /// The plain pin: `/pin`.
     Pin,
 }
@@ -52,6 +54,9 @@ pub(crate) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
+    /// No segments.
+    pub(crate) const NONE: Self = Self { parts: [""; SEGMENTS_MAX], count: 0 };
+
     /// The segments in order.
     pub(crate) fn as_slice(&self) -> &[&'a str] {
         &self.parts[..self.count]
@@ -67,7 +72,7 @@ pub(crate) fn door_of(path: &str) -> Option<(Door, Segments<'_>)> {
         None if NOT_STAGES.contains(&first) => return None,
         None => Door::named(segments.next()?)?,
     };
-    let mut rest = Segments { parts: [""; SEGMENTS_MAX], count: 0 };
+    let mut rest = Segments::NONE;
     for segment in segments {
         *rest.parts.get_mut(rest.count)? = segment;
         rest.count += 1;

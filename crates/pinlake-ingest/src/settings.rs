@@ -13,6 +13,8 @@ const MIB: usize = 1 << 20;
 pub struct DoorSettings {
     /// The largest body of a request, bytes; more is answered 413. Default 10 MiB and 64 KiB for the envelope; at most 1 GiB.
     pub body_bytes_max: usize,
+    /// The same limit for the services of AWS, whose largest record takes 14 MiB in base64. Default 16 MiB; at most 1 GiB.
+    pub aws_body_bytes_max: usize,
     /// The most records in one request; more is answered 413. Default 50,000.
     pub request_records_max: usize,
     /// Bytes of all bodies that are being read or appended; over it requests are answered 503. Default 256 MiB.
@@ -41,6 +43,7 @@ impl Default for DoorSettings {
     fn default() -> Self {
         Self {
             body_bytes_max: 10 * MIB + 64 * KIB,
+            aws_body_bytes_max: 16 * MIB,
             request_records_max: 50_000,
             inflight_bytes_max: 256 * MIB,
             inflight_requests_max: 4096,

@@ -16,6 +16,14 @@ use crate::limits::Refusal;
 /// The most broken constraints that one answer names.
 pub(crate) const PROBLEMS_MAX: usize = 10;
 
+/// The most bytes of a client's value that a message repeats.
+const SHOWN_BYTES_MAX: usize = 64 << 10;
+
+/// A value as a message repeats it.
+pub(crate) fn shown(value: &str) -> &str {
+    &value[..value.floor_char_boundary(SHOWN_BYTES_MAX)]
+}
+
 /// An error answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AwsError {

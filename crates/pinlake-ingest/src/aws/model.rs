@@ -1,11 +1,107 @@
-//! What operations take, as tables, and their inputs read by them.
+//! What operations take, as tables, and inputs read by them: types first, then all constraints. What an operation means beyond that
+//! is not known here.
+
+mod constraints;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod typed;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use pinlake_core::Timestamp;
+use regex::bytes::Regex;
 
+use super::error::AwsError;
+use super::read::Node;
 use super::value::Value;
+
+/// The operations of a service.
+#[derive(Debug)]
+pub(crate) struct Model {
+    operations: Vec<Operation>,
+}
+
+impl Model {
+    /// Reads a table; `kinesis/model.txt` says how one is written. The error names the line.
+    pub(crate) fn parse(table: &'static str) -> Result<Self, String> {
+        parse::model(table)
+    }
+
+    /// All operations, in the order of the table.
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// The operation of this name.
+    pub(crate) fn operation(&self, name: &str) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.0.name == name)
+    }
+}
+
+/// An operation: what it takes.
+#[derive(Debug)]
+pub(crate) struct Operation(Structure);
+
+impl Operation {
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// Reads the body of a call.
+    pub(crate) fn read(&self, body: Node<'_>) -> Result<Input, AwsError> {
+        let value = typed::structure(&self.0, body)?;
+        let problems = constraints::broken(&self.0, &value);
+        if problems.is_empty() { Ok(Input(value)) } else { Err(AwsError::validation(&problems)) }
+    }
+}
+
+/// What a value may be.
+#[derive(Debug)]
+enum Shape {
+    Text { length: Bounds, pattern: Option<Pattern> },
+    Enum(Vec<&'static str>),
+    Int(Bounds),
+    Flag,
+    Time,
+    Blob(Bounds),
+    List { length: Bounds, item: Arc<Shape> },
+    Map { length: Bounds, key: Arc<Shape>, value: Arc<Shape> },
+    Structure(Structure),
+}
+
+/// The least and the most of a number or of a length, each if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    min: Option<i64>,
+    max: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    text: &'static str,
+    /// Matches a whole value.
+    regex: Regex,
+}
+
+#[derive(Debug)]
+struct Structure {
+    name: &'static str,
+    /// How AWS prints a value of it.
+    shown: String,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: &'static str,
+    shape: Arc<Shape>,
+    required: bool,
+    /// Whether the service model says the same of `required`.
+    as_aws: bool,
+}
 
 /// An operation's input as its model has it: types and constraints hold, members stand in the model's order, others are not there,
 /// nor are nulls. Always a map, and read by its functions: `input.text("StreamName")`.

@@ -9,7 +9,9 @@ use axum::http::Request;
 use futures::StreamExt;
 use pinlake_core::secret::Secret;
 use pinlake_core::{Clock, MemoryLog};
-use pinlake_ingest::{ApiKey, DoorSettings, Doors, GatewaySettings, Period, Quota, Throttle, UsagePlan};
+use pinlake_ingest::{
+    AccessMode, AccessSettings, ApiKey, DoorSettings, Doors, GatewaySettings, KinesisSettings, Period, Quota, Throttle, UsagePlan,
+};
 
 use crate::concurrency::Gated;
 use crate::setup::{KAFKA_JSON, NOW, auto_create, doors, groups, open, send, stored};
@@ -161,4 +163,29 @@ async fn the_time_of_an_answer_may_be_unlimited() {
     assert!(!waiting.is_finished());
     log.gate.add_permits(1);
     assert_eq!(waiting.await.unwrap().0, 200);
+}
+
+/// They have signatures of their own.
+#[tokio::test]
+async fn awss_own_protocols_ask_for_a_signature_and_for_no_api_key() {
+    let asks = || {
+        let request = Request::post("/").header("x-amz-target", "Kinesis_20131202.ListStreams");
+        request.header("content-type", "application/x-amz-json-1.1").body(Body::from("{}")).unwrap()
+    };
+    let kinesis = |mode| KinesisSettings { access: AccessSettings { mode, keys: Vec::new() }, ..KinesisSettings::default() };
+    let gateway = GatewaySettings { keys: vec![key("a", "a", None)], ..GatewaySettings::default() };
+    for (mode, kind) in [
+        (AccessMode::Signed, Some("MissingAuthenticationTokenException")),
+        (AccessMode::Closed, Some("AccessDeniedException")),
+        (AccessMode::Open, None),
+    ] {
+        let (_, router) = open(DoorSettings { kinesis: kinesis(mode), ..behind(gateway.clone()) });
+        let (status, _, body) = send(&router, asks()).await;
+        match kind {
+            Some(kind) => assert!(status == 400 && body.starts_with(&format!("{{\"__type\":\"{kind}\"")), "{status} {body}"),
+            None => {
+                assert!(!body.contains("Exception\",\"message\":\"Missing") && !body.contains("Forbidden"), "{status} {body}")
+            }
+        }
+    }
 }

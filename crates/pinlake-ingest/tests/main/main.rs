@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and reads its files")]
 
 mod any_bytes;
+mod aws;
 mod cases;
 mod concurrency;
 mod consumers;
 mod faults;
 mod gateway;
+mod http2;
 mod kafka;
 mod limits;
 mod metrics;

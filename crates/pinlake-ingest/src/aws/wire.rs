@@ -1,0 +1,235 @@
+//! Requests to `POST /` and their answers, in the form and the order of checks of AWS: method, body, content type, target, caller, types
+//! and constraints, and only then what the operation says. Which form an answer has is the request's choice, errors too.
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use ring::rand::{SecureRandom, SystemRandom};
+use uuid::Builder;
+
+use super::Context;
+use super::access;
+use super::error::AwsError;
+use super::model::Operation;
+use super::read::{self, Node};
+use super::value::Value;
+use crate::doors::Call;
+use crate::kinesis;
+
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date");
+/// How long a browser may keep what it was told about an origin, seconds.
+const CORS_AGE: HeaderValue = HeaderValue::from_static("172800");
+
+const NO_OPERATION: &str = "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be \
+                            authorized</Message>\n</AccessDeniedException>\n";
+const NOT_THIS_FORM: &str = "<UnknownOperationException/>\n";
+
+/// The prefix of Kinesis's targets.
+const KINESIS: &str = "Kinesis_20131202";
+/// Bytes of a target that the log repeats.
+const TARGET_SHOWN_MAX: usize = 100;
+
+/// Whether a request without a path is one to a service of AWS. A page's question whether it may send one is one too.
+pub(crate) fn is_for(parts: &Parts) -> bool {
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    parts.uri.path().bytes().all(|byte| byte == b'/')
+        && (parts.headers.contains_key(TARGET)
+            || text(header::CONTENT_TYPE).starts_with("application/x-amz-")
+            || text(header::AUTHORIZATION).starts_with("AWS4-")
+            || parts.uri.query().is_some_and(|query| query.contains("X-Amz-Algorithm"))
+            || text(header::ACCESS_CONTROL_REQUEST_HEADERS).to_ascii_lowercase().contains("x-amz-"))
+}
+
+/// Answers a request.
+pub(crate) async fn answer(call: &Call<'_>, body: Body) -> Response {
+    let (request_id, id_2) = ids();
+    let asked = &call.parts.headers;
+    let from_page = asked.contains_key(header::ORIGIN);
+    let preflight = from_page && call.parts.method == Method::OPTIONS;
+    let mut response = if preflight { preflight_answer(asked) } else { respond(call, body).await };
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, request_id);
+    if !preflight {
+        headers.insert(ID_2, id_2);
+    }
+    if from_page {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        if !preflight {
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        }
+    }
+    response
+}
+
+/// What a request is called by, to be found again: a UUID, and 72 bytes in base64.
+fn ids() -> (HeaderValue, HeaderValue) {
+    let mut random = [0; 16 + 72];
+    SystemRandom::new().fill(&mut random).expect("the system has random bytes");
+    let (first, second) = random.split_first_chunk::<16>().expect("16 of 88");
+    let value = |text: String| HeaderValue::try_from(text).expect("plain ASCII");
+    (value(Builder::from_random_bytes(*first).into_uuid().to_string()), value(STANDARD.encode(second)))
+}
+
+/// Allows what a page asks for; what it may do is for its signature to say.
+fn preflight_answer(asked: &HeaderMap) -> Response {
+    let mut response = StatusCode::OK.into_response();
+    let headers = response.headers_mut();
+    for (asked_by, told_by) in [
+        (header::ACCESS_CONTROL_REQUEST_HEADERS, header::ACCESS_CONTROL_ALLOW_HEADERS),
+        (header::ACCESS_CONTROL_REQUEST_METHOD, header::ACCESS_CONTROL_ALLOW_METHODS),
+    ] {
+        if let Some(value) = asked.get(asked_by) {
+            headers.insert(told_by, value.clone());
+        }
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, CORS_AGE);
+    response
+}
+
+async fn respond(call: &Call<'_>, body: Body) -> Response {
+    if call.parts.method != Method::POST {
+        return xml(StatusCode::FORBIDDEN, NO_OPERATION);
+    }
+    let form = Form::of(&call.parts.headers);
+    let target = Target::of(&call.parts.headers);
+    let read = call.shared.read_at_most(call.shared.settings.aws_body_bytes_max, call.parts, body).await;
+    let (body, mut permit) = match read {
+        Ok(read) => read,
+        Err(refusal) => return form.refuse(call, &AwsError::refused(refusal)),
+    };
+    // Texts and blobs of an input are copies of what the body holds, or decoded from it.
+    if let Err(refusal) = permit.grow(body.len()) {
+        return form.refuse(call, &AwsError::refused(refusal));
+    }
+    let operation = target.operation();
+    if body.is_empty() {
+        let error = operation.map_or_else(AwsError::unknown_operation, |_| AwsError::bare("SerializationException"));
+        return form.refuse(call, &error);
+    }
+    if form == Form::Other {
+        let named = target.service.is_some() && target.operation.is_some();
+        return if named { xml(StatusCode::NOT_FOUND, NOT_THIS_FORM) } else { xml(StatusCode::FORBIDDEN, NO_OPERATION) };
+    }
+    let Some(node) = form.read(&body) else { return form.refuse(call, &AwsError::bare("SerializationException")) };
+    let Some(operation) = operation.filter(|_| form != Form::Plain) else {
+        target.say_what_is_missing(call);
+        return form.refuse(call, &AwsError::unknown_operation());
+    };
+    match run(call, operation, node, &body).await {
+        Ok(value) => form.print(StatusCode::OK, &value),
+        Err(error) => form.refuse(call, &error),
+    }
+}
+
+async fn run(call: &Call<'_>, operation: &Operation, node: Node<'_>, body: &Bytes) -> Result<Value, AwsError> {
+    let (shared, name) = (call.shared, operation.name());
+    let caller = access::check(&shared.access, shared.producer.now(), call.parts, "kinesis", name, body)?;
+    let input = operation.read(node)?;
+    kinesis::operations::run(&Context { call, caller }, name, input).await
+}
+
+/// What a request is for, as far as it says so: `Kinesis_20131202.PutRecord`.
+struct Target<'a> {
+    service: Option<&'a str>,
+    operation: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let stated = headers.get(TARGET).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (service, operation) = stated.split_once('.').unwrap_or((stated, ""));
+        let there = |text: &'a str| (!text.is_empty()).then_some(text);
+        Self { service: there(service), operation: there(operation) }
+    }
+
+    fn operation(&self) -> Option<&'static Operation> {
+        if self.service? == KINESIS { kinesis::MODEL.operation(self.operation?) } else { None }
+    }
+
+    /// Says it in the log, because AWS's answer has no place for it.
+    fn say_what_is_missing(&self, call: &Call<'_>) {
+        let Some(service) = self.service else { return };
+        let (service, operation) = (shown(service), shown(self.operation.unwrap_or_default()));
+        let hint = if service.starts_with("Firehose_") {
+            "Firehose is not served by this version: put to a stream of Kinesis, the archive follows it"
+        } else {
+            "of AWS's services this version has Kinesis, without channels and queues"
+        };
+        call.metrics.warn(format_args!("'{service}.{operation}' is not served: {hint}"));
+    }
+}
+
+fn shown(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TARGET_SHOWN_MAX)]
+}
+
+/// The form of a request, by its content type, and so of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Cbor,
+    /// `application/json`, in which no operation is served.
+    Plain,
+    /// Any other; what is said before the content type matters is said in CBOR, as AWS does.
+    Other,
+}
+
+const JSON_TYPE: &str = "application/x-amz-json-1.1";
+const CBOR_TYPE: &str = "application/x-amz-cbor-1.1";
+const PLAIN_TYPE: &str = "application/json";
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Self {
+        let stated = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = stated.split(';').next().unwrap_or_default().trim();
+        let known = [(JSON_TYPE, Self::Json), (CBOR_TYPE, Self::Cbor), (PLAIN_TYPE, Self::Plain)];
+        known.iter().find(|(name, _)| essence.eq_ignore_ascii_case(name)).map_or(Self::Other, |(_, form)| *form)
+    }
+
+    /// The body; `None` if it is neither a structure nor a list.
+    fn read(self, body: &Bytes) -> Option<Node<'_>> {
+        let node = if self == Self::Cbor { read::cbor(body) } else { read::json(body) };
+        node.filter(|node| matches!(node, Node::Map(_) | Node::List(_)))
+    }
+
+    fn print(self, status: StatusCode, value: &Value) -> Response {
+        let (name, body) = match self {
+            Self::Json => (JSON_TYPE, value.to_json()),
+            Self::Plain => (PLAIN_TYPE, value.to_json()),
+            Self::Cbor | Self::Other => (CBOR_TYPE, value.to_cbor()),
+        };
+        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(name))], body).into_response()
+    }
+
+    /// An error's answer. The log is told if the server is at fault.
+    fn refuse(self, call: &Call<'_>, error: &AwsError) -> Response {
+        if error.status.is_server_error() {
+            call.metrics.warn(error.message.as_deref().unwrap_or(&error.kind));
+        }
+        let response = match self {
+            Self::Plain => {
+                let unknown = error.kind == "UnknownOperationException";
+                let output = Value::map([("__type", format!("com.amazon.coral.service#{}", error.kind).into())]);
+                let status = if unknown { StatusCode::NOT_FOUND } else { error.status };
+                self.print(status, &Value::map([("Output", output), ("Version", "1.0".into())]))
+            }
+            _ => self.print(error.status, &error.body()),
+        };
+        if error.status == StatusCode::SERVICE_UNAVAILABLE { call.try_again_later(response) } else { response }
+    }
+}
+
+fn xml(status: StatusCode, body: &'static str) -> Response {
+    let mut response = (status, body).into_response();
+    // AWS does not say what this is.
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    response
+}
