@@ -7,6 +7,8 @@ pub(crate) mod access;
 pub(crate) mod error;
 pub(crate) mod model;
 pub(crate) mod read;
+pub mod signing;
+mod sigv4;
 pub(crate) mod value;
 mod wire;
 

@@ -1,4 +1,4 @@
-//! All doors behind one router: finds the door of a path, times it, and hands the request on. What a request means is the
+//! All doors behind one router: finds the door of a path, times it, and hands the request on through the gateway. What a request means is the
 //! doors' own business.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::aws;
 use crate::aws::access::Access;
 use crate::client_log::ClientLog;
 use crate::door_metrics::{self, DoorMetrics};
+use crate::gateway::Gateway;
 use crate::groups::Groups;
 use crate::kinesis::streams::Streams;
 use crate::kinesis::streams::changes::Place;
@@ -40,6 +41,7 @@ pub struct Doors {
 
 struct Inner {
     shared: Shared,
+    stage: Gateway,
     rest_proxy: DoorMetrics,
     gateway: DoorMetrics,
     kinesis: DoorMetrics,
@@ -182,6 +184,7 @@ impl Doors {
         door_metrics::describe();
         let log: Arc<dyn Log> = Arc::new(ClientLog::new(log, &groups));
         let inner = Inner {
+            stage: Gateway::new(&settings, clock.clone()),
             shared: Shared {
                 consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),
                 groups,
@@ -263,7 +266,9 @@ impl Doors {
         };
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
         let call = Call { doors: self, shared: &inner.shared, metrics, parts: &parts, segments, method };
-        let response = match door {
+        // Readers wait for records, and streams go on for as long as their clients will.
+        let open_ended = matches!(door, Door::Consumers | Door::V3);
+        let answered = async |body| match door {
             Door::Topics => rest_proxy::topics(&call, body).await,
             Door::Brokers => rest_proxy::brokers(&call),
             Door::Consumers => rest_proxy::consumers::answer(&call, body).await,
@@ -271,6 +276,11 @@ impl Doors {
             Door::Streams => kinesis::gateway(&call, body).await,
             Door::Aws => aws::answer(&call, body).await,
             Door::Pin => pin_door::answer(&call, body).await,
+        };
+        // AWS's own protocols have signatures instead, and no gateway before them.
+        let response = match door {
+            Door::Aws => answered(body).await,
+            _ => inner.stage.pass(&parts, body, open_ended, answered).await,
         };
         metrics.answered(response.status(), started.elapsed());
         response

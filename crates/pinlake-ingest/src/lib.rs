@@ -13,6 +13,7 @@ mod body;
 mod client_log;
 mod door_metrics;
 mod doors;
+mod gateway;
 pub mod groups;
 pub mod http_server;
 mod json;
@@ -34,11 +35,15 @@ mod topic_settings;
 mod topic_store;
 pub mod transactions;
 
+pub use aws::signing;
 pub use client_log::ClientLog;
 pub use doors::{AutoCreate, Doors};
 pub use groups::Groups;
 pub use kinesis::streams::Streams;
 pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
-pub use settings::{ConsumerSettings, DoorSettings, KinesisSettings, ProducerSettings};
+pub use settings::{
+    AccessKey, AccessMode, AccessSettings, ApiKey, ConsumerSettings, DoorSettings, GatewaySettings, Grant, KinesisSettings,
+    Period, ProducerSettings, Quota, Throttle, UsagePlan,
+};
 pub use transactions::Transactions;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pinlake_core::{TopicName, TopicSpec};
+use pinlake_core::secret::Secret;
+use pinlake_core::{Timestamp, TopicName, TopicSpec};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -30,8 +31,10 @@ pub struct DoorSettings {
     pub topic_defaults: TopicSpec,
     /// The consumer instances of the Kafka REST door.
     pub consumers: ConsumerSettings,
-    /// Kinesis, its native door and the gateway form.
+    /// Kinesis, as its own clients know it and in the gateway's form.
     pub kinesis: KinesisSettings,
+    /// What stands before the doors.
+    pub gateway: GatewaySettings,
     /// The way from all doors to the log.
     pub producer: ProducerSettings,
 }
@@ -50,6 +53,7 @@ impl Default for DoorSettings {
             topic_defaults: TopicSpec::default(),
             consumers: ConsumerSettings::default(),
             kinesis: KinesisSettings::default(),
+            gateway: GatewaySettings::default(),
             producer: ProducerSettings::default(),
         }
     }
@@ -75,7 +79,7 @@ impl Default for ConsumerSettings {
     }
 }
 
-/// Kinesis, its native door and the gateway form.
+/// Kinesis, as its own clients know it and in the gateway's form.
 #[derive(Debug, Clone)]
 pub struct KinesisSettings {
     /// The account in messages and ARNs. Default `123456789012`.
@@ -98,6 +102,10 @@ pub struct KinesisSettings {
     /// Whether a Kinesis error is answered with status 200 and `__type` in the body, as a default gateway integration does.
     /// Default no: the honest status.
     pub errors_as_200: bool,
+    /// Whether a shard takes and gives no more than AWS's: 1 MB and 1,000 records a second in, 2 MB and 5 calls a second out. Default no.
+    pub throughput_limits: bool,
+    /// Who may use it as its own clients do. The gateway's form asks for API keys instead ([`GatewaySettings`]).
+    pub access: AccessSettings,
 }
 
 impl Default for KinesisSettings {
@@ -112,8 +120,129 @@ impl Default for KinesisSettings {
             tags_max: 50,
             consumers_max: 20,
             errors_as_200: false,
+            throughput_limits: false,
+            access: AccessSettings::default(),
         }
     }
+}
+
+/// Who may use the services that speak `X-Amz-Target`.
+#[derive(Debug, Clone, Default)]
+pub struct AccessSettings {
+    /// Who is asked for what. Default [`AccessMode::Open`].
+    pub mode: AccessMode,
+    /// The keys of [`AccessMode::Signed`]; of several with one id the last counts.
+    pub keys: Vec<AccessKey>,
+}
+
+/// Who is asked for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccessMode {
+    /// Everybody may do everything. A signature must have the right form, and nobody looks whose it is.
+    #[default]
+    Open,
+    /// Whoever signs with a known key may do what the key allows.
+    Signed,
+    /// Nobody may do anything.
+    Closed,
+}
+
+/// A key pair as AWS's clients have them.
+#[derive(Debug, Clone)]
+pub struct AccessKey {
+    /// What clients call their access key ID.
+    pub id: String,
+    /// Their secret access key.
+    pub secret: Secret,
+    /// The session token that must come with the key; without one, none may come.
+    pub session_token: Option<Secret>,
+    /// When the key ends to be good.
+    pub expires: Option<Timestamp>,
+    /// What may be done with it.
+    pub allow: Vec<Grant>,
+}
+
+/// Some actions on some streams. Both are patterns in which `*` stands for any text.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Such as `kinesis:PutRecord`, `Get*` or `*`.
+    pub actions: Vec<String>,
+    /// Such as `orders` or `orders-*`; what is about no one stream, such as listing them, takes `*`.
+    pub streams: Vec<String>,
+}
+
+/// What an API Gateway's stage does before a request comes to what is behind it. Of the doors, those of the API and of
+/// `X-Amz-Target` are not behind it.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// The API keys, one of which must come as `x-api-key`. Default none: nobody is asked.
+    pub keys: Vec<ApiKey>,
+    /// What the keys may use. Default none.
+    pub plans: Vec<UsagePlan>,
+    /// A limit for all requests together. Default none.
+    pub throttle: Option<Throttle>,
+    /// Origins whose pages may use the doors, such as `https://app.example`; `*` for all. Default none.
+    pub cors: Vec<String>,
+    /// How long the answer may take once the body is there, but at consumer instances and streams of Kafka REST v3; more is answered
+    /// 504. 0: as long as it will. Default 29 s.
+    pub timeout: Duration,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self { keys: Vec::new(), plans: Vec::new(), throttle: None, cors: Vec::new(), timeout: Duration::from_secs(29) }
+    }
+}
+
+/// An API key.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    /// Who has it.
+    pub name: String,
+    /// The key itself.
+    pub key: Secret,
+    /// The name of its usage plan; without one, it is not limited.
+    pub plan: Option<String>,
+}
+
+/// What one API key may use. Each key of a plan has the plan's limits for itself.
+#[derive(Debug, Clone)]
+pub struct UsagePlan {
+    /// What keys call it.
+    pub name: String,
+    /// How fast requests may come.
+    pub throttle: Option<Throttle>,
+    /// How many may come.
+    pub quota: Option<Quota>,
+}
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Throttle {
+    /// Requests a second, in the long run.
+    pub rate: f64,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+/// Requests in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// How many.
+    pub limit: u64,
+    /// In which.
+    pub period: Period,
+}
+
+/// A period of a quota, by UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// From midnight.
+    Day,
+    /// From Monday.
+    Week,
+    /// From the first.
+    Month,
 }
 
 /// The way from all doors to the log.

@@ -174,7 +174,9 @@ impl World {
         }
         self.streams.seal().await.unwrap();
         for stream in self.streams.kept() {
-            [0, u128::MAX].map(|hash| stream.shards.shard_of(hash));
+            for hash in [0, u128::MAX] {
+                stream.shards.shard_of(hash);
+            }
             self.streams.keep((*stream).clone()).await.unwrap();
             self.streams.forget(&stream.name, stream.topic).await.unwrap();
         }

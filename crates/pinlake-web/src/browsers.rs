@@ -18,13 +18,20 @@ use crate::failure::Failure;
 
 /// The same router behind the guard: a browser's request is answered 403 if another site's page would change something by it, or
 /// if it names the server by a name that is neither an address, `localhost` nor one of `hosts`. The second is for names
-/// that their owners point at this machine after their page was loaded: to the browser such a page is the server's own.
-pub fn guarded(router: Router, hosts: Vec<String>) -> Router {
-    router.layer(middleware::from_fn_with_state(Arc::from(hosts), guard))
+/// that their owners point at this machine after their page was loaded: to the browser such a page is the server's own. Pages of
+/// `origins` (`*` for all) may do what the server's own may.
+pub fn guarded(router: Router, hosts: Vec<String>, origins: Vec<String>) -> Router {
+    router.layer(middleware::from_fn_with_state(Arc::new(Known { hosts, origins }), guard))
 }
 
-async fn guard(State(hosts): State<Arc<[String]>>, request: Request, next: Next) -> Response {
-    match why_not(request.method(), request.headers(), &hosts) {
+/// The server's names, and whose pages may change something.
+struct Known {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+}
+
+async fn guard(State(known): State<Arc<Known>>, request: Request, next: Next) -> Response {
+    match why_not(request.method(), request.headers(), &known) {
         Some(reason) => Failure::refused(StatusCode::FORBIDDEN, reason).into_response(),
         None => next.run(request).await,
     }
@@ -32,14 +39,14 @@ async fn guard(State(hosts): State<Arc<[String]>>, request: Request, next: Next)
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-fn why_not(method: &Method, headers: &HeaderMap, hosts: &[String]) -> Option<String> {
+fn why_not(method: &Method, headers: &HeaderMap, known: &Known) -> Option<String> {
     let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let (site, origin) = (text(&FETCH_SITE), text(&header::ORIGIN));
     if site.is_none() && origin.is_none() {
         return None;
     }
     let host = text(&header::HOST).unwrap_or_default();
-    if !is_known(host, hosts) {
+    if !is_known(host, &known.hosts) {
         return Some(format!("this server is not known as '{host}': if that is its name, add it to http.hosts"));
     }
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
@@ -48,8 +55,10 @@ fn why_not(method: &Method, headers: &HeaderMap, hosts: &[String]) -> Option<Str
         (None, Some(origin)) => origin.split_once("://").is_none_or(|(_, authority)| authority != host),
         (None, None) => false,
     };
+    let is = |allowed: &String, origin: &str| allowed == "*" || allowed.eq_ignore_ascii_case(origin);
+    let allowed = origin.is_some_and(|origin| known.origins.iter().any(|allowed| is(allowed, origin)));
     let reason = "the request comes from another site's page, by its Sec-Fetch-Site or Origin header; programs send neither";
-    (foreign && !reads).then(|| reason.to_owned())
+    (foreign && !reads && !allowed).then(|| reason.to_owned())
 }
 
 /// Whether the server is what `host`, with or without a port, names.

@@ -81,6 +81,7 @@ impl App {
         // Before anything is made, so that a start which can't have it leaves nothing behind.
         let socket = address::take(HTTP_LISTEN, config.http.listen)?;
         let kafka_sockets = address::take_all(KAFKA_LISTEN, config.kafka_listen())?;
+        let settings = door_settings(config)?;
         let kafka_settings = (!config.log.kafka.is_set()).then(|| kafka_settings(config)).transpose()?;
         let clock = Clock::System;
         let followers = Followers::default();
@@ -101,7 +102,6 @@ impl App {
         let groups = groups.context("reading the consumer groups")?;
         let streams = Streams::open(shared.clone(), clock.clone()).await.context("reading the streams")?;
         let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone(), log.is_own());
-        let settings = door_settings(config);
         let auto_create = auto_create(config, pipeline);
         let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create, groups.clone(), streams);
         let clients = doors.producer().log().clone();
@@ -110,8 +110,10 @@ impl App {
             Some(settings) => Some(broker(settings, config.transactions.settings(), shared, &doors, &groups, clock).await?),
             None => None,
         };
-        let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
-        let router = pinlake_web::guarded(router, config.http.hosts.clone());
+        // Pages that may send records may not use the API.
+        let guarded = |router, origins| pinlake_web::guarded(router, config.http.hosts.clone(), origins);
+        let api = guarded(pinlake_web::router(Arc::new(console), metrics), Vec::new());
+        let router = guarded(doors.router(), config.gateway.cors.clone()).merge(api);
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
             socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(option, address, &error))
         };
@@ -224,16 +226,18 @@ fn tls(config: &config::KafkaConfig) -> Result<Option<Tls>> {
     Ok(Some(tls.with_context(named)?))
 }
 
-fn door_settings(config: &Config) -> DoorSettings {
-    DoorSettings {
+fn door_settings(config: &Config) -> Result<DoorSettings> {
+    Ok(DoorSettings {
         body_bytes_max: config.doors.body_bytes_max(),
         inflight_bytes_max: config.doors.inflight_bytes_max(),
         accept_plain_json: config.doors.accept_plain_json,
         topic_defaults: topic_defaults(config),
         pin_topic: config.doors.pin_topic.clone(),
         consumers: ConsumerSettings { advertised_url: config.http.advertised.clone(), ..ConsumerSettings::default() },
+        kinesis: config.kinesis.settings(config.http.listen).context("reading kinesis.access.keys")?,
+        gateway: config.gateway.settings().context("reading gateway.keys")?,
         ..DoorSettings::default()
-    }
+    })
 }
 
 /// What topics are created with where nothing else is said.

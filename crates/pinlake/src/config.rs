@@ -2,6 +2,8 @@
 
 mod addresses;
 pub(crate) mod cluster;
+mod gateway;
+mod kinesis;
 pub(crate) mod variables;
 
 use std::net::SocketAddr;
@@ -22,6 +24,8 @@ use serde_json::{Map, Value};
 
 use addresses::{address, addresses, advertised, base_url};
 use cluster::ClusterConfig;
+use gateway::GatewayConfig;
+use kinesis::KinesisConfig;
 
 /// The embedded defaults, which are also the reference.
 pub(crate) const DEFAULTS: &str = include_str!("default.yml");
@@ -42,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) groups: GroupsConfig,
     pub(crate) transactions: TransactionsConfig,
     pub(crate) doors: DoorsConfig,
+    pub(crate) kinesis: KinesisConfig,
+    pub(crate) gateway: GatewayConfig,
     pub(crate) query: QueryConfig,
 }
 
@@ -300,6 +306,8 @@ impl Config {
             wrong.push(("doors.inflight_max", Some("doors.body_max"), format!("doors.body_max at least, {body} bytes")));
         }
         wrong.extend(self.log.kafka.senseless());
+        wrong.extend(self.kinesis.senseless());
+        wrong.extend(self.gateway.senseless());
         wrong
     }
 }

@@ -11,6 +11,7 @@ use pinlake_core::Error;
 
 use crate::aws::error::AwsError;
 use crate::doors::Call;
+pub(super) use crate::gateway::Condition as Gateway;
 use crate::json;
 use crate::limits::Refusal;
 
@@ -24,33 +25,6 @@ pub(super) enum DoorError {
     Gateway { condition: Gateway, hint: String },
     /// Kinesis's.
     Kinesis { status: StatusCode, kind: Cow<'static, str>, message: String },
-}
-
-/// What a gateway refuses by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gateway {
-    UnknownRoute,
-    TooManyRequests,
-    Unavailable,
-    InvalidBody,
-    BodyTooLarge,
-    BodyTooSlow,
-    MediaType,
-}
-
-impl Gateway {
-    /// Status, error type, message.
-    fn words(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Self::UnknownRoute => (StatusCode::FORBIDDEN, "MissingAuthenticationTokenException", "Missing Authentication Token"),
-            Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", "Service Unavailable"),
-            Self::InvalidBody => (StatusCode::BAD_REQUEST, "BadRequestException", "Invalid request body"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", "Request Too Long"),
-            Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", "Request Timeout"),
-            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", "Unsupported Media Type"),
-        }
-    }
 }
 
 impl DoorError {

@@ -6,7 +6,8 @@ use super::*;
 
 fn refused(method: &Method, headers: &[(&'static str, &'static str)]) -> Option<String> {
     let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
-    why_not(method, &headers, &["lake.example".to_owned()])
+    let known = Known { hosts: vec!["lake.example".to_owned()], origins: vec!["https://app.example".to_owned()] };
+    why_not(method, &headers, &known)
 }
 
 #[test]
@@ -21,6 +22,43 @@ fn another_sites_page_changes_nothing() {
     for own in [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("origin", "http://127.0.0.1:8082")] {
         assert_eq!(refused(&Method::POST, &[host, own]), None, "{own:?}");
     }
+}
+
+#[test]
+fn the_page_of_an_allowed_origin_may_change_something() {
+    let (host, site) = (("host", "127.0.0.1:8082"), ("sec-fetch-site", "cross-site"));
+    let post = |headers: &[(&'static str, &'static str)]| refused(&Method::POST, headers);
+    assert_eq!(post(&[host, site, ("origin", "https://app.example")]), None);
+    assert_eq!(post(&[host, ("origin", "https://app.example")]), None);
+    for foreign in ["https://app.example.evil", "http://app.example", "https://app.example:8443", "*"] {
+        assert!(post(&[host, site, ("origin", foreign)]).is_some(), "{foreign}");
+    }
+    assert!(
+        post(&[("host", "rebound.example"), ("origin", "https://app.example")]).is_some(),
+        "the server's name counts nevertheless"
+    );
+}
+
+/// As a server puts them together: one has a fallback, and both have something at `/`.
+#[tokio::test]
+async fn two_routers_are_guarded_each_in_its_own_way() {
+    use axum::body::Body;
+    use axum::routing::{get, post};
+    use tower::ServiceExt;
+
+    let ok = || async { "ok" };
+    let doors = Router::new().route("/", post(ok)).fallback(ok);
+    let api = Router::new().route("/", get(ok)).route("/api", post(ok));
+    let router = guarded(doors, Vec::new(), vec!["*".to_owned()]).merge(guarded(api, Vec::new(), Vec::new()));
+    let status = async |method: &str, path: &str| {
+        let request =
+            Request::builder().method(method).uri(path).header("host", "localhost").header("origin", "https://app.example");
+        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status().as_u16()
+    };
+    assert_eq!(status("POST", "/").await, 200);
+    assert_eq!(status("POST", "/topics/t").await, 200);
+    assert_eq!(status("GET", "/").await, 200);
+    assert_eq!(status("POST", "/api").await, 403);
 }
 
 #[test]

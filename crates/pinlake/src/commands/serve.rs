@@ -15,6 +15,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     for (listen, reach) in config.listened().filter(|(listen, _)| !listen.ip().is_loopback()) {
         tracing::warn!("{listen} {reach}");
     }
+    if let Some(closed) = config.kinesis.closed(config.http.listen) {
+        tracing::warn!("{closed}");
+    }
     if let Some(exposed) = config.log.kafka.exposed() {
         tracing::warn!("{exposed}");
     }

@@ -415,6 +415,71 @@ async fn passwords_of_principals_are_named_and_never_shown() {
     }
 }
 
+/// The keys of AWS's clients and of the gateway: where they are, what they may do, and what can't work.
+#[tokio::test]
+async fn keys_are_named_and_never_shown() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("my.yml");
+    let allow = "allow: [{ actions: [\"kinesis:Put*\"], streams: [\"*\"] }]";
+    let aws = |keys: &str| format!("kinesis:\n  access:\n    mode: signed\n    keys: [{keys}]\n");
+    let good =
+        aws(&format!("{{ id: A, secret: {{ env: X }}, session_token: {{ env: X }}, expires: 2030-01-31T00:00:00Z, {allow} }}"));
+    let good = good
+        + "gateway:\n  keys: [{ name: web, key: { env: X }, plan: p }]\n  plans: [{ name: p, rate: 0.5, quota: 9, period: month }]\n";
+    std::fs::write(&file, &good).unwrap();
+    let mut shell = Shell::with("X", "hunter2");
+    let shown = shell.run(&["config", "--config", file.to_str().unwrap()]).await.done();
+    assert!(shown.contains("2030-01-31") && shown.contains("period: month") && !shown.contains("hunter2"), "{shown}");
+    let key = |id: &str, more: &str| format!("{{ id: {id}, secret: {{ env: X }}, {more} }}");
+    let (keys, two) = ("kinesis.access.keys", format!("{}, {}", key("A", allow), key("A", allow)));
+    let gateway = |text: &str| format!("gateway:\n  {text}\n");
+    let cases = [
+        (aws(""), format!("{keys} takes a key, for kinesis.access.mode is signed")),
+        (aws(&key("A", allow)).replace("signed", "open"), format!("{keys} takes nothing, unless kinesis.access.mode is signed")),
+        (aws(&two), format!("{keys} takes an id of its own for each")),
+        (aws(&key("a/b", allow)), format!("{keys} takes an id of its own for each")),
+        (aws(&key("A", "allow: [{ actions: [], streams: [x] }]")), format!("{keys} takes actions and streams in all of allow")),
+        (
+            aws(&format!("{{ id: A, secret: hunter2, {allow} }}")),
+            format!("{keys}: takes the place of the secret, not the secret"),
+        ),
+        (aws(&key("A", &format!("expires: soon, {allow}"))), format!("{keys}: 'soon' is no time such as 2030-01-31T00:00:00Z")),
+        ("kinesis:\n  account: 12345\n".to_owned(), "kinesis.account takes 12 digits".to_owned()),
+        ("kinesis:\n  region: EU\n".to_owned(), "kinesis.region takes a region such as eu-west-1".to_owned()),
+        ("kinesis:\n  record_max: 11MiB\n".to_owned(), "kinesis.record_max takes 1KiB to 10MiB".to_owned()),
+        (
+            gateway("keys: [{ name: a, key: { env: X }, plan: q }]"),
+            "gateway.keys takes plans of gateway.plans, and 'q' is none".to_owned(),
+        ),
+        (gateway("keys: [{ name: a, key: hunter2 }]"), "gateway.keys: takes the place of the secret, not the secret".to_owned()),
+        (gateway("plans: [{ name: p, rate: -1 }]"), "gateway.plans takes a rate of 0 or more for each".to_owned()),
+        (gateway("cors: [https://app.example/]"), "gateway.cors takes origins such as https://app.example, or *".to_owned()),
+        (gateway("timeout: 2h"), "gateway.timeout takes 1h at most, or 0s for no limit".to_owned()),
+    ];
+    for (text, wrong) in cases {
+        std::fs::write(&file, &text).unwrap();
+        let failed = run(&["config", "--config", file.to_str().unwrap()]).await.failed();
+        assert!(failed.contains(&wrong) && !failed.contains("hunter2"), "{text}: {failed}");
+    }
+    for (text, why) in [
+        (
+            aws(&key("A", allow)).replace("env: X", "env: SECRET_OF_NOBODY"),
+            "the secret of key 'A': variable SECRET_OF_NOBODY is not set",
+        ),
+        (gateway("keys: [{ name: a, key: { env: X } }, { name: b, key: { env: X } }]"), "the API key of 'b' is another's too"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let data = place.path().join("data");
+        shell.variables.retain(|(name, _)| *name == "X");
+        shell.variables.push(("PINLAKE_HTTP_LISTEN", "127.0.0.1:0".to_owned()));
+        shell.variables.push(("PINLAKE_KAFKA_LISTEN", "127.0.0.1:0".to_owned()));
+        let args = ["serve", "--data-dir", data.to_str().unwrap(), "--config", file.to_str().unwrap()];
+        let failed = shell.run(&args).await.failed();
+        assert!(failed.contains(why), "{failed}");
+        assert!(!data.exists(), "a start that can't have its keys leaves nothing behind");
+    }
+}
+
 /// A cluster as the log: what can't work is said before anything is connected, and passwords are named as everywhere.
 #[tokio::test]
 async fn settings_of_a_cluster_that_can_not_work_are_refused() {
