@@ -1,6 +1,7 @@
-//! Serves a router over HTTP/1.1 with everything bounded: connections, the time for heads and bodies, the time a client may let
-//! an answer wait. Knows nothing of what is served.
+//! Serves a router over HTTP/1.1, and over HTTP/2 to clients that begin with it, with everything bounded: connections, the time for heads
+//! and bodies, the time a client may let an answer wait. Knows nothing of what is served.
 
+mod http2;
 mod stall;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -32,6 +34,8 @@ use timed_body::TimedBody;
 pub struct HttpLimits {
     /// Connections at once; one more is answered 503 and closed. Default 1,024.
     pub connections_max: usize,
+    /// Requests at once of one connection over HTTP/2; one more is refused, and its client tries again. Default 100.
+    pub streams_max: u32,
     /// The time for a request's head, and how long a connection may stay idle between requests. Default 60 s.
     pub header_read_timeout: Duration,
     /// The longest pause within a body. Default 20 s.
@@ -48,6 +52,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             connections_max: 1024,
+            streams_max: 100,
             header_read_timeout: Duration::from_secs(60),
             body_idle_timeout: Duration::from_secs(20),
             body_read_timeout: Duration::from_secs(300),
@@ -113,33 +118,61 @@ pub(crate) async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: i
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: HttpLimits, mut closing: watch::Receiver<bool>) {
+async fn connection(mut stream: TcpStream, router: Router, limits: HttpLimits, mut closing: watch::Receiver<bool>) {
     // Answers are small and wait for nothing else.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(StallGuard::new(stream, limits.write_stall_timeout));
+    let first = tokio::select! {
+        first = tokio::time::timeout(limits.header_read_timeout, first_bytes(&mut stream)) => first,
+        () = closed(&mut closing) => return,
+    };
+    let Ok(Ok(first)) = first else { return };
+    let is_http2 = first == http2::PREFACE;
+    let (reader, writer) = stream.into_split();
+    let whole = tokio::io::join(io::Cursor::new(first).chain(reader), writer);
+    let io = TokioIo::new(StallGuard::new(whole, limits.write_stall_timeout));
+    let served = if is_http2 {
+        http2::connection(io, router, &limits, &mut closing).await
+    } else {
+        http1_connection(io, router, &limits, &mut closing).await
+    };
+    if let Err(error) = served {
+        tracing::debug!("connection ended: {error}");
+    }
+}
+
+/// What a connection begins with: all of HTTP/2's preface, or as much as was read until it was seen to be none.
+async fn first_bytes(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut first = Vec::with_capacity(http2::PREFACE.len());
+    while first.len() < http2::PREFACE.len() && http2::PREFACE.starts_with(&first) {
+        let missing = http2::PREFACE.len() - first.len();
+        if stream.take(missing as u64).read_buf(&mut first).await? == 0 {
+            break;
+        }
+    }
+    Ok(first)
+}
+
+async fn http1_connection<S: AsyncRead + AsyncWrite + Unpin>(
+    io: TokioIo<S>,
+    router: Router,
+    limits: &HttpLimits,
+    closing: &mut watch::Receiver<bool>,
+) -> hyper::Result<()> {
+    let (idle, whole) = (limits.body_idle_timeout, limits.body_read_timeout);
     let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let body = |body| Body::new(TimedBody::new(body, limits.body_idle_timeout, limits.body_read_timeout));
-        let request: Request = request.map(body);
+        let request: Request = request.map(|body| Body::new(TimedBody::new(body, idle, whole)));
         // A router is always ready, so it can be called at once.
         router.clone().call(request)
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout);
     let mut serving = std::pin::pin!(http.serve_connection(io, answer));
-    let served = tokio::select! {
-        served = &mut serving => Some(served),
-        () = closed(&mut closing) => None,
-    };
-    let served = match served {
-        Some(served) => served,
-        None => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!("connection ended: {error}");
+    tokio::select! {
+        served = &mut serving => return served,
+        () = closed(closing) => {}
     }
+    serving.as_mut().graceful_shutdown();
+    serving.await
 }
 
 async fn closed(closing: &mut watch::Receiver<bool>) {

@@ -16,12 +16,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use pinlake_core::secret::Secret;
 use pinlake_core::{Batch, BatchBuilder, Clock, Log, MemoryLog, Timestamp, TopicName, TopicSpec};
 use tower::ServiceExt;
 
 use crate::auth::{Principal, Principals};
+use crate::aws::read;
 use crate::groups::calls::TransactionProducer;
 use crate::groups::{GroupSettings, OFFSETS_TOPIC};
 use crate::kafka::{self, Broker, KafkaSettings};
@@ -59,8 +61,8 @@ pub fn any_requests(bytes: &[u8]) {
     in_time(async { kafka::testing::converse(&broker(principals).await, &sent).await });
 }
 
-/// Any HTTP requests: a line with method, path (`CLUSTER` is the cluster's id) and content type, then the body; an empty line stands
-/// between two requests.
+/// Any HTTP requests: a line with method, path (`CLUSTER` is the cluster's id) and content type, with a target of AWS's services behind a
+/// `|`, then the body; an empty line stands between two requests.
 pub fn any_http(bytes: &[u8]) {
     in_time(async {
         let world = World::open().await;
@@ -79,6 +81,20 @@ pub fn any_http(bytes: &[u8]) {
             }
         }
     });
+}
+
+/// Any body of a call to one of AWS's services; the first byte says to which operation. What is taken reads the same in CBOR.
+pub fn any_aws_input(bytes: &[u8]) {
+    let Some((first, body)) = bytes.split_first() else { return };
+    let operations = crate::kinesis::MODEL.operations();
+    let operation = &operations[usize::from(*first) % operations.len()];
+    let body = Bytes::copy_from_slice(body);
+    let nodes = [read::json(&body), read::cbor(&body)].into_iter().flatten();
+    for input in nodes.filter_map(|node| operation.read(node).ok()) {
+        let (json, cbor) = (input.to_json().into(), input.to_cbor().into());
+        assert!(operation.read(read::json(&json).unwrap()).is_ok());
+        assert_eq!(operation.read(read::cbor(&cbor).unwrap()), Ok(input));
+    }
 }
 
 /// Any records, one a line, in the topics that keep groups, transactions and streams: they are opened, used and opened again.
@@ -208,7 +224,12 @@ fn http_request(bytes: &[u8], cluster: &str) -> Option<Request<Body>> {
     let (head, body) = bytes.split_at(end);
     let mut head = std::str::from_utf8(head).ok()?.splitn(3, ' ');
     let (method, path) = (head.next()?, head.next()?.replace("CLUSTER", cluster));
-    let request = Request::builder().method(method).uri(path).header("content-type", head.next().unwrap_or("application/json"));
+    let content_type = head.next().unwrap_or("application/json");
+    let (content_type, target) = content_type.split_once('|').unwrap_or((content_type, ""));
+    let mut request = Request::builder().method(method).uri(path).header("content-type", content_type);
+    if !target.is_empty() {
+        request = request.header("x-amz-target", target);
+    }
     request.body(Body::from(body.get(1..).unwrap_or_default().to_vec())).ok()
 }
 

@@ -30,6 +30,11 @@ impl Model {
         parse::model(table)
     }
 
+    /// All operations, in the order of the table.
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
     /// The operation of this name.
     pub(crate) fn operation(&self, name: &str) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.0.name == name)

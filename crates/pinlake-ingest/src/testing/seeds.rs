@@ -2,7 +2,9 @@
 
 use kafka_protocol::messages::ApiKey;
 
+use crate::aws::read;
 use crate::kafka::testing;
+use crate::kinesis;
 
 /// What a server holds of groups, transactions and streams, one record a line.
 pub(super) const STATE: &str = concat!(
@@ -117,6 +119,37 @@ pub fn connection() -> Vec<Vec<u8>> {
     one_of_each.map(|(_, _, request)| framed(request)).collect()
 }
 
+/// Inputs of [`super::any_aws_input`]: each in JSON and in CBOR.
+pub fn aws_input() -> Vec<Vec<u8>> {
+    let operations = kinesis::MODEL.operations();
+    let seeds = operations.iter().enumerate().flat_map(|(number, operation)| {
+        let of_it = AWS.iter().filter(|(name, _)| *name == operation.name());
+        of_it.flat_map(move |(_, text)| {
+            let json = text.as_bytes().to_vec();
+            let input = read::json(&json.clone().into()).and_then(|node| operation.read(node).ok());
+            [Some(json), input.map(|input| input.to_cbor())].into_iter().flatten().map(move |body| (number, body))
+        })
+    });
+    seeds.map(|(number, body)| [&[u8::try_from(number).unwrap_or(0)], &body[..]].concat()).collect()
+}
+
+const AWS: &[(&str, &str)] = &[
+    ("CreateStream", r#"{"StreamName":"t","ShardCount":2,"StreamModeDetails":{"StreamMode":"PROVISIONED"},"Tags":{"a":"b"}}"#),
+    (
+        "PutRecords",
+        r#"{"StreamName":"t","Records":[{"Data":"AAH/","PartitionKey":"p","ExplicitHashKey":"1"},{"Data":"","PartitionKey":"q"}]}"#,
+    ),
+    ("PutRecord", r#"{"StreamName":"t","Data":"AAH/","PartitionKey":"p","SequenceNumberForOrdering":"7"}"#),
+    ("ListShards", r#"{"StreamName":"t","MaxResults":2,"ShardFilter":{"Type":"AT_TIMESTAMP","Timestamp":1600000000.007}}"#),
+    (
+        "GetShardIterator",
+        r#"{"StreamName":"t","ShardId":"shardId-000000000001","ShardIteratorType":"AT_TIMESTAMP","Timestamp":1.5e9}"#,
+    ),
+    ("RemoveTagsFromStream", r#"{"StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/t","TagKeys":["a","b"]}"#),
+    ("EnableEnhancedMonitoring", r#"{"StreamName":"t","ShardLevelMetrics":["ALL"]}"#),
+    ("DeleteStream", r#"{"StreamName":"t","EnforceConsumerDeletion":"true","StreamId":"abcdefghij0123456789-abc"}"#),
+];
+
 /// Inputs of [`super::any_http`].
 pub fn http() -> Vec<Vec<u8>> {
     HTTP.iter().map(|input| input.as_bytes().to_vec()).collect()
@@ -130,6 +163,12 @@ const HTTP: &[&str] = &[
     "PUT /streams/auto/records application/json\n{\"records\":[{\"data\":\"x\",\"partition-key\":\"p\"}]}",
     "POST /streams/auto application/json\n{\"ShardCount\":2}\n\nGET /streams\n\nDELETE /streams/auto",
     "POST /pin/ application/json\n{\"index\":1}",
+    concat!(
+        "POST / application/x-amz-json-1.1|Kinesis_20131202.PutRecords\n{\"StreamName\":\"t\",\"Records\":[{\"Data\":\"AAE=\",\"PartitionKey\":\"p\"}]}\n\n",
+        "POST / application/x-amz-json-1.1|Kinesis_20131202.DescribeStream\n{\"StreamName\":\"t\",\"Limit\":1}\n\n",
+        "POST / application/x-amz-cbor-1.1|Kinesis_20131202.ListStreams\n\u{0}\n\n",
+        "POST / application/json|Kinesis_20131202.ListStreams\n{}",
+    ),
     concat!(
         "POST /consumers/c application/vnd.kafka.v2+json\n{\"name\":\"i\",\"format\":\"binary\",\"auto.offset.reset\":\"earliest\",",
         "\"auto.commit.enable\":\"true\",\"fetch.min.bytes\":\"1\",\"consumer.request.timeout.ms\":10}\n\n",

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use pinlake_ingest::testing::{any_connection, any_http, any_requests, any_state, seeds};
+use pinlake_ingest::testing::{any_aws_input, any_connection, any_http, any_requests, any_state, seeds};
 use proptest::prelude::*;
 
 /// The files of a target: what fuzzing found.
@@ -33,6 +33,13 @@ fn any_requests_are_answered_or_refused() {
 #[test]
 fn any_http_request_is_answered() {
     replay("http", &seeds::http(), any_http);
+}
+
+#[test]
+fn any_input_of_an_operation_is_read_or_refused() {
+    let seeds = seeds::aws_input();
+    assert_eq!(seeds.len(), 16, "each seed is good input, and so is there in CBOR too");
+    replay("aws", &seeds, any_aws_input);
 }
 
 #[test]
@@ -68,6 +75,11 @@ proptest! {
     #[test]
     fn bytes_near_http(bytes in near(seeds::http())) {
         any_http(&bytes);
+    }
+
+    #[test]
+    fn bytes_near_an_input(bytes in near(seeds::aws_input())) {
+        any_aws_input(&bytes);
     }
 
     #[test]

@@ -17,15 +17,15 @@ use crate::concurrency::Gated;
 use crate::setup::{doors, stored};
 
 /// A test that hangs fails; nothing is measured by this.
-const FOREVER: Duration = Duration::from_secs(60);
+pub(crate) const FOREVER: Duration = Duration::from_secs(60);
 
-struct Server {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    served: JoinHandle<usize>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) served: JoinHandle<usize>,
 }
 
-async fn start(router: Router, limits: HttpLimits) -> Server {
+pub(crate) async fn start(router: Router, limits: HttpLimits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -35,22 +35,22 @@ async fn start(router: Router, limits: HttpLimits) -> Server {
     Server { address, stop, served }
 }
 
-fn memory() -> (Arc<MemoryLog>, Router) {
+pub(crate) fn memory() -> (Arc<MemoryLog>, Router) {
     let log = Arc::new(MemoryLog::new());
     (log.clone(), doors(log, DoorSettings::default()).router())
 }
 
-fn request(body: &str) -> String {
+pub(crate) fn request(body: &str) -> String {
     format!(
         "POST /prod/topics/a.pin HTTP/1.1\r\nhost: x\r\ncontent-type: application/vnd.kafka.json.v2+json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-const BODY: &str = r#"{"records":[{"value":{"index":1}}]}"#;
+pub(crate) const BODY: &str = r#"{"records":[{"value":{"index":1}}]}"#;
 
 /// Reads one answer: head and as many bytes as it states.
-async fn answer(client: &mut TcpStream) -> String {
+pub(crate) async fn answer(client: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let read = async {
         loop {
