@@ -102,8 +102,6 @@ pub struct KinesisSettings {
     /// Whether a Kinesis error is answered with status 200 and `__type` in the body, as a default gateway integration does.
     /// Default no: the honest status.
     pub errors_as_200: bool,
-    /// Whether a shard takes and gives no more than AWS's: 1 MB and 1,000 records a second in, 2 MB and 5 calls a second out. Default no.
-    pub throughput_limits: bool,
     /// Who may use it as its own clients do. The gateway's form asks for API keys instead ([`GatewaySettings`]).
     pub access: AccessSettings,
 }
@@ -120,7 +118,6 @@ impl Default for KinesisSettings {
             tags_max: 50,
             consumers_max: 20,
             errors_as_200: false,
-            throughput_limits: false,
             access: AccessSettings::default(),
         }
     }

@@ -33,7 +33,6 @@ pub(crate) struct KinesisConfig {
     transition: Span,
     record_max: Bytes,
     errors_as_200: bool,
-    throughput_limits: bool,
     access: AccessConfig,
 }
 
@@ -84,11 +83,11 @@ impl KinesisConfig {
             transition: self.transition.0,
             record_bytes_max: usize::try_from(self.record_max.0).unwrap_or(usize::MAX),
             errors_as_200: self.errors_as_200,
-            throughput_limits: self.throughput_limits,
             access: AccessSettings {
                 mode: self.mode(listen),
                 keys: self.access.keys.iter().map(KeyConfig::resolve).collect::<Result<_>>()?,
             },
+            ..KinesisSettings::default()
         })
     }
 
