@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use futures::poll;
 use kafka_protocol::ResponseError;
@@ -217,7 +218,7 @@ impl Appender {
         let mut undecided = false;
         let ended = |undecided: bool, error: Error| if undecided { Sent::Unknown(error) } else { Sent::Refused(error) };
         loop {
-            let error = match attempts.in_time(self.produce(to, batch)).await {
+            let error = match self.produce(to, batch, attempts).await {
                 Ok(answer) if answer.error_code == 0 && answer.base_offset >= 0 => return Sent::At(Offset(answer.base_offset)),
                 Ok(answer) => {
                     let code = ResponseError::try_from_code(answer.error_code);
@@ -255,8 +256,14 @@ impl Appender {
     }
 
     /// Sends a batch to the leader once.
-    async fn produce(&self, to: &TopicPartition, batch: &Batch) -> Result<PartitionProduceResponse, Failure> {
-        let leader = self.cluster.leader(to).await?;
+    async fn produce(
+        &self,
+        to: &TopicPartition,
+        batch: &Batch,
+        attempts: &Attempts,
+    ) -> Result<PartitionProduceResponse, Failure> {
+        let ready = async { self.cluster.leader(to).await?.ready().await };
+        let leader = attempts.in_time(ready).await.map_err(Failure::before_it)?;
         // The broker gives up before we do, so that its answer still comes.
         let timeout_ms = i32::try_from(self.cluster.options().answer_timeout.as_millis() * 4 / 5).unwrap_or(i32::MAX);
         let index = wire_partition(to).map_err(Failure::Fatal)?;
@@ -267,7 +274,7 @@ impl Appender {
             .with_timeout_ms(timeout_ms)
             .with_transactional_id(None)
             .with_topic_data(vec![topic]);
-        let answer = leader.call(&request).await?;
+        let answer = attempts.in_time(leader.call(&request, Duration::ZERO)).await?;
         let partition = answer.responses.into_iter().next().and_then(|topic| topic.partition_responses.into_iter().next());
         partition.ok_or_else(|| Failure::Lost(Error::retry("the broker answers for another partition")))
     }
@@ -302,7 +309,7 @@ impl Appender {
             None => range(&self.cluster, to).await?.start,
         };
         for _ in 0..FIND_READS_MAX {
-            let batches = read(&self.cluster, to, at, ReadLimit::default(), std::time::Duration::ZERO).await?;
+            let batches = read(&self.cluster, to, at, ReadLimit::default(), Duration::ZERO).await?;
             if let Some(found) = batches.iter().find(|batch| batch.producer() == Some(number)) {
                 return Ok(found.offsets());
             }

@@ -60,8 +60,13 @@ impl Broker {
 
     /// Asks what is answered at once.
     pub(super) async fn call<R: Asked>(&self, request: &R) -> Result<R::Response, Failure> {
+        self.ready().await?.call(request, NO_HOLD).await
+    }
+
+    /// The connection for what is answered at once, as soon as the broker wants to be asked.
+    pub(super) async fn ready(&self) -> Result<Arc<Connection>, Failure> {
         self.throttle.hold().await;
-        self.connection(&self.main).await?.call(request, NO_HOLD).await
+        self.main().await
     }
 
     /// Asks for what is large and there already.

@@ -20,6 +20,14 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// That of a question before the request itself, of which no broker has seen anything then.
+    pub(super) fn before_it(self) -> Self {
+        match self {
+            Self::Lost(error) => Self::Unsent(error),
+            other => other,
+        }
+    }
+
     /// What to say when it is not tried again.
     pub(super) fn into_error(self) -> Error {
         match self {

@@ -9,7 +9,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 use super::error::Failure;
 use super::options::Tls;
@@ -83,9 +83,13 @@ impl Connector {
                     "the broker's port at {host} does not speak TLS ({cause}): unset log.kafka.security.tls, or name its other port"
                 )
             }
-            rustls::Error::InvalidCertificate(_) => {
-                format!("the broker at {host} is not trusted: its {cause}; {}", self.believed)
-            }
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => format!(
+                "the broker at {host} has a certificate for another name ({cause}): log.kafka.brokers and the brokers' own addresses must be \
+                 the names in their certificates"
+            ),
+            rustls::Error::InvalidCertificate(_) => format!("the broker at {host} is not trusted ({cause}): {}", self.believed),
             _ => format!("no TLS with the broker at {host}: {cause}; see log.kafka.security"),
         }
     }

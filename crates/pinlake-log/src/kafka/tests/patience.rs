@@ -237,3 +237,18 @@ async fn a_cluster_that_goes_away_is_named() {
     let away = timeout(Duration::from_secs(10), log.reach(Duration::from_millis(100))).await.expect("it has an end").unwrap_err();
     assert!(away.message().ends_with("is away: no broker has answered within 100 ms"), "{away}");
 }
+
+#[tokio::test]
+async fn a_batch_that_a_broker_wants_to_wait_too_long_is_known_not_to_be_there() {
+    let fake = Fake::start().await;
+    let options =
+        ClusterOptions { throttle_max: Duration::from_secs(3600), request_timeout: Duration::from_millis(400), ..options(&fake) };
+    let log = KafkaLog::connect(options, Clock::System).await.unwrap();
+    log.append(&partition(), batch("0")).await.unwrap();
+    fake.state().throttle_ms = i32::MAX;
+    log.offset_at(&partition(), pinlake_core::Timestamp(0)).await.unwrap();
+    let refused = log.append(&partition(), batch("1")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Retry);
+    assert!(!refused.message().contains("nobody knows"), "{refused}");
+    assert_eq!(fake.state().sent.len(), 1);
+}
