@@ -30,7 +30,6 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod topic_settings;
-mod topic_store;
 pub mod transactions;
 
 pub use client_log::ClientLog;
@@ -40,3 +39,5 @@ pub use produce::{OpenTopic, Placed, Producer};
 pub use records::Records;
 pub use settings::{ConsumerSettings, DoorSettings, KinesisSettings, ProducerSettings};
 pub use transactions::Transactions;
+
+pub(crate) use pinlake_core::topic_store;
