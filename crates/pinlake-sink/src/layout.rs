@@ -4,7 +4,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use pinlake_core::{Error, Offset, RecordView, Result, Timestamp, TopicPartition};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Stage};
 
 /// Which objects there are and what is in them.
 #[derive(Debug, Clone)]
@@ -52,6 +52,20 @@ impl Layout {
         let _ = at;
         let row = Row(Bytes::copy_from_slice(record.value.unwrap_or(b"null")));
         Ok(Placed { folder: format!("partition={}", of.partition), time: record.timestamp, schema: 0, row })
+    }
+
+    /// What is wrong with a record that has no value, where such are not written.
+    pub fn no_value(&self) -> Problem {
+        let (found_by, class) = ("io.confluent.connect.s3.S3SinkTask", "org.apache.kafka.connect.errors.ConnectException");
+        let message = "Null valued records are not writeable with current behavior.on.null.values 'fail' setting.".to_owned();
+        Problem { stage: Stage::Put, found_by, class, message }
+    }
+
+    /// What is wrong with a batch that can't be unpacked.
+    pub fn unreadable(&self, error: &Error) -> Problem {
+        let (found_by, class) =
+            ("org.apache.kafka.clients.consumer.KafkaConsumer", "org.apache.kafka.common.errors.CorruptRecordException");
+        Problem { stage: Stage::Read, found_by, class, message: error.to_string() }
     }
 
     /// Whether it goes by the wall clock: places or times are those of `at`.
