@@ -8,9 +8,13 @@
 //! each, so what is done again after a crash is the same keys and bytes. The engine does not know whose words a sink was described in: those of
 //! Kafka Connect are in `connect`. This crate must not know HTTP, the query engine, Delta, or which log it follows.
 
+pub mod convert;
 pub mod dead_letters;
+pub mod format;
 pub mod layout;
+pub mod name;
 mod notes;
+pub mod place;
 pub mod plan;
 pub mod problem;
 mod reader;

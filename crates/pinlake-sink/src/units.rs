@@ -100,17 +100,16 @@ impl Units {
     /// Takes a record; what it closes goes to `closed`. One that can't be written is not taken.
     pub(crate) fn take(&mut self, record: &RecordView<'_>, now: Timestamp, closed: &mut Vec<Unit>) -> Result<(), Problem> {
         self.pass_to(record.offset, now, closed);
-        match self.plan.on_null {
-            OnNull::Ignore if record.value.is_none() => {
-                self.next = record.offset.plus(1);
-                return Ok(());
-            }
-            OnNull::Fail if record.value.is_none() => return Err(self.plan.layout.no_value()),
-            _ => {}
-        }
         let at = self.open.as_ref().map(|unit| unit.at);
         let at = at.or_else(|| self.intents.front().map(|intent| Timestamp(intent.at))).unwrap_or(now);
         let placed = self.plan.layout.place(&self.of, record, at)?;
+        if placed.is_null && self.plan.on_null == OnNull::Fail {
+            return Err(self.plan.layout.no_value());
+        }
+        if placed.is_null && self.plan.on_null == OnNull::Ignore {
+            self.next = record.offset.plus(1);
+            return Ok(());
+        }
         if self.open.as_ref().is_some_and(|unit| unit.ends_before(&placed, &self.plan.rotation)) {
             self.close(record.offset, Why::Rules, closed);
         }
