@@ -21,7 +21,8 @@ pub(crate) struct Rules {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) objects: BTreeMap<String, String>,
-    pub(crate) position: i64,
+    /// What stands before is written; the records behind, up to what waits for the end of its unit, are nothing to write.
+    pub(crate) positions: (i64, i64),
     pub(crate) letters: Vec<i64>,
 }
 
@@ -56,7 +57,10 @@ impl Rules {
             if open.first.as_ref().is_some_and(|first| self.ends(&open, first, &folder, *time)) {
                 written.close(of, &mut open, offset);
             }
-            open.first.get_or_insert_with(|| (folder.clone(), *time));
+            if open.first.is_none() {
+                open.first = Some((folder.clone(), *time));
+                written.positions.1 = offset;
+            }
             let (_, lines) = open.objects.entry(folder).or_insert((offset, String::new()));
             lines.push_str(value);
             lines.push('\n');
@@ -68,7 +72,8 @@ impl Rules {
             }
         }
         if open.first.is_none() {
-            written.position = i64::try_from(records.len()).unwrap();
+            let end = i64::try_from(records.len()).unwrap();
+            written.positions = (end, end);
         }
         written
     }
@@ -91,6 +96,6 @@ impl Written {
             let (topic, partition) = (&of.topic, of.partition);
             self.objects.insert(format!("topics/{topic}/{folder}/{topic}+{partition}+{first:010}.json"), lines);
         }
-        self.position = end;
+        self.positions = (end, end);
     }
 }

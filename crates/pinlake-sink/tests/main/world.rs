@@ -26,7 +26,7 @@ use crate::faulty::{FaultyLog, FaultyStore, Fuse};
 pub(crate) const START: Timestamp = Timestamp(1_700_000_000_000);
 pub(crate) const NAME: &str = "s";
 /// How long something that must happen is waited for, in the tests' own time.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What outlives a process.
 pub(crate) struct World {
