@@ -8,6 +8,7 @@
 //! each, so what is done again after a crash is the same keys and bytes. The engine does not know whose words a sink was described in: those of
 //! Kafka Connect are in `connect`. This crate must not know HTTP, the query engine, Delta, or which log it follows.
 
+pub mod connect;
 pub mod convert;
 pub mod dead_letters;
 pub mod format;
