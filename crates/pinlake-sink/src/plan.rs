@@ -13,6 +13,8 @@ use crate::layout::Layout;
 pub const TASKS_MAX: u32 = 256;
 /// Bytes of keys, values and headers at which a unit is closed, if nothing else closes it before.
 pub const UNIT_BYTES: u64 = 64 << 20;
+/// Bytes of keys, values and headers that wait in a task for the ends of their units.
+pub const OPEN_BYTES: u64 = 256 << 20;
 /// Bytes that a compiled pattern of topic names may take.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Objects of a unit at which it is closed.
@@ -87,6 +89,9 @@ pub struct Rotation {
     pub records: u64,
     /// So many bytes of keys, values and headers: [`UNIT_BYTES`] unless tests say otherwise.
     pub bytes: u64,
+    /// So many bytes in the open units of all partitions of a task: then the largest is closed, and its end is noted. [`OPEN_BYTES`] unless tests
+    /// say otherwise.
+    pub open_bytes: u64,
     /// So many objects: [`UNIT_OBJECTS`] unless the sink says otherwise.
     pub objects: usize,
     /// A record whose time is so much after that of the unit's first, or that belongs in another folder than the first, begins the next unit.
@@ -157,7 +162,7 @@ impl Default for Retry {
 impl Rotation {
     /// By so many records, and by the bounds of memory.
     pub fn by_records(records: u64) -> Self {
-        Self { records, bytes: UNIT_BYTES, objects: UNIT_OBJECTS, record_time: None, schedule: None }
+        Self { records, bytes: UNIT_BYTES, open_bytes: OPEN_BYTES, objects: UNIT_OBJECTS, record_time: None, schedule: None }
     }
 }
 

@@ -35,8 +35,6 @@ const UNITS_UNNOTED_MAX: usize = 1_000;
 const WRITING_BYTES_MAX: u64 = 64 << 20;
 /// Units that are being written; over it nothing is read.
 const WRITING_UNITS_MAX: usize = 1_000;
-/// Bytes of records that wait for the end of their unit; over it the largest unit is closed.
-const OPEN_BYTES_MAX: u64 = 256 << 20;
 /// How long a log that refuses a note, or a dead letter, is left alone.
 const NOTE_RETRY: Duration = Duration::from_millis(500);
 
@@ -303,7 +301,7 @@ impl Task {
             let held: u64 = self.following.values().map(|following| following.units.open_bytes()).sum();
             let may = self.following.iter_mut().filter(|(_, following)| following.units.may_close_early());
             let largest = may.max_by_key(|(_, following)| following.units.open_bytes());
-            let Some((of, following)) = largest.filter(|_| held > OPEN_BYTES_MAX) else { return Ok(()) };
+            let Some((of, following)) = largest.filter(|_| held > self.context.plan.rotation.open_bytes) else { return Ok(()) };
             let mut units = Vec::new();
             following.units.close_early(&mut units);
             let closed = vec![(of.clone(), units)];

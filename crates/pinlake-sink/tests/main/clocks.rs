@@ -1,4 +1,4 @@
-//! Units that the wall clock ends, and folders that it names: each record once all the same, whatever dies when.
+//! Units that the wall clock ends, or want of memory, and folders that the clock names: each record once all the same, whatever dies when.
 
 use std::time::Duration;
 
@@ -97,6 +97,11 @@ fn units_that_the_clock_ends_hold_each_record_once_whatever_dies_when() {
 #[test]
 fn folders_that_the_clock_names_hold_each_record_once_whatever_dies_when() {
     every_step(&[("records", "100"), ("place", "clock")]);
+}
+
+#[test]
+fn units_that_end_for_want_of_memory_hold_each_record_once_whatever_dies_when() {
+    every_step(&[("records", "100"), ("open_bytes", "0")]);
 }
 
 #[tokio::test(start_paused = true)]

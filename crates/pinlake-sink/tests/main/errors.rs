@@ -9,7 +9,7 @@ use pinlake_core::{Batch, BatchBuilder, ErrorKind, Log, Timestamp};
 use pinlake_sink::{Restart, State, Wanted};
 
 use crate::faulty::Fuse;
-use crate::world::{NAME, START, World, config, until_at, until_state};
+use crate::world::{NAME, START, World, config, until, until_at, until_state};
 
 const ONE: &str = "{\"n\":0}\n";
 
@@ -47,7 +47,7 @@ async fn what_cant_be_written_is_a_dead_letter_once() {
     let sinks = world.sound(&[("dead", "dead"), ("records", "10"), ("topics", ".*")]).await;
     // Nothing is closed, and the letters are read again by whoever comes next.
     for wanted in [Wanted::Paused, Wanted::Running, Wanted::Stopped, Wanted::Running] {
-        crate::world::until(async || world.letters.0.lock().unwrap().len() == 2).await;
+        until(async || world.letters.0.lock().unwrap().len() == 2).await;
         sinks.want(NAME, wanted).await.unwrap();
     }
     world.append_values(&of, 0..9).await;
@@ -121,6 +121,22 @@ async fn a_store_that_stays_away_fails_the_task_and_nothing_is_passed_over() {
     until_at(&sinks, &of, 2).await;
     world.wait_for_objects(&[("t+0+0", ONE), ("t+0+1", "{\"n\":1}\n")]).await;
     until_state(&sinks, State::Running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_is_asked_again() {
+    let world = World::new();
+    let of = world.topic("t", 1).await.partition(0);
+    let fuse = Fuse::sound();
+    fuse.slow.store(100_000, Ordering::SeqCst);
+    let sinks = world.start(&fuse).await.unwrap();
+    world.append_values(&of, 0..2).await;
+    sinks.create(NAME, config(&[]), Wanted::Running).await.unwrap();
+    let began = tokio::time::Instant::now();
+    while !until(async || world.objects().await.len() == 2).await {
+        assert!(began.elapsed().as_secs() < 1_000, "{:?}", sinks.status(NAME));
+    }
+    until_at(&sinks, &of, 2).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,6 +44,8 @@ pub(crate) struct Fuse {
     died: Notify,
     /// Everything fails while it is set.
     pub(crate) closed: AtomicBool,
+    /// The next put answers so many seconds later.
+    pub(crate) slow: AtomicU64,
 }
 
 impl Fuse {
@@ -124,7 +126,8 @@ impl fmt::Display for FaultyStore {
 impl ObjectStore for FaultyStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> object_store::Result<PutResult> {
         // A store answers some time later.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let slow = Duration::from_secs(self.fuse.slow.swap(0, Ordering::SeqCst));
+        tokio::time::sleep(slow + Duration::from_millis(20)).await;
         self.fuse.step(silent, self.objects.put_opts(location, payload, opts)).await
     }
 

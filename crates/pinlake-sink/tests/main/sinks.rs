@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use pinlake_core::{ErrorKind, Log, Offset};
+use pinlake_core::{Batch, BatchBuilder, ErrorKind, Log, Marker, Offset, ProducerSequence};
 use pinlake_sink::{Restart, State, Wanted};
 
 use crate::faulty::Fuse;
-use crate::world::{NAME, World, config, until, until_at, until_state};
+use crate::world::{NAME, START, World, config, until, until_at, until_state};
 
 fn object(number: i64) -> String {
     format!("{{\"n\":{number}}}\n")
@@ -174,6 +174,29 @@ async fn records_that_were_dropped_under_a_stopped_sink_are_passed_over() {
     sinks.want(NAME, Wanted::Running).await.unwrap();
     let trace = until_state(&sinks, State::Failed).await.unwrap();
     assert!(trace.contains("stands at 9 of t/0"), "{trace}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_aborted_or_open_is_not_written() {
+    let world = World::new();
+    let of = world.topic("t", 1).await.partition(0);
+    let sinks = world.sound(&[("records", "2")]).await;
+    for (id, end) in [(1, Some(Marker::Abort)), (2, Some(Marker::Commit)), (3, None)] {
+        let mut builder = BatchBuilder::new(START);
+        builder.set_producer(ProducerSequence { id, epoch: 0, first: 0 });
+        builder.set_transactional();
+        builder.push(None, Some(id.to_string().as_bytes()));
+        world.log.append(&of, builder.build().unwrap()).await.unwrap();
+        if let Some(end) = end {
+            world.log.append(&of, Batch::marker(end, id, 0, START).unwrap()).await.unwrap();
+        }
+        world.append_values(&of, id..id + 1).await;
+    }
+    // 1 and its marker, a value; 2 and its marker, a value; what is behind waits for 3 to end.
+    world.wait_for_objects(&[("t+0+2", "{\"n\":1}\n2\n")]).await;
+    world.log.append(&of, Batch::marker(Marker::Abort, 3, 0, START).unwrap()).await.unwrap();
+    world.wait_for_objects(&[("t+0+2", "{\"n\":1}\n2\n"), ("t+0+5", "{\"n\":2}\n{\"n\":3}\n")]).await;
+    until_at(&sinks, &of, 9).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -201,6 +201,7 @@ fn plan(config: &Config) -> Result<Plan> {
     let millis = |name: &str| number(name).transpose().map(|millis| millis.map(Duration::from_millis));
     let rotation = Rotation {
         bytes: number("bytes").transpose()?.unwrap_or(pinlake_sink::plan::UNIT_BYTES),
+        open_bytes: number("open_bytes").transpose()?.unwrap_or(pinlake_sink::plan::OPEN_BYTES),
         objects: number("objects").transpose()?.map_or(pinlake_sink::plan::UNIT_OBJECTS, |most| usize::try_from(most).unwrap()),
         record_time: millis("record_time")?,
         schedule: millis("schedule")?.map(|every| Schedule { every, zone }),
