@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::faulty::{FAULTS, Fault, Fuse};
 use crate::model::{Rules, Written};
-use crate::world::{NAME, Rec, START, World, config, until};
+use crate::world::{NAME, Rec, START, World, config, until, until_at};
 
 /// Records of two partitions, in the batches in which they are appended, and what goes wrong in one process after another.
 #[derive(Debug, Clone)]
@@ -220,4 +220,30 @@ async fn a_sink_is_there_again_after_a_death() {
     world.append_values(&to[0], 0..2).await;
     sinks.want(NAME, Wanted::Running).await.unwrap();
     world.wait_for_objects(&[("t+0+0", "{\"n\":0}\n{\"n\":1}\n")]).await;
+}
+
+/// Two records make a unit, each as large as a read, and there is room for one and a half.
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_was_written_before_a_death_is_not_cut_for_want_of_memory() {
+    let world = World::new();
+    let [beside, first] = of(&world).await;
+    let large = || vec![(START.0, Some(format!("\"{}\"", "x".repeat(1_100_000))))];
+    let options = config(&[("records", "2"), ("open_bytes", "1500000")]);
+    let fuse = Fuse::sound();
+    let sinks = world.start(&fuse).await.unwrap();
+    sinks.create(NAME, options, Wanted::Running).await.unwrap();
+    until_at(&sinks, &first, 0).await;
+    for _ in 0..2 {
+        world.append(&first, &large()).await;
+    }
+    assert!(until(async || world.objects().await.len() == 1).await);
+    fuse.kill();
+    assert_eq!(sinks.offsets(NAME).unwrap()[1].1.0, 0, "it is not noted");
+    drop(sinks);
+    world.append(&beside, &large()).await;
+    let sinks = world.start(&Fuse::sound()).await.unwrap();
+    until_at(&sinks, &first, 2).await;
+    // What waited beside it made room, and not the unit that was there.
+    until_at(&sinks, &beside, 1).await;
+    assert_eq!(world.objects().await.len(), 2);
 }
