@@ -79,7 +79,7 @@ impl Owner {
 
     /// Does what the notes say, and then what it is asked, until it is deleted, closed, or nobody can ask.
     pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        self.begin().await;
+        self.begin();
         loop {
             tokio::select! {
                 message = messages.recv() => {
@@ -117,7 +117,7 @@ impl Owner {
     }
 
     /// Starts as the notes say.
-    async fn begin(&mut self) {
+    fn begin(&mut self) {
         let wanted = self.wanted();
         self.look_at_config();
         self.hold();
@@ -131,7 +131,7 @@ impl Owner {
                 if wanted == Wanted::Stopped { Vec::new() } else { ids().map(|id| TaskStatus::new(id, state)).collect() };
         });
         if wanted == Wanted::Running {
-            self.start(ids().collect()).await;
+            self.start(ids().collect());
         }
     }
 
@@ -180,11 +180,9 @@ impl Owner {
     }
 
     /// Starts tasks that do not run.
-    async fn start(&mut self, ids: Vec<u32>) {
+    fn start(&mut self, ids: Vec<u32>) {
         let Some(plan) = self.plan.clone() else { return };
-        // What earlier tasks noted last is seen once this is.
-        let started = self.notes.change(vec![Change::Started { sink: self.name.to_string() }]).await;
-        let store = match started.and_then(|()| self.parts.buckets.open(&plan.target)) {
+        let store = match self.parts.buckets.open(&plan.target) {
             Ok(store) => store,
             Err(error) => return self.fail(&error),
         };
@@ -277,7 +275,7 @@ impl Owner {
                 self.status.send_modify(|status| {
                     status.state = if status.state == State::Failed { State::Failed } else { State::Running };
                 });
-                self.start(ids).await;
+                self.start(ids);
             }
             (Wanted::Stopped, Wanted::Stopped) => {}
             (_, Wanted::Stopped) => {
@@ -285,7 +283,7 @@ impl Owner {
                 self.status.send_modify(|status| *status = SinkStatus { state: State::Stopped, trace: None, tasks: Vec::new() });
                 self.hold();
             }
-            (Wanted::Stopped, _) => self.begin().await,
+            (Wanted::Stopped, _) => self.begin(),
             _ => {}
         }
         Ok(())
@@ -295,7 +293,7 @@ impl Owner {
         self.stop_all().await;
         let noted = self.notes.change(vec![Change::Config { sink: self.name.to_string(), config }]).await;
         // By the old configuration if the new one could not be noted.
-        self.begin().await;
+        self.begin();
         noted
     }
 
@@ -305,7 +303,7 @@ impl Owner {
             return Ok(());
         }
         if self.status.borrow().state == State::Failed {
-            self.begin().await;
+            self.begin();
             return Ok(());
         }
         let is_meant = |task: &&TaskStatus| match which {
@@ -319,7 +317,7 @@ impl Owner {
         }
         ids.iter().for_each(|id| self.set(*id, State::Restarting, None));
         self.stop_tasks(&ids).await;
-        self.start(ids).await;
+        self.start(ids);
         Ok(())
     }
 
@@ -346,7 +344,7 @@ impl Owner {
                 Ok(())
             }
             Err(error) => {
-                self.begin().await;
+                self.begin();
                 Err(error)
             }
         }

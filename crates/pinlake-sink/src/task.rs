@@ -114,6 +114,8 @@ impl Task {
     async fn serve(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // What an earlier task noted last is seen once this is.
+        self.note(vec![Change::Started { sink: self.context.sink.to_string() }]).await?;
         loop {
             let has_room = self.writing_bytes < WRITING_BYTES_MAX && self.writes.len() < WRITING_UNITS_MAX;
             tokio::select! {
