@@ -1,6 +1,7 @@
 //! Sinks in Kafka Connect's words: the S3 sink connector's settings, what is said of a configuration, and the plan that one makes. Must not run
 //! anything; where files and variables are read is the caller's business, see [`References`].
 
+mod dead_letters;
 mod definitions;
 mod plan;
 mod references;
@@ -17,6 +18,7 @@ use crate::Config;
 use crate::plan::Plan;
 use settings::Settings;
 
+pub use dead_letters::TopicDeadLetters;
 pub use references::{References, property};
 pub use setting::{Group, Importance, Setting, Type, Width};
 pub use validation::{Checked, Validation};

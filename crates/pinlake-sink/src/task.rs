@@ -27,8 +27,8 @@ use crate::write::Writer;
 use following::Following;
 use measures::Measures;
 
-/// How often the wall clock, the topics and the positions are looked at.
-const TICK: Duration = Duration::from_millis(500);
+/// How often the wall clock and the topics are looked at, and positions are noted.
+const TICK: Duration = Duration::from_secs(1);
 /// Units after which positions are noted at once.
 const UNITS_UNNOTED_MAX: usize = 1_000;
 /// Bytes of units that are being written; over it nothing is read.

@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::plan::Retry;
 
+/// No pause between two tries is shorter, or the processor would do nothing else.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// No pause between two tries is longer.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A store that takes longer for one object does not answer.
@@ -65,7 +67,7 @@ impl Writer {
     }
 
     async fn write_one(&self, path: &Path, content: &Bytes) -> Result<()> {
-        let (began, mut pause, mut times) = (Instant::now(), self.retry.pause, 0);
+        let (began, mut pause, mut times) = (Instant::now(), self.retry.pause.max(PAUSE_MIN), 0);
         loop {
             let error = match self.try_one(path, content).await {
                 Ok(()) => return Ok(()),

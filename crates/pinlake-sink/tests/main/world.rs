@@ -162,7 +162,7 @@ pub(crate) async fn until_state(sinks: &Sinks, state: State) -> Option<String> {
     let status = || sinks.status(NAME).unwrap();
     let there = until(async || status().tasks.first().map_or(status().state, |task| task.state) == state).await;
     assert!(there, "{:?}", status());
-    status().tasks.first().map_or(status().trace.clone(), |task| task.trace.clone())
+    status().tasks.first().map_or(status().trace, |task| task.trace.clone())
 }
 
 /// Waits until the sink stands there.
