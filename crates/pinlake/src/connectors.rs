@@ -69,7 +69,8 @@ impl Connectors for AppConnectors {
 
     fn plugins(&self) -> Vec<Plugin> {
         let sink = Plugin { class: connect::S3_SINK.to_owned(), kind: "sink", version: connect::S3_SINK_VERSION.to_owned() };
-        let converter = |(class, kind): (&str, &'static str)| Plugin { class: class.to_owned(), kind, version: CONNECT_VERSION.to_owned() };
+        let converter =
+            |(class, kind): (&str, &'static str)| Plugin { class: class.to_owned(), kind, version: CONNECT_VERSION.to_owned() };
         std::iter::once(sink).chain(CONVERTERS.map(converter)).collect()
     }
 

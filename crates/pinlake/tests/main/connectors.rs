@@ -114,7 +114,8 @@ async fn the_classic_connector_makes_the_classic_objects_also_after_kills() {
     post(&server, 1).await;
     written(&server, 2).await;
     assert_eq!(objects(data), expected(2));
-    let status = until(&server, "/connectors/classic/status", |status| status["tasks"].as_array().is_some_and(|t| t.len() == 3)).await;
+    let status =
+        until(&server, "/connectors/classic/status", |status| status["tasks"].as_array().is_some_and(|t| t.len() == 3)).await;
     assert_eq!(status["connector"]["state"], "RUNNING", "{status}");
     assert!(status["tasks"].as_array().unwrap().iter().all(|task| task["state"] == "RUNNING"), "{status}");
 
@@ -144,7 +145,8 @@ async fn a_connector_is_paused_stopped_moved_and_deleted() {
         until(&server, "/connectors/classic/status", |status| status["connector"]["state"] == state).await;
     }
     post(&server, 1).await;
-    let moved = json!({ "offsets": [{ "partition": { "kafka_topic": TOPIC, "kafka_partition": 0 }, "offset": { "kafka_offset": 0 } }] });
+    let moved =
+        json!({ "offsets": [{ "partition": { "kafka_topic": TOPIC, "kafka_partition": 0 }, "offset": { "kafka_offset": 0 } }] });
     assert_eq!(call(&server, "PATCH", "/connectors/classic/offsets", Some(moved.clone())).await.0, 400);
     assert_eq!(call(&server, "PUT", "/connectors/classic/stop", None).await.0, 204);
     until(&server, "/connectors/classic/status", |status| status["connector"]["state"] == "STOPPED").await;

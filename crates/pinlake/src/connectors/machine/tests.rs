@@ -32,14 +32,17 @@ fn a_bucket_is_a_folder_or_a_clouds_own() {
 fn a_store_of_its_own_is_opened_with_the_connectors_options() {
     let (_, options) = ServerBuckets::at(String::new()).place(&target(Some("http://127.0.0.1:9000")));
     let text: Vec<String> = options.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    assert_eq!(text, [
-        "aws_region=eu-west-1",
-        "aws_endpoint=http://127.0.0.1:9000",
-        "aws_allow_http=true",
-        "aws_virtual_hosted_style_request=false",
-        "aws_access_key_id=id",
-        "aws_secret_access_key=secret",
-    ]);
+    assert_eq!(
+        text,
+        [
+            "aws_region=eu-west-1",
+            "aws_endpoint=http://127.0.0.1:9000",
+            "aws_allow_http=true",
+            "aws_virtual_hosted_style_request=false",
+            "aws_access_key_id=id",
+            "aws_secret_access_key=secret",
+        ]
+    );
     assert!(ServerBuckets::at("folder".to_owned()).place(&target(None)).1.is_empty());
 }
 
