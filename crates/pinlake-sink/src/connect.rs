@@ -51,6 +51,15 @@ pub fn groups() -> &'static [Group] {
 /// # Errors
 /// `Invalid` if it names no connector or an unknown one, or is too large to be looked at.
 pub fn validate(config: &Config, references: &dyn References) -> Result<Validation> {
+    check_class(config)?;
+    let mut settings = Settings::read(config, references);
+    // Its errors are those of the settings.
+    let _ = plan::plan(&mut settings);
+    Ok(settings.into_validation())
+}
+
+/// Whether a configuration names the connector that there is.
+fn check_class(config: &Config) -> Result<()> {
     check_size(config)?;
     let class = config.get(CONNECTOR_CLASS).map(|class| class.trim()).unwrap_or_default();
     if class.is_empty() {
@@ -62,10 +71,7 @@ pub fn validate(config: &Config, references: &dyn References) -> Result<Validati
             "Failed to find any class that implements Connector and which name matches {class}, available connectors are: {S3_SINK}"
         )));
     }
-    let mut settings = Settings::read(config, references);
-    // Its errors are those of the settings.
-    let _ = plan::plan(&mut settings);
-    Ok(settings.into_validation())
+    Ok(())
 }
 
 /// The plan of a sink of that configuration.
@@ -78,6 +84,15 @@ pub fn plan(config: &Config, references: &dyn References) -> Result<Plan, Valida
         Some(plan) if !settings.has_errors() => Ok(plan),
         _ => Err(settings.into_validation()),
     }
+}
+
+/// The plan of a configuration that may name another connector.
+///
+/// # Errors
+/// `Invalid` with all that is wrong, as Connect says it.
+pub fn make_plan(config: &Config, references: &dyn References) -> Result<Plan> {
+    check_class(config)?;
+    plan(config, references).map_err(|validation| Error::invalid(validation.message()))
 }
 
 /// A configuration as logs may show it: without secrets that stand in it literally.

@@ -36,5 +36,7 @@ pub use sink::Restart;
 pub use sinks::{Buckets, MakePlan, Parts, Sinks};
 pub use status::{SinkStatus, State, TaskStatus};
 
+pub use object_store::ObjectStore;
+
 /// A sink's configuration as it was given: names and values. The engine keeps it and does not read it.
 pub type Config = std::collections::BTreeMap<String, String>;

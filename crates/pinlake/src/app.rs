@@ -20,12 +20,14 @@ use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
+use pinlake_sink::{Sinks, sinks};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::address;
 use crate::config::{self, Config};
+use crate::connectors::{self, AppConnectors};
 use crate::console::AppConsole;
 use crate::followed_log::FollowedLog;
 use crate::measures::Measures;
@@ -48,6 +50,7 @@ pub(crate) struct App {
     log: ServerLog,
     doors: Doors,
     lake: Arc<Lake>,
+    sinks: Arc<Sinks>,
     http: Door,
     /// None where a cluster serves Kafka's clients.
     kafka: Option<Door>,
@@ -86,6 +89,7 @@ impl App {
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
         Lake::register(&pipeline, &followers);
+        sinks::hold(&followers);
         let log = ServerLog::open(config, clock.clone(), followers.clone()).await?;
         report("log", Ok(()));
         let shared = log.shared().clone();
@@ -103,12 +107,16 @@ impl App {
         let settings = door_settings(config);
         let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create(config, pipeline), groups.clone());
         let clients = doors.producer().log().clone();
+        let parts = connectors::parts(clients.clone(), followers.clone(), clock.clone(), config.buckets_location());
+        let sinks = Arc::new(Sinks::open(shared.clone(), parts).await.context("reading the connectors")?);
         let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
+        let cluster_id = kafka::cluster_id(&groups).await.context("reading the cluster's id")?;
+        let connectors = AppConnectors::new(sinks.clone(), cluster_id, config.http.listen.to_string());
         let broker = match kafka_settings {
             Some(settings) => Some(broker(settings, config.transactions.settings(), shared, &doors, &groups, clock).await?),
             None => None,
         };
-        let router = doors.router().merge(pinlake_web::router(Arc::new(console), metrics));
+        let router = doors.router().merge(pinlake_web::router_with_connectors(Arc::new(console), Arc::new(connectors), metrics));
         let router = pinlake_web::guarded(router, config.http.hosts.clone());
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
             socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(option, address, &error))
@@ -126,7 +134,7 @@ impl App {
             report("Kafka", Ok(()));
         }
         let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
-        Ok(App { address, kafka_addresses, log, doors, lake, http, kafka, measures })
+        Ok(App { address, kafka_addresses, log, doors, lake, sinks, http, kafka, measures })
     }
 
     /// Waits until a listener has ended, which it does unasked only by a defect.
@@ -152,6 +160,7 @@ impl App {
             None => Ok(0),
         };
         self.measures.abort();
+        self.sinks.close().await;
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
         served.context("the HTTP server stopped by a defect")?;
