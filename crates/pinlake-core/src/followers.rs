@@ -29,6 +29,8 @@ pub struct Followers {
 
 struct Follower {
     follows: Interest,
+    /// Whether producers wait for it, and topics are not deleted under it.
+    is_awaited: bool,
     positions: HashMap<TopicPartition, Offset>,
 }
 
@@ -36,8 +38,21 @@ impl Followers {
     /// Registers a follower before it has read anything: from now on nothing of the topics it `follows` is dropped until it
     /// has reported past it.
     pub fn register(&self, name: &str, follows: impl Fn(&TopicName) -> bool + Send + Sync + 'static) {
-        let follower = Follower { follows: Box::new(follows), positions: HashMap::new() };
+        let follower = Follower { follows: Box::new(follows), is_awaited: true, positions: HashMap::new() };
         self.lock().insert(name.to_owned(), follower);
+    }
+
+    /// The same for a follower that nobody waits for: no producer is slowed by it, and a topic may be deleted under it. Retention waits
+    /// for it as for any other.
+    pub fn register_unhurried(&self, name: &str, follows: impl Fn(&TopicName) -> bool + Send + Sync + 'static) {
+        let follower = Follower { follows: Box::new(follows), is_awaited: false, positions: HashMap::new() };
+        self.lock().insert(name.to_owned(), follower);
+    }
+
+    /// Forgets a follower: nothing is kept for it any longer.
+    pub fn remove(&self, name: &str) {
+        self.lock().remove(name);
+        self.reported.notify_waiters();
     }
 
     /// Reports that `name` has everything of `of` before `position`, durably.
@@ -51,7 +66,7 @@ impl Followers {
     /// Waits while some follower of `of`, which ends at `end`, is too far behind; see [`BEHIND_RECORDS_MAX`] and [`BEHIND_PAUSE_MAX`]. Answers
     /// whether it had to wait.
     pub async fn come_along(&self, of: &TopicPartition, end: Offset) -> bool {
-        let is_near = || self.floor(of).is_none_or(|floor| end.0.saturating_sub(floor.0) <= BEHIND_RECORDS_MAX as i64);
+        let is_near = || self.floor_awaited(of).is_none_or(|floor| end.0.saturating_sub(floor.0) <= BEHIND_RECORDS_MAX as i64);
         if is_near() {
             return false;
         }
@@ -77,10 +92,21 @@ impl Followers {
         }
     }
 
-    /// The first offset of `of` that some follower still needs; `None` if nobody follows it.
+    /// The first offset of `of` that some follower still needs, which retention must not pass; `None` if nobody follows it.
     pub fn floor(&self, of: &TopicPartition) -> Option<Offset> {
+        self.floor_of(of, |_| true)
+    }
+
+    /// The same of those followers that somebody waits for, which nobody may pass who drops records because a client asks for it.
+    pub fn floor_awaited(&self, of: &TopicPartition) -> Option<Offset> {
+        self.floor_of(of, |follower| follower.is_awaited)
+    }
+
+    fn floor_of(&self, of: &TopicPartition, counts: impl Fn(&Follower) -> bool) -> Option<Offset> {
         let position = |follower: &Follower| follower.positions.get(of).copied().unwrap_or(Offset::ZERO);
-        self.lock().values().filter(|follower| (follower.follows)(&of.topic)).map(position).min()
+        let inner = self.lock();
+        let followers = inner.values().filter(|follower| counts(follower) && (follower.follows)(&of.topic));
+        followers.map(position).min()
     }
 
     /// Every follower of `of` with its reported position, sorted by name.
@@ -96,7 +122,7 @@ impl Followers {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Follower>> {
-        // Every change is one insert, so the map is whole even if a thread died while it held the lock.
+        // Every change is one insert or removal, so the map is whole even if a thread died while it held the lock.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,6 +15,7 @@ pub mod record;
 pub mod secret;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod topic_store;
 pub mod transactions;
 pub mod wire;
 

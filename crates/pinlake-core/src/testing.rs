@@ -4,3 +4,4 @@
 pub mod any_batch;
 pub mod log_contract;
 pub mod shape_contract;
+pub mod test_log;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pinlake_core::producers::ProducerState;
+use pinlake_core::topic_store::SINKS_TOPIC;
 use pinlake_core::{
     Batch, Committed, Error, Log, Offset, OffsetRange, ReadLimit, Reason, Result, Timestamp, TopicDescription, TopicName,
     TopicPartition, TopicSpec,
@@ -32,7 +33,7 @@ impl ClientLog {
     }
 
     fn is_own(&self, topic: &TopicName) -> bool {
-        *topic == self.groups || [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC].contains(&topic.as_str())
+        *topic == self.groups || [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC, SINKS_TOPIC].contains(&topic.as_str())
     }
 
     /// The log, for a topic that is not the server's own.

@@ -26,8 +26,8 @@ pub(crate) mod testing;
 mod tls;
 mod versions;
 
-pub use broker::Broker;
-pub(crate) use broker::{NODE_ID, cluster_id};
+pub(crate) use broker::NODE_ID;
+pub use broker::{Broker, cluster_id};
 pub use server::serve;
 pub use settings::KafkaSettings;
 pub use tls::Tls;

@@ -32,7 +32,6 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod topic_settings;
-mod topic_store;
 pub mod transactions;
 
 pub use aws::signing;
@@ -47,3 +46,5 @@ pub use settings::{
     Period, ProducerSettings, Quota, Throttle, UsagePlan,
 };
 pub use transactions::Transactions;
+
+pub(crate) use pinlake_core::topic_store;

@@ -13,11 +13,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) fn answer(parts: &Parts) -> Option<Response> {
     let mut segments = parts.uri.path().split('/').filter(|segment| !segment.is_empty());
     Some(match (segments.next(), segments.next()) {
-        (Some("connectors" | "connector-plugins"), _) => refused(
-            "501",
-            "Kafka Connect's API is not served by this version: the archive and the tables follow the pipeline's topics without \
-             connectors, see GET /api/v1/tables",
-        ),
         (Some("api"), Some("2.0" | "2.1" | "2.2")) => refused(
             "\"NOT_IMPLEMENTED\"",
             "Databricks' API is not served by this version: run SQL with POST /api/v1/sql, clean the archive again with POST \

@@ -37,6 +37,14 @@ impl Store {
     /// # Errors
     /// `Invalid` for a URL that no store understands, or that holds a password.
     pub fn open(location: &str) -> Result<Store> {
+        Self::open_with(location, Vec::new())
+    }
+
+    /// The same with options of a cloud's store that go before those of the environment, such as `("aws_region", "us-east-1")`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(location: &str, options: Vec<(String, String)>) -> Result<Store> {
         match Url::parse(location) {
             Ok(url) if url.scheme() == "memory" => Ok(Self::over(Arc::new(InMemory::new()), url)),
             Ok(url) if url.scheme() == "file" => {
@@ -44,7 +52,7 @@ impl Store {
                 Self::local(&path)
             }
             // A single letter is a drive, not a scheme.
-            Ok(url) if url.scheme().len() > 1 => Self::cloud(&url),
+            Ok(url) if url.scheme().len() > 1 => Self::cloud(&url, options),
             _ => Self::local(FsPath::new(location)),
         }
     }
@@ -65,10 +73,10 @@ impl Store {
         Ok(Self::over(Arc::new(objects), url))
     }
 
-    fn cloud(url: &Url) -> Result<Store> {
+    fn cloud(url: &Url, own: Vec<(String, String)>) -> Result<Store> {
         let is_option = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix));
         let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let options = texts.filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value));
+        let options = texts.filter(|(name, _)| is_option(name)).map(|(name, value)| (name.to_lowercase(), value)).chain(own);
         if url.password().is_some() {
             let mut plain = url.clone();
             plain.set_query(None);

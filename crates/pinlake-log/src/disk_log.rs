@@ -279,7 +279,7 @@ impl Inner {
 
     async fn trim(&self, of: &TopicPartition, before: Offset) -> Result<Offset> {
         let partition = self.partition(of)?;
-        let (range, floor) = (partition.range()?, self.floor_of(of));
+        let (range, floor) = (partition.range()?, self.floor_awaited(of));
         check_trim(of, before, range.end)?;
         match floor {
             Some(floor) if before > range.start && floor < before => Err(Error::retry(format!(
@@ -290,9 +290,14 @@ impl Inner {
         }
     }
 
-    /// What nothing may be dropped from on: a follower still needs it.
+    /// What retention may drop nothing from on: a follower still needs it.
     fn floor_of(&self, of: &TopicPartition) -> Option<Offset> {
         if self.context.settings.retention_ignores_followers { None } else { self.followers.floor(of) }
+    }
+
+    /// The same for whoever is asked to drop records: followers that nobody waits for do not count.
+    fn floor_awaited(&self, of: &TopicPartition) -> Option<Offset> {
+        if self.context.settings.retention_ignores_followers { None } else { self.followers.floor_awaited(of) }
     }
 
     async fn delete(self: &Arc<Self>, topic: &TopicName) -> Result<()> {
@@ -334,7 +339,7 @@ impl Inner {
     /// Refuses to drop records that a follower has not taken yet.
     fn check_followed(&self, topic: &Topic) -> Result<()> {
         for partition in &topic.partitions {
-            let (Ok(range), Some(floor)) = (partition.range(), self.floor_of(&partition.id)) else { continue };
+            let (Ok(range), Some(floor)) = (partition.range(), self.floor_awaited(&partition.id)) else { continue };
             if !range.is_empty() && floor < range.end {
                 let text = format!(
                     "archive and tables have not taken all of {} yet, they stand at {floor} of {}: delete the topic a little later",

@@ -1,4 +1,5 @@
-//! `GET /`: a browser gets a plain page with the state and links, anything else `{}`, as a Kafka REST proxy answers.
+//! `GET /`: a browser gets a plain page with the state and links, a client that asks for JSON what Kafka Connect says of itself, anything
+//! else `{}`, as a Kafka REST proxy answers.
 //!
 //! The page holds no script; text from records never reaches it, and names are escaped all the same.
 
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use crate::Shared;
 use crate::answers::{QuestionSummary, Readiness, TableSummary, Topic};
+use crate::connect;
 
 /// The most topics, tables and questions that the page lists.
 const LISTED_MAX: usize = 100;
@@ -30,7 +32,8 @@ const LINKS: &str = "<p><a href=\"/api/v1/ledger\">ledger</a> · <a href=\"/api/
 pub(crate) async fn home(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !accept.contains("text/html") {
-        return Json(json!({})).into_response();
+        let connectors = shared.connectors.as_ref().filter(|_| accept.contains("application/json"));
+        return Json(connectors.map_or_else(|| json!({}), |connectors| connect::about(&connectors.about()))).into_response();
     }
     let page = page(&shared).await;
     ([(header::CONTENT_SECURITY_POLICY, POLICY), (header::CACHE_CONTROL, "no-store")], Html(page)).into_response()

@@ -20,12 +20,14 @@ use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors, Streams}
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
+use pinlake_sink::{Sinks, sinks};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::address;
 use crate::config::{self, Config};
+use crate::connectors::{self, AppConnectors};
 use crate::console::AppConsole;
 use crate::followed_log::FollowedLog;
 use crate::measures::Measures;
@@ -48,6 +50,7 @@ pub(crate) struct App {
     log: ServerLog,
     doors: Doors,
     lake: Arc<Lake>,
+    sinks: Arc<Sinks>,
     http: Door,
     /// None where a cluster serves Kafka's clients.
     kafka: Option<Door>,
@@ -87,6 +90,7 @@ impl App {
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
         Lake::register(&pipeline, &followers);
+        sinks::hold(&followers);
         let log = ServerLog::open(config, clock.clone(), followers.clone()).await?;
         report("log", Ok(()));
         let shared = log.shared().clone();
@@ -105,15 +109,19 @@ impl App {
         let auto_create = auto_create(config, pipeline);
         let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create, groups.clone(), streams);
         let clients = doors.producer().log().clone();
+        let parts = connectors::parts(clients.clone(), followers.clone(), clock.clone(), config.buckets_location());
+        let sinks = Arc::new(Sinks::open(shared.clone(), parts).await.context("reading the connectors")?);
         let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
+        let cluster_id = kafka::cluster_id(&groups).await.context("reading the cluster's id")?;
+        let connectors = AppConnectors::new(sinks.clone(), cluster_id, config.http.listen.to_string());
         let broker = match kafka_settings {
             Some(settings) => Some(broker(settings, config.transactions.settings(), shared, &doors, &groups, clock).await?),
             None => None,
         };
         // Pages that may send records may not use the API.
         let guarded = |router, origins| pinlake_web::guarded(router, config.http.hosts.clone(), origins);
-        let api = guarded(pinlake_web::router(Arc::new(console), metrics), Vec::new());
-        let router = guarded(doors.router(), config.gateway.cors.clone()).merge(api);
+        let api = pinlake_web::router_with_connectors(Arc::new(console), Arc::new(connectors), metrics);
+        let router = guarded(doors.router(), config.gateway.cors.clone()).merge(guarded(api, Vec::new()));
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
             socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(option, address, &error))
         };
@@ -130,7 +138,7 @@ impl App {
             report("Kafka", Ok(()));
         }
         let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
-        Ok(App { address, kafka_addresses, log, doors, lake, http, kafka, measures })
+        Ok(App { address, kafka_addresses, log, doors, lake, sinks, http, kafka, measures })
     }
 
     /// Waits until a listener has ended, which it does unasked only by a defect.
@@ -156,6 +164,7 @@ impl App {
             None => Ok(0),
         };
         self.measures.abort();
+        self.sinks.close().await;
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
         served.context("the HTTP server stopped by a defect")?;

@@ -48,6 +48,7 @@ pub(crate) struct Config {
     pub(crate) doors: DoorsConfig,
     pub(crate) kinesis: KinesisConfig,
     pub(crate) gateway: GatewayConfig,
+    pub(crate) connect: ConnectConfig,
     pub(crate) query: QueryConfig,
 }
 
@@ -171,6 +172,12 @@ pub(crate) struct DoorsConfig {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct ConnectConfig {
+    buckets: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct QueryConfig {
     memory_max: Bytes,
     time_max: Span,
@@ -233,6 +240,12 @@ impl Config {
     /// Where archive and tables are kept.
     pub(crate) fn store_location(&self) -> String {
         if self.store.is_empty() { self.data_dir.join("lake").to_string_lossy().into_owned() } else { self.store.clone() }
+    }
+
+    /// Where connectors' buckets are kept that have no address of their own.
+    pub(crate) fn buckets_location(&self) -> String {
+        let own = || self.data_dir.join("buckets").to_string_lossy().into_owned();
+        if self.connect.buckets.is_empty() { own() } else { self.connect.buckets.clone() }
     }
 
     /// The pipeline's folder; `None` for the built-in one.

@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod commands;
 mod config;
+mod connectors;
 mod console;
 mod followed_log;
 mod measures;

@@ -14,8 +14,12 @@ const CORE: &str = "pinlake-core";
 const BINARY: &str = "pinlake";
 /// The only crate that names the query engine and the table format.
 const LAKE: &str = "pinlake-lake";
+/// The crate that writes objects, and so names what they are written with.
+const SINK: &str = "pinlake-sink";
 /// The heavy libraries, by the first word of their names.
 const HEAVY: [&str; 5] = ["arrow", "datafusion", "deltalake", "object_store", "parquet"];
+/// Those that the sink may name too.
+const OF_OBJECTS: [&str; 3] = ["arrow", "object_store", "parquet"];
 
 /// A crate of the workspace and the names of what it depends on, in any way.
 pub(crate) struct Crate {
@@ -57,7 +61,8 @@ pub(crate) fn check(crates: &[Crate]) -> Vec<Problem> {
 
 fn refused(from: &str, to: &str) -> Option<String> {
     let is_ours = to == BINARY || to.starts_with("pinlake-");
-    if is_heavy(to) && from != LAKE {
+    let may_name = from == LAKE || (from == SINK && is_one_of(&OF_OBJECTS, to));
+    if is_one_of(&HEAVY, to) && !may_name {
         return Some(format!("'{from}' must not name '{to}': only {LAKE} knows the query engine and the table format"));
     }
     if !is_ours || from == to || from == BINARY {
@@ -71,8 +76,8 @@ fn refused(from: &str, to: &str) -> Option<String> {
     }
 }
 
-fn is_heavy(name: &str) -> bool {
-    HEAVY.iter().any(|heavy| name.strip_prefix(heavy).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
+fn is_one_of(libraries: &[&str], name: &str) -> bool {
+    libraries.iter().any(|library| name.strip_prefix(library).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
 }
 
 /// Versions stand once, in the workspace's manifest. A manifest that is a workspace by itself has its own.

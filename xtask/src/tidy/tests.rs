@@ -55,6 +55,10 @@ fn only_the_lake_names_the_query_engine() {
         one_of(&messages(edges::check(&[krate("pinlake", &[heavy])])), "only pinlake-lake");
     }
     assert_eq!(edges::check(&[krate("pinlake-log", &["arrowhead", "parquetry"])]), []);
+    assert_eq!(edges::check(&[krate("pinlake-sink", &["arrow", "arrow-json", "parquet", "object_store"])]), []);
+    for engine in ["datafusion", "deltalake-core"] {
+        one_of(&messages(edges::check(&[krate("pinlake-sink", &[engine])])), "only pinlake-lake");
+    }
 }
 
 #[test]

@@ -55,6 +55,12 @@ impl BatchBuilder {
         self.put(self.base_timestamp, record.key.as_deref(), record.value.as_deref(), &record.headers);
     }
 
+    /// Appends a record with a timestamp of its own.
+    pub fn push_record_at(&mut self, timestamp: Timestamp, record: &Record) {
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        self.put(timestamp, record.key.as_deref(), record.value.as_deref(), &record.headers);
+    }
+
     /// Appends a key and a value, stamped as the batch.
     pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
         self.put(self.base_timestamp, key, value, &[]);

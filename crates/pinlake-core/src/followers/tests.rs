@@ -45,3 +45,16 @@ async fn nobody_waits_where_nobody_follows_or_all_are_near() {
     followers.register("archive", |_| true);
     assert!(!followers.come_along(&of, Offset(BEHIND_RECORDS_MAX as i64)).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn retention_waits_for_an_unhurried_follower_and_nobody_else_does() {
+    let followers = Followers::default();
+    let of = TopicName::new("notes").unwrap().partition(0);
+    followers.register_unhurried("sink", |_| true);
+    assert_eq!((followers.floor(&of), followers.floor_awaited(&of)), (Some(Offset::ZERO), None));
+    assert!(!followers.come_along(&of, FAR).await, "no append waits for it");
+    followers.report("sink", &of, Offset(7));
+    assert_eq!(followers.floor(&of), Some(Offset(7)));
+    followers.remove("sink");
+    assert_eq!(followers.floor(&of), None);
+}

@@ -69,7 +69,7 @@ impl Broker {
 }
 
 /// The cluster's id, which lasts as long as its log: that of the topic which keeps the groups.
-pub(crate) async fn cluster_id(groups: &Groups) -> pinlake_core::Result<String> {
+pub async fn cluster_id(groups: &Groups) -> pinlake_core::Result<String> {
     Ok(encode_id(groups.topic_id().await?))
 }
 

@@ -7,6 +7,7 @@
 mod between_doors;
 mod browsers;
 mod commands;
+mod connectors;
 mod crash;
 mod demo;
 mod hostile;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pinlake_core::testing::test_log::TestLog;
 use pinlake_core::{Batch, MemoryLog, ReadLimit, Record, Timestamp, TopicName, TopicPartition, TopicSpec};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -11,7 +12,6 @@ use super::super::OFFSETS_TOPIC;
 use super::*;
 use crate::groups::state::tests::{entry, group, offset, partition};
 use crate::topic_store::BATCH_BYTES_MAX;
-use crate::topic_store::tests::TestLog;
 
 async fn open(log: Arc<dyn Log>, settings: GroupSettings) -> Arc<Store> {
     super::open(log, Clock::manual(Timestamp(0)), &settings).await.unwrap()

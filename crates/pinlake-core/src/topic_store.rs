@@ -7,27 +7,31 @@
 mod replay;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pinlake_core::{
-    BatchBuilder, Clock, Error, ErrorKind, Log, Offset, OffsetRange, Result, TopicName, TopicPartition, TopicSpec,
-};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::batch::BatchBuilder;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::{Log, TopicSpec};
+use crate::position::{Offset, OffsetRange, TopicName, TopicPartition};
 use replay::Replay;
 
+/// The topic in which the sinks keep their state: named here, because who writes it and who hides it from clients do not know each other.
+pub const SINKS_TOPIC: &str = "__pinlake_connectors";
 /// The largest batch: room for the largest change, which is one record.
-pub(crate) const BATCH_BYTES_MAX: u32 = 64 << 20;
+pub const BATCH_BYTES_MAX: u32 = 64 << 20;
 /// Records that wait are appended together up to this size.
 const GATHER_BYTES_MAX: usize = 1 << 20;
 
 /// A state that is made of changes, and of nothing else.
-pub(crate) trait Kept: Default + Send + 'static {
+pub trait Kept: Default + Send + 'static {
     /// One change, which is one record: JSON.
     type Change: Serialize + DeserializeOwned + Send + 'static;
     /// Names a part of the state: snapshots are made part by part.
@@ -45,17 +49,17 @@ pub(crate) trait Kept: Default + Send + 'static {
 
 /// When snapshots are written, and how much may wait.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct StoreLimits {
+pub struct StoreLimits {
     /// A snapshot is written when so many records lie behind the last one.
-    pub(crate) snapshot_records: u64,
+    pub snapshot_records: u64,
     /// The same in bytes.
-    pub(crate) snapshot_bytes: u64,
+    pub snapshot_bytes: u64,
     /// Bytes of changes that wait for the log.
-    pub(crate) queued_bytes_max: usize,
+    pub queued_bytes_max: usize,
 }
 
 /// The state, and the way to change it.
-pub(crate) struct TopicStore<S: Kept> {
+pub struct TopicStore<S: Kept> {
     log: Arc<dyn Log>,
     clock: Clock,
     to: TopicPartition,
@@ -86,7 +90,7 @@ struct Waiting<C> {
 }
 
 /// Held while changes are on their way: whoever holds another clone can tell.
-pub(crate) type Inflight = Arc<()>;
+pub type Inflight = Arc<()>;
 
 /// How much was written since the last snapshot, and how much that one was.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -113,18 +117,19 @@ enum Stored<C> {
 }
 
 /// Changes that were handed in; dropping it does not take them back.
-pub(crate) struct Pending(oneshot::Receiver<Result<()>>);
+#[derive(Debug)]
+pub struct Pending(oneshot::Receiver<Result<()>>);
 
 impl Pending {
     /// Waits until the changes are durable and seen.
-    pub(crate) async fn durable(self) -> Result<()> {
+    pub async fn durable(self) -> Result<()> {
         self.0.await.unwrap_or_else(|_| Err(Error::internal("the change was given up: look for a panic in the server's log")))
     }
 }
 
 impl<S: Kept> TopicStore<S> {
     /// Creates the topic if it is not there, and reads all of it.
-    pub(crate) async fn open(log: Arc<dyn Log>, clock: Clock, topic: &TopicName, limits: StoreLimits) -> Result<Arc<Self>> {
+    pub async fn open(log: Arc<dyn Log>, clock: Clock, topic: &TopicName, limits: StoreLimits) -> Result<Arc<Self>> {
         let spec = TopicSpec { retention_ms: None, batch_bytes_max: BATCH_BYTES_MAX, ..TopicSpec::with_partitions(1) };
         // Looked up first: in a cluster that is no right to make topics.
         if log.topic(topic).await.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
@@ -140,7 +145,7 @@ impl<S: Kept> TopicStore<S> {
     }
 
     /// The state as far as it is durable. Must not be held for long.
-    pub(crate) fn state(&self) -> MutexGuard<'_, S> {
+    pub fn state(&self) -> MutexGuard<'_, S> {
         lock(&self.state)
     }
 
@@ -148,7 +153,7 @@ impl<S: Kept> TopicStore<S> {
     ///
     /// # Errors
     /// `Retry` if too much waits already.
-    pub(crate) fn submit(self: &Arc<Self>, changes: Vec<S::Change>, inflight: Inflight) -> Result<Pending> {
+    pub fn submit(self: &Arc<Self>, changes: Vec<S::Change>, inflight: Inflight) -> Result<Pending> {
         let changes = changes.into_iter().map(|change| Ok((encode(&change)?, change)));
         let changes: Vec<_> = changes.map(|encoded| encoded.map(|(bytes, change)| (change, bytes))).collect::<Result<_>>()?;
         let bytes = changes.iter().map(|(_, value)| value.len()).sum();

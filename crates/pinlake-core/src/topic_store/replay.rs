@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use pinlake_core::{Batch, Error, Log, ReadLimit, Result, TopicPartition};
-
 use super::{Behind, Kept, Stored};
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::log::{Log, ReadLimit};
+use crate::position::TopicPartition;
 
 const READ_BYTES: usize = 4 << 20;
 /// How long a read may take to bring what is known to be there: a cluster may make readers wait.

@@ -1,13 +1,12 @@
 //! A topic read again gives what was acknowledged, wherever it was cut.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pinlake_core::{Batch, MemoryLog, ReadLimit, Record, Timestamp, TopicDescription};
-use tokio::sync::Semaphore;
-
 use super::*;
+use crate::testing::test_log::TestLog;
+use crate::{Batch, MemoryLog, ReadLimit, Record, Timestamp};
 
 /// Numbers by name, and where each was written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -37,60 +36,6 @@ impl Kept for Numbers {
     }
     fn changes_of(&self, part: &String) -> Vec<Set> {
         self.0.get(part).map(|to| Set { name: part.clone(), to: Some(*to) }).into_iter().collect()
-    }
-}
-
-/// A log in memory that can be made to fail, to wait, and to keep what is trimmed.
-pub(crate) struct TestLog {
-    inner: MemoryLog,
-    fails: Mutex<Option<Error>>,
-    panics: AtomicBool,
-    gate: Semaphore,
-    trims: bool,
-    appends: AtomicUsize,
-}
-
-impl TestLog {
-    pub(crate) fn new(trims: bool) -> Arc<Self> {
-        let (inner, fails, panics) = (MemoryLog::new(), Mutex::default(), AtomicBool::default());
-        Arc::new(Self { inner, fails, panics, gate: Semaphore::new(1_000_000), trims, appends: AtomicUsize::new(0) })
-    }
-}
-
-#[async_trait::async_trait]
-impl Log for TestLog {
-    async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<()> {
-        self.inner.create_topic(topic, spec).await
-    }
-    async fn topics(&self) -> Result<Vec<TopicDescription>> {
-        self.inner.topics().await
-    }
-    async fn topic(&self, topic: &TopicName) -> Result<TopicDescription> {
-        self.inner.topic(topic).await
-    }
-    async fn delete_topic(&self, topic: &TopicName) -> Result<()> {
-        self.inner.delete_topic(topic).await
-    }
-    async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange> {
-        self.gate.acquire().await.unwrap().forget();
-        assert!(!self.panics.swap(false, Ordering::Relaxed), "the append fails on purpose");
-        if let Some(error) = lock(&self.fails).clone() {
-            return Err(error);
-        }
-        self.appends.fetch_add(1, Ordering::Relaxed);
-        self.inner.append(to, batch).await
-    }
-    async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>> {
-        self.inner.read(from, at, max, wait).await
-    }
-    async fn range(&self, of: &TopicPartition) -> Result<OffsetRange> {
-        self.inner.range(of).await
-    }
-    async fn trim(&self, of: &TopicPartition, before: Offset) -> Result<Offset> {
-        if self.trims { self.inner.trim(of, before).await } else { Err(Error::retry("not now")) }
-    }
-    async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset> {
-        self.inner.offset_at(of, time).await
     }
 }
 

@@ -1,0 +1,21 @@
+//! What is there already, and how long a store is asked.
+
+use object_store::memory::InMemory;
+use pinlake_core::ErrorKind;
+
+use super::*;
+
+fn files(content: &'static str) -> Vec<(Path, Bytes)> {
+    vec![(Path::from("a/b"), Bytes::from_static(content.as_bytes()))]
+}
+
+#[tokio::test]
+async fn what_is_there_must_be_the_same_unless_it_may_be_written_over() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let writer = Writer::new(store.clone(), Retry::default(), false);
+    writer.write(files("one")).await.unwrap();
+    writer.write(files("one")).await.unwrap();
+    assert_eq!(writer.write(files("two")).await.unwrap_err().kind(), ErrorKind::Conflict);
+    Writer::new(store.clone(), Retry::default(), true).write(files("two")).await.unwrap();
+    assert_eq!(store.get(&Path::from("a/b")).await.unwrap().bytes().await.unwrap(), "two");
+}
