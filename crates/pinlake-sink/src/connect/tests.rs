@@ -1,3 +1,5 @@
+//! Configurations as they are posted to Connect: the classic one, and what is wrong with others, in Connect's words.
+
 use std::time::Duration;
 
 use expect_test::expect;

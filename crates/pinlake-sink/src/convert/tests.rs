@@ -1,3 +1,5 @@
+//! What the converters make of bytes.
+
 use pinlake_core::{Batch, Record, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;

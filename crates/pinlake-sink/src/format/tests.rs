@@ -1,3 +1,5 @@
+//! Objects of JSON and of bytes.
+
 use std::io::Read;
 
 use flate2::read::GzDecoder;

@@ -1,3 +1,5 @@
+//! Records placed, formatted and named together.
+
 use pinlake_core::{Batch, Record, TopicName};
 
 use super::*;

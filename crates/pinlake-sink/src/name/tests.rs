@@ -1,3 +1,5 @@
+//! Objects' names, byte for byte.
+
 use pinlake_core::TopicName;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The partitioners, also over a summer time's ends.
+
 use std::borrow::Cow;
 
 use pinlake_core::Offset;

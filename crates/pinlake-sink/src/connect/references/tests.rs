@@ -1,3 +1,5 @@
+//! References in a configuration, and what they stand for.
+
 use pinlake_core::Error;
 
 use super::*;

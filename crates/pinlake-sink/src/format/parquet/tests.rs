@@ -1,3 +1,5 @@
+//! Parquet objects, read again.
+
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::array::RecordBatch;
 use arrow_json::LineDelimitedWriter;

@@ -1,3 +1,5 @@
+//! Patterns of dates, in Joda letters.
+
 use jiff::tz::TimeZone;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a reference in a configuration may read of the machine.
+
 use std::io::Write;
 
 use pinlake_sink::TargetKeys;
