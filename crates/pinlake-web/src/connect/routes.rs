@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post, put};
 use axum::{Json, Router};
@@ -14,6 +14,14 @@ use super::bodies::{self, Body, Creation, Offsets};
 use super::failure::Failure;
 use super::{Connectors, Restart, Wanted, answers, reading};
 use crate::BODY_BYTES_MAX;
+
+/// What else is below these paths is nobody's.
+const UNKNOWN: [&str; 4] = [
+    "/connectors/{name}/{call}",
+    "/connectors/{name}/{call}/{*rest}",
+    "/connector-plugins/{plugin}",
+    "/connector-plugins/{plugin}/{*rest}",
+];
 
 pub(super) type Shared = Arc<dyn Connectors>;
 
@@ -47,7 +55,7 @@ pub(super) fn router(connectors: Shared) -> Router {
         let methods = methods.fallback(wrong_method);
         router = router.route(path, methods.clone()).route(&format!("{path}/"), methods);
     }
-    for path in ["/connectors/{*path}", "/connector-plugins/{*path}"] {
+    for path in UNKNOWN {
         router = router.route(path, any(unknown_path));
     }
     router.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(connectors)
@@ -57,7 +65,7 @@ async fn wrong_method() -> Failure {
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
 }
 
-async fn unknown_path(_: Uri) -> Failure {
+async fn unknown_path() -> Failure {
     Failure::new(StatusCode::NOT_FOUND, "HTTP 404 Not Found")
 }
 

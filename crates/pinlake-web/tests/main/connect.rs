@@ -265,7 +265,7 @@ async fn what_is_wrong_is_said_in_connects_form() {
         ("POST", "/connectors", r#"{"name":"t","config":{"flush.size":"0"}}"#, 400, "configuration is invalid"),
         ("POST", "/connectors", r#"{"name":"t","config":{"name":"u"}}"#, 400, "(u) doesn't match connector name in the URL (t)"),
         ("POST", "/connectors", r#"{"name":"t","config":{"a":[1]}}"#, 400, "takes text, not a list"),
-        ("POST", "/connectors", r#"{"name":"t","initial_state":"up","config":{}}"#, 400, "RUNNING, PAUSED or STOPPED, not 'up'"),
+        ("POST", "/connectors", r#"{"name":"t","initial_state":"up","config":{}}"#, 400, "RUNNING, PAUSED or STOPPED, not 'UP'"),
         ("POST", "/connectors", "{", 400, "the request body is not right"),
         ("POST", "/connectors", "", 400, "the request body is not right"),
         ("GET", "/connectors/none/status", "", 404, "not found"),
@@ -281,6 +281,8 @@ async fn what_is_wrong_is_said_in_connects_form() {
             "'kafka_partition' takes a number from 0 on",
         ),
         ("GET", "/connectors/s/none", "", 404, "HTTP 404 Not Found"),
+        ("GET", "/connectors/s/tasks/1/none", "", 404, "HTTP 404 Not Found"),
+        ("GET", "/connector-plugins/S3Sink", "", 404, "HTTP 404 Not Found"),
         ("POST", "/connectors/s/pause", "", 405, "HTTP 405 Method Not Allowed"),
         ("GET", "/connector-plugins/FileSink/config", "", 404, "no plugin"),
         (
