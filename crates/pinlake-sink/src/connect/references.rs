@@ -40,7 +40,7 @@ pub(super) fn resolve(value: &str, references: &dyn References) -> Result<String
 pub fn property(text: &str, name: &str) -> Option<String> {
     let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with(['#', '!']));
     let pairs = lines.filter_map(|line| line.split_once(['=', ':']));
-    let found = pairs.filter(|(found, _)| found.trim_end() == name).last();
+    let found = pairs.filter(|(found, _)| found.trim_end() == name).next_back();
     found.map(|(_, value)| value.trim_start().replace("\\\\", "\\"))
 }
 
