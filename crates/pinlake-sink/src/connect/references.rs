@@ -39,8 +39,8 @@ pub(super) fn resolve(value: &str, references: &dyn References) -> Result<String
 /// The property of that name in the text of a properties file: `name=value` or `name: value`, a line each; the last of a name counts.
 pub fn property(text: &str, name: &str) -> Option<String> {
     let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with(['#', '!']));
-    let pairs = lines.filter_map(|line| line.split_once(['=', ':']));
-    let found = pairs.filter(|(found, _)| found.trim_end() == name).next_back();
+    let mut pairs = lines.filter_map(|line| line.split_once(['=', ':']));
+    let found = pairs.rfind(|(found, _)| found.trim_end() == name);
     found.map(|(_, value)| value.trim_start().replace("\\\\", "\\"))
 }
 
