@@ -10,6 +10,7 @@ mod replay;
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
@@ -64,6 +65,7 @@ pub struct TopicStore<S: Kept> {
     clock: Clock,
     to: TopicPartition,
     limits: StoreLimits,
+    is_made: AtomicBool,
     /// Changed by the one task that appends, after each append.
     state: Mutex<S>,
     queue: Mutex<Queue<S::Change>>,
@@ -130,18 +132,32 @@ impl Pending {
 impl<S: Kept> TopicStore<S> {
     /// Creates the topic if it is not there, and reads all of it.
     pub async fn open(log: Arc<dyn Log>, clock: Clock, topic: &TopicName, limits: StoreLimits) -> Result<Arc<Self>> {
-        let spec = TopicSpec { retention_ms: None, batch_bytes_max: BATCH_BYTES_MAX, ..TopicSpec::with_partitions(1) };
-        // Looked up first: in a cluster that is no right to make topics.
-        if log.topic(topic).await.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            match log.create_topic(topic, spec).await {
-                Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
-                _ => {}
-            }
-        }
+        let store = Self::open_unmade(log, clock, topic, limits).await?;
+        store.make_topic().await?;
+        Ok(store)
+    }
+
+    /// Reads all of the topic, which is created by the first change if it is not there.
+    pub async fn open_unmade(log: Arc<dyn Log>, clock: Clock, topic: &TopicName, limits: StoreLimits) -> Result<Arc<Self>> {
         let to = topic.partition(0);
-        let Replay { state, behind, .. } = replay::read(&*log, &to).await?;
+        // Looked up first: in a cluster that is no right to make topics.
+        let is_made = !log.topic(topic).await.is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        let Replay { state, behind, .. } = if is_made { replay::read(&*log, &to).await? } else { Replay::new() };
         let queue = Mutex::new(Queue { behind, ..Queue::default() });
-        Ok(Arc::new(Self { log, clock, to, limits, state: Mutex::new(state), queue }))
+        Ok(Arc::new(Self { log, clock, to, limits, is_made: AtomicBool::new(is_made), state: Mutex::new(state), queue }))
+    }
+
+    async fn make_topic(&self) -> Result<()> {
+        if self.is_made.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let spec = TopicSpec { retention_ms: None, batch_bytes_max: BATCH_BYTES_MAX, ..TopicSpec::with_partitions(1) };
+        match self.log.create_topic(&self.to.topic, spec).await {
+            Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
+            _ => {}
+        }
+        self.is_made.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// The state as far as it is durable. Must not be held for long.
@@ -219,6 +235,7 @@ impl<S: Kept> TopicStore<S> {
     }
 
     async fn append_batch(&self, builder: BatchBuilder) -> Result<OffsetRange> {
+        self.make_topic().await?;
         let (records, bytes) = (u64::from(builder.len()), builder.size_bytes() as u64);
         let offsets = self.log.append(&self.to, builder.build()?).await?;
         let behind = &mut lock(&self.queue).behind;

@@ -99,9 +99,10 @@ pub(crate) enum Change {
 pub(crate) struct Notes(Arc<TopicStore<Known>>);
 
 impl Notes {
+    /// A server without sinks has no topic for them.
     pub(crate) async fn open(log: Arc<dyn Log>, clock: Clock) -> Result<Self> {
         let topic = TopicName::new(SINKS_TOPIC).expect("it is a legal name");
-        Ok(Self(TopicStore::open(log, clock, &topic, LIMITS).await?))
+        Ok(Self(TopicStore::open_unmade(log, clock, &topic, LIMITS).await?))
     }
 
     /// Makes changes; durable when it returns. Those of one caller are made in the order of its calls.

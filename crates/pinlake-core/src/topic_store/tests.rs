@@ -1,7 +1,6 @@
 //! A topic read again gives what was acknowledged, wherever it was cut.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
@@ -112,6 +111,18 @@ async fn a_topic_cut_anywhere_gives_what_was_acknowledged_by_then() {
         let after = store.state().clone();
         assert_eq!(*open(cut_log).await.state(), after, "cut before record {cut}, and then gone on");
     }
+}
+
+#[tokio::test]
+async fn a_topic_may_be_made_by_the_first_change() {
+    let log = Arc::new(MemoryLog::new());
+    let store =
+        TopicStore::<Numbers>::open_unmade(log.clone(), Clock::manual(Timestamp(0)), &topic().topic, LIMITS).await.unwrap();
+    assert!(log.topics().await.unwrap().is_empty());
+    write(&store, vec![set("a", 1)]).await.unwrap();
+    write(&store, vec![set("a", 2)]).await.unwrap();
+    assert_eq!(log.topics().await.unwrap().len(), 1);
+    assert_eq!(*open(log).await.state(), *store.state());
 }
 
 #[test]
