@@ -24,8 +24,28 @@ use crate::log::{Log, TopicSpec};
 use crate::position::{Offset, OffsetRange, TopicName, TopicPartition};
 use replay::Replay;
 
-/// The topic in which the sinks keep their state: named here, because who writes it and who hides it from clients do not know each other.
-pub const SINKS_TOPIC: &str = "__pinlake_connectors";
+/// The topics in which a server keeps its streams and sinks: named here, because who writes them and who hides them from clients do not know
+/// each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnTopics {
+    /// What the log does not know of Kinesis's streams.
+    pub streams: &'static str,
+    /// Connectors and where they stand.
+    pub sinks: &'static str,
+}
+
+impl OwnTopics {
+    /// In a log of the server's own.
+    pub const OF_DISK: Self = Self { streams: "__streams", sinks: "__connectors" };
+    /// In a cluster, which may be such a server itself and hides its own.
+    pub const OF_CLUSTER: Self = Self { streams: "__pinlake_streams", sinks: "__pinlake_connectors" };
+
+    /// Whether it is one of them.
+    pub fn has(self, topic: &TopicName) -> bool {
+        [self.streams, self.sinks].contains(&topic.as_str())
+    }
+}
+
 /// The largest batch: room for the largest change, which is one record.
 pub const BATCH_BYTES_MAX: u32 = 64 << 20;
 /// Records that wait are appended together up to this size.

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pinlake_core::producers::ProducerState;
-use pinlake_core::topic_store::SINKS_TOPIC;
+use pinlake_core::topic_store::OwnTopics;
 use pinlake_core::{
     Batch, Committed, Error, Log, Offset, OffsetRange, ReadLimit, Reason, Result, Timestamp, TopicDescription, TopicName,
     TopicPartition, TopicSpec,
 };
 
 use crate::groups::{Groups, OFFSETS_TOPIC};
-use crate::kinesis::streams::STREAMS_TOPIC;
 use crate::transactions::TRANSACTIONS_TOPIC;
 
 /// A log without the server's own topics.
@@ -33,7 +32,8 @@ impl ClientLog {
     }
 
     fn is_own(&self, topic: &TopicName) -> bool {
-        *topic == self.groups || [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC, SINKS_TOPIC].contains(&topic.as_str())
+        let own = if self.groups.as_str() == OFFSETS_TOPIC { OwnTopics::OF_DISK } else { OwnTopics::OF_CLUSTER };
+        *topic == self.groups || [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic.as_str()) || own.has(topic)
     }
 
     /// The log, for a topic that is not the server's own.

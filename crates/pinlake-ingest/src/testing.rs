@@ -19,6 +19,7 @@ use axum::http::Request;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use pinlake_core::secret::Secret;
+use pinlake_core::topic_store::OwnTopics;
 use pinlake_core::{Batch, BatchBuilder, Clock, Log, MemoryLog, Timestamp, TopicName, TopicSpec};
 use tower::ServiceExt;
 
@@ -27,7 +28,7 @@ use crate::aws::read;
 use crate::groups::calls::TransactionProducer;
 use crate::groups::{GroupSettings, OFFSETS_TOPIC};
 use crate::kafka::{self, Broker, KafkaSettings};
-use crate::kinesis::streams::{STREAMS_TOPIC, Streams};
+use crate::kinesis::streams::Streams;
 use crate::transactions::calls::InitRequest;
 use crate::transactions::{TRANSACTIONS_TOPIC, TransactionSettings};
 use crate::{DoorSettings, Doors, Groups, Producer, Transactions};
@@ -143,7 +144,7 @@ impl World {
             TransactionSettings { check_every: Duration::from_secs(60), snapshot_records: 20, ..TransactionSettings::default() };
         let groups = Groups::open(log.clone(), clock.clone(), groups).await.unwrap();
         let transactions = Transactions::open(log.clone(), groups.clone(), clock.clone(), transactions).await.unwrap();
-        let streams = Streams::open(log.clone(), clock).await.unwrap();
+        let streams = Streams::open(log.clone(), clock, &TopicName::new(OwnTopics::OF_DISK.streams).unwrap()).await.unwrap();
         Self { log, groups, transactions, streams }
     }
 
@@ -211,7 +212,7 @@ async fn create_t(log: &MemoryLog) {
 
 /// Appends records, one a line, to the topics that keep groups, transactions and streams.
 async fn keep(log: &MemoryLog, lines: &[u8]) {
-    for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC] {
+    for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, OwnTopics::OF_DISK.streams] {
         let topic = TopicName::new(topic).unwrap();
         log.create_topic(&topic, TopicSpec::with_partitions(1)).await.unwrap();
         let mut builder = BatchBuilder::new(NOW);

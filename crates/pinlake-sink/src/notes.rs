@@ -7,7 +7,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use pinlake_core::topic_store::{Inflight, Kept, SINKS_TOPIC, StoreLimits, TopicStore};
+use pinlake_core::topic_store::{Inflight, Kept, StoreLimits, TopicStore};
 use pinlake_core::{Clock, Log, Offset, Result, Timestamp, TopicId, TopicName, TopicPartition};
 use serde::{Deserialize, Serialize};
 
@@ -100,9 +100,8 @@ pub(crate) struct Notes(Arc<TopicStore<Known>>);
 
 impl Notes {
     /// A server without sinks has no topic for them.
-    pub(crate) async fn open(log: Arc<dyn Log>, clock: Clock) -> Result<Self> {
-        let topic = TopicName::new(SINKS_TOPIC).expect("it is a legal name");
-        Ok(Self(TopicStore::open_unmade(log, clock, &topic, LIMITS).await?))
+    pub(crate) async fn open(log: Arc<dyn Log>, clock: Clock, topic: &TopicName) -> Result<Self> {
+        Ok(Self(TopicStore::open_unmade(log, clock, topic, LIMITS).await?))
     }
 
     /// Makes changes; durable when it returns. Those of one caller are made in the order of its calls.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use pinlake_core::topic_store::SINKS_TOPIC;
+use pinlake_core::topic_store::OwnTopics;
 use pinlake_core::{Error, Result, TopicName};
 use regex::{Regex, RegexBuilder};
 
@@ -190,6 +190,7 @@ impl Plan {
     /// Whether it reads `topic`: never that of its dead letters nor that of its own notes, which would feed it for ever.
     pub fn reads(&self, topic: &TopicName) -> bool {
         let is_of_letters = self.on_error.dead_letters.as_ref().is_some_and(|letters| letters.topic == *topic);
-        !is_of_letters && topic.as_str() != SINKS_TOPIC && self.topics.matches(topic)
+        let is_own = OwnTopics::OF_DISK.has(topic) || OwnTopics::OF_CLUSTER.has(topic);
+        !is_of_letters && !is_own && self.topics.matches(topic)
     }
 }

@@ -84,12 +84,12 @@ pub fn hold(followers: &Followers) {
 }
 
 impl Sinks {
-    /// Starts the sinks that are noted in `log`, the log with the server's own topics.
+    /// Starts the sinks that are noted in `topic` of `log`, the log with the server's own topics.
     ///
     /// # Errors
     /// When the notes can't be read; a sink that can't be used is none.
-    pub async fn open(log: Arc<dyn Log>, parts: Parts) -> Result<Sinks> {
-        let notes = Notes::open(log, parts.clock.clone()).await?;
+    pub async fn open(log: Arc<dyn Log>, topic: &TopicName, parts: Parts) -> Result<Sinks> {
+        let notes = Notes::open(log, parts.clock.clone(), topic).await?;
         let inner = Arc::new(Inner { parts, notes, sinks: Mutex::default(), changing: tokio::sync::Mutex::default() });
         inner.forget_deleted().await;
         let names = inner.notes.look(|known| {

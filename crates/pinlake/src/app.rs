@@ -104,13 +104,14 @@ impl App {
         report("archive and tables", lake.check_positions(|of| log.begins(of)).await);
         let groups = Groups::open(shared.clone(), clock.clone(), log.group_settings(config.groups.settings())?).await;
         let groups = groups.context("reading the consumer groups")?;
-        let streams = Streams::open(shared.clone(), clock.clone()).await.context("reading the streams")?;
+        let own = log.own_topics();
+        let streams = Streams::open(shared.clone(), clock.clone(), &own.streams.parse()?).await.context("reading the streams")?;
         let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone(), log.is_own());
         let auto_create = auto_create(config, pipeline);
         let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create, groups.clone(), streams);
         let clients = doors.producer().log().clone();
         let parts = connectors::parts(clients.clone(), followers.clone(), clock.clone(), config.buckets_location());
-        let sinks = Arc::new(Sinks::open(shared.clone(), parts).await.context("reading the connectors")?);
+        let sinks = Arc::new(Sinks::open(shared.clone(), &own.sinks.parse()?, parts).await.context("reading the connectors")?);
         let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
         let cluster_id = kafka::cluster_id(&groups).await.context("reading the cluster's id")?;
         let connectors = AppConnectors::new(sinks.clone(), cluster_id, config.http.listen.to_string());

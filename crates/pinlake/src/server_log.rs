@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use pinlake_core::topic_store::OwnTopics;
 use pinlake_core::{Clock, Followers, Log, Offset, TopicPartition};
 use pinlake_ingest::groups::GroupSettings;
 use pinlake_log::{DiskLog, HeldFolder, LogSettings};
@@ -63,6 +64,11 @@ impl ServerLog {
     /// How groups are kept in it, whose other `settings` hold.
     pub(crate) fn group_settings(&self, settings: GroupSettings) -> Result<GroupSettings> {
         Ok(if self.is_own() { settings } else { GroupSettings { topic: GROUPS_TOPIC.parse()?, ..settings } })
+    }
+
+    /// Where streams and connectors are kept.
+    pub(crate) fn own_topics(&self) -> OwnTopics {
+        if self.is_own() { OwnTopics::OF_DISK } else { OwnTopics::OF_CLUSTER }
     }
 
     /// Where a partition of a topic that is not there would begin: behind the end of the last one of that name, but in a cluster at 0.

@@ -8,7 +8,7 @@ use crate::groups::GroupSettings;
 #[tokio::test]
 async fn the_servers_own_topics_are_not_there_whatever_they_are_called() {
     let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
-    for name in ["shown", OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC, SINKS_TOPIC] {
+    for name in ["shown", OFFSETS_TOPIC, TRANSACTIONS_TOPIC, OwnTopics::OF_CLUSTER.streams, OwnTopics::OF_CLUSTER.sinks] {
         log.create_topic(&TopicName::new(name).unwrap(), TopicSpec::default()).await.unwrap();
     }
     let own = TopicName::new("__own_groups").unwrap();
@@ -18,7 +18,7 @@ async fn the_servers_own_topics_are_not_there_whatever_they_are_called() {
     let clients = ClientLog::new(log, &groups);
     let names: Vec<_> = clients.topics().await.unwrap().into_iter().map(|topic| topic.name.to_string()).collect();
     assert_eq!(names, ["shown"]);
-    for name in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, STREAMS_TOPIC, SINKS_TOPIC, "__own_groups"] {
+    for name in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, OwnTopics::OF_CLUSTER.streams, OwnTopics::OF_CLUSTER.sinks, "__own_groups"] {
         let topic = TopicName::new(name).unwrap();
         let refused = [
             clients.topic(&topic).await.unwrap_err(),

@@ -5,7 +5,8 @@
 //!                      \-> the stream's topic: partitions, retention, its end
 //! ```
 //!
-//! A stream is a topic. What the log does not know of it is kept in [`STREAMS_TOPIC`]; a topic that nobody made through Kinesis is a stream
+//! A stream is a topic. What the log does not know of it is kept in a topic of the server's
+//! own, which nobody else may append to; a topic that nobody made through Kinesis is a stream
 //! of which nothing is kept until somebody changes it here. Nothing here knows a wire format.
 
 pub(crate) mod changes;
@@ -22,9 +23,6 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell, RwLock};
 use super::iterator::{self, Seal};
 use crate::topic_store::{Inflight, StoreLimits, TopicStore};
 use state::{Entry, State, Stream};
-
-/// The topic that keeps what the log does not know of streams: one partition, kept for ever. Nobody else may append to it.
-pub const STREAMS_TOPIC: &str = "__pinlake_streams";
 
 /// A snapshot is written when so many records lie behind the last one.
 const SNAPSHOT_RECORDS: u64 = 2_000;
@@ -60,17 +58,17 @@ pub(crate) struct Desk {
 }
 
 impl Streams {
-    /// Reads the streams from their topic, which is created if it is not there. Must run inside a tokio runtime.
+    /// Reads the streams from their topic, which is created by the first change if it is not there. Must run inside a tokio runtime.
     ///
     /// # Errors
     /// The log's own.
-    pub async fn open(log: Arc<dyn Log>, clock: Clock) -> Result<Self> {
+    pub async fn open(log: Arc<dyn Log>, clock: Clock, topic: &TopicName) -> Result<Self> {
         let limits = StoreLimits {
             snapshot_records: SNAPSHOT_RECORDS,
             snapshot_bytes: SNAPSHOT_BYTES,
             queued_bytes_max: QUEUED_BYTES_MAX,
         };
-        let store = TopicStore::<State>::open(log, clock.clone(), &TopicName::new(STREAMS_TOPIC)?, limits).await?;
+        let store = TopicStore::<State>::open_unmade(log, clock.clone(), topic, limits).await?;
         let (desks, creating) = (Mutex::default(), AsyncMutex::default());
         Ok(Self { inner: Arc::new(Inner { clock, store, seal: OnceCell::new(), desks, creating }) })
     }
@@ -86,7 +84,7 @@ impl Streams {
                 self.write(Entry::Key { key: STANDARD.encode(iterator::new_key()?) }).await?;
             }
             let key = inner.store.state().key().copied();
-            let key = key.ok_or_else(|| Error::internal(format!("topic '{STREAMS_TOPIC}' keeps no key: look for a defect")))?;
+            let key = key.ok_or_else(|| Error::internal("the streams' topic keeps no key: look for a defect"))?;
             Ok(Seal::new(&key))
         };
         inner.seal.get_or_try_init(make).await

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use futures::FutureExt;
 use http_body_util::BodyExt;
 use pinlake_core::pipeline::Pattern;
+use pinlake_core::topic_store::OwnTopics;
 use pinlake_core::{Clock, Log, MemoryLog, Offset, ReadLimit, Timestamp, TopicName, TopicSpec};
 use pinlake_ingest::groups::GroupSettings;
 use pinlake_ingest::{AutoCreate, DoorSettings, Doors, Groups, Streams};
@@ -44,7 +45,8 @@ pub(crate) fn doors_with(log: Arc<dyn Log>, settings: DoorSettings, groups: Grou
 
 /// Streams in a log.
 pub(crate) fn streams(log: Arc<MemoryLog>) -> Streams {
-    let opened = Streams::open(log, Clock::manual(NOW));
+    let topic = TopicName::new(OwnTopics::OF_DISK.streams).unwrap();
+    let opened = Streams::open(log, Clock::manual(NOW), &topic);
     opened.now_or_never().expect("a log in memory waits for nothing").unwrap()
 }
 

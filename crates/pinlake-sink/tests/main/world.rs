@@ -10,6 +10,7 @@ use futures::TryStreamExt;
 use jiff::tz::TimeZone;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
+use pinlake_core::topic_store::OwnTopics;
 use pinlake_core::{
     BatchBuilder, Clock, Error, Followers, Log, MemoryLog, Offset, Result, Timestamp, TopicName, TopicPartition, TopicSpec,
 };
@@ -105,7 +106,7 @@ impl World {
             buckets: Arc::new(OneBucket(Arc::new(FaultyStore { objects: self.objects.clone(), fuse: fuse.clone() }))),
             letters: self.letters.clone(),
         };
-        Sinks::open(log, parts).await
+        Sinks::open(log, &TopicName::new(OwnTopics::OF_DISK.sinks).unwrap(), parts).await
     }
 
     /// A process in which nothing goes wrong, with a sink of that configuration.

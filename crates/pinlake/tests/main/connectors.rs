@@ -182,5 +182,5 @@ async fn what_is_wrong_with_a_connector_is_said_before_it_is_made() {
     assert_eq!(about["kafka_cluster_id"].as_str().map(str::len), Some(22), "{about}");
     // The topic in which the server keeps them is its own.
     let topics = server.get("/topics").await;
-    assert!(topics.as_array().unwrap().iter().all(|topic| topic != "__pinlake_connectors"), "{topics}");
+    assert!(topics.as_array().unwrap().iter().all(|topic| topic != "__connectors"), "{topics}");
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pinlake_core::topic_store::OwnTopics;
 use pinlake_core::{Clock, Log, MemoryLog, TopicSpec};
 use serde_json::json;
 
@@ -43,7 +44,8 @@ impl World {
 
     async fn on(log: Arc<dyn Log>, clock: Clock, settings: KinesisSettings) -> Self {
         let groups = Groups::open(log.clone(), clock.clone(), GroupSettings::default()).await.unwrap();
-        let streams = Streams::open(log.clone(), clock.clone()).await.unwrap();
+        let streams =
+            Streams::open(log.clone(), clock.clone(), &TopicName::new(OwnTopics::OF_DISK.streams).unwrap()).await.unwrap();
         let door_settings = DoorSettings { kinesis: settings.clone(), ..DoorSettings::default() };
         let auto_create = Arc::new(|name: &TopicName| name.as_str().starts_with("auto").then(TopicSpec::default));
         let doors = Doors::new(log.clone(), clock.clone(), door_settings, auto_create, groups, streams);

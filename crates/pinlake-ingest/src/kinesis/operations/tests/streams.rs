@@ -201,10 +201,7 @@ async fn creations_that_are_refused() {
         assert_eq!(refused, format!("InvalidArgumentException: {flag} is not served: leave it out"));
     }
     assert!(
-        world
-            .refused("CreateStream", [("StreamName", "__pinlake_streams".into()), ("ShardCount", 1_i64.into())])
-            .await
-            .contains("own")
+        world.refused("CreateStream", [("StreamName", "__streams".into()), ("ShardCount", 1_i64.into())]).await.contains("own")
     );
     world.json("CreateStream", [("StreamName", "t".into()), on_demand()]).await;
     assert_eq!(world.shards("t").await.len(), 4);
