@@ -31,8 +31,8 @@ pub struct Layout {
     pub naming: Naming,
     /// What is in them.
     pub formats: Arc<Formats>,
-    /// The place of records without a value.
-    pub nulls: String,
+    /// The place of records without a value; `None` if nothing is written of them.
+    pub nulls: Option<String>,
     /// Who finds problems, in the words of whoever described the sink.
     pub words: Words,
 }
@@ -100,7 +100,7 @@ impl Layout {
             placement: Placement::Partition,
             naming: Naming { folder: folder.to_owned(), ..Naming::default() },
             formats: Arc::new(Formats { values, keys: None, headers: None, compression: Compression::None }),
-            nulls: "tombstone".to_owned(),
+            nulls: None,
             words: Words::default(),
         }
     }
@@ -111,18 +111,14 @@ impl Layout {
     /// What is wrong with the record.
     pub fn place(&self, of: &TopicPartition, record: &RecordView<'_>, at: Timestamp) -> Result<Placed, Problem> {
         let converted = self.converters.convert(record).map_err(|(stage, why)| self.misfit(stage, why))?;
-        let is_null = converted.value.is_null();
-        let (folder, time) = if is_null {
-            (self.nulls.clone(), converted.timestamp)
-        } else {
-            self.folder(of, &converted, at).map_err(|why| self.put_problem(self.words.misplaced, why))?
+        let (time, schema, is_null) = (converted.timestamp, converted.schema, converted.value.is_null());
+        let (folder, time) = match &self.nulls {
+            _ if !is_null => self.folder(of, &converted, at).map_err(|why| self.put_problem(self.words.misplaced, why))?,
+            Some(nulls) => (nulls.clone(), time),
+            None => return Ok(Placed { folder: String::new(), time, schema, is_null, row: Row(Rows::default()) }),
         };
-        // A record without a value is there for its key alone, and may be passed over without one.
-        let row = match self.formats.rows(&converted) {
-            Err(_) if is_null && self.formats.keys.is_none() => Rows::default(),
-            rows => rows.map_err(|why| self.put_problem(self.words.unfit, why))?,
-        };
-        Ok(Placed { folder, time, schema: converted.schema, is_null, row: Row(row) })
+        let row = self.formats.rows(&converted).map_err(|why| self.put_problem(self.words.unfit, why))?;
+        Ok(Placed { folder, time, schema, is_null, row: Row(row) })
     }
 
     /// What is wrong with a record that has no value, where such are not written.

@@ -60,7 +60,7 @@ fn names_keep_what_their_places_hold() {
 #[test]
 fn records_without_a_value_have_a_place_of_their_own() {
     let formats = Formats { keys: Some(Format::Json), ..(*json_layout().formats).clone() };
-    let layout = Layout { formats: Arc::new(formats), ..json_layout() };
+    let layout = Layout { formats: Arc::new(formats), nulls: Some("tombstone".to_owned()), ..json_layout() };
     for value in [None, Some("null".into())] {
         let record = Record { key: Some("k".into()), value, ..Record::default() };
         let placed = place(&layout, &record).unwrap();
@@ -69,7 +69,8 @@ fn records_without_a_value_have_a_place_of_their_own() {
     }
     let keyless = Record::default();
     assert_eq!(place(&layout, &keyless).unwrap_err().class, "u");
-    assert!(place(&json_layout(), &keyless).unwrap().is_null);
+    let passed_over = Layout { nulls: None, ..layout };
+    assert!(place(&passed_over, &keyless).unwrap().is_null);
 }
 
 #[test]

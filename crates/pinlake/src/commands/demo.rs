@@ -115,5 +115,6 @@ async fn stay(app: &App, server: &str) -> Result<()> {
     if let Some(kafka) = app.kafka_addresses.first() {
         terminal::line(format!("  Kafka clients     kcat -b {kafka} -t 0a1b2c3d4e5f.pin -C -e"));
     }
-    serve::until_the_end(app).await
+    serve::until_the_end(app)?.await;
+    Ok(())
 }

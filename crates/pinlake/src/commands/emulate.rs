@@ -35,10 +35,10 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<()> {
     };
     options.validate().map_err(Usage::of)?;
     let stop = options.stop.clone();
+    let asked = super::serve::asked_to_end()?;
     tokio::spawn(async move {
-        if super::serve::asked_to_end().await.is_ok() {
-            stop.cancel();
-        }
+        asked.await;
+        stop.cancel();
     });
     let bar = Arc::new(Bar::counter("posting", options.count));
     let warning = tokio::spawn(warn_once(waits, mask_url(options.to.as_str()), bar.clone()));

@@ -22,6 +22,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
         tracing::warn!("{exposed}");
     }
     let app = App::start(&config, metrics, &terminal::part).await?;
+    // Whoever reads that it listens may ask it to end.
+    let the_end = until_the_end(&app)?;
     if !app.kafka_addresses.is_empty() {
         let addresses: Vec<String> = app.kafka_addresses.iter().map(ToString::to_string).collect();
         terminal::line(format!("Kafka clients connect to {}", addresses.join(" or ")));
@@ -30,7 +32,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
         terminal::line(format!("Kafka clients speak to the cluster: {}", config.log.kafka.shown()));
     }
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
-    until_the_end(&app).await?;
+    the_end.await;
     terminal::line("ending: requests under way, tables, archive, log");
     app.stop().await
 }
@@ -44,20 +46,26 @@ pub(crate) fn configure(args: &ServeArgs) -> Result<Config> {
     Ok(config)
 }
 
-/// Waits for Ctrl-C or SIGTERM, or until nobody can be served any more.
-pub(crate) async fn until_the_end(app: &App) -> Result<()> {
-    tokio::select! {
-        asked = asked_to_end() => asked,
-        () = app.server_ended() => Ok(()),
-    }
+/// Waits for Ctrl-C or SIGTERM, from this call on, or until nobody can be served any more.
+pub(crate) fn until_the_end(app: &App) -> Result<impl Future<Output = ()>> {
+    let asked = asked_to_end()?;
+    Ok(async {
+        tokio::select! {
+            () = asked => {}
+            () = app.server_ended() => {}
+        }
+    })
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn asked_to_end() -> Result<()> {
+/// Waits for Ctrl-C or SIGTERM. Both are caught from this call on, and not only from the first wait.
+pub(crate) fn asked_to_end() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("waiting for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
-    tokio::select! {
-        done = tokio::signal::ctrl_c() => done.context("waiting for Ctrl-C"),
-        _ = terminate.recv() => Ok(()),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

@@ -43,6 +43,8 @@ pub(super) fn layout(settings: &mut Settings<'_>) -> Option<Layout> {
         misplaced: PARTITION_ERROR,
         unfit: DATA_ERROR,
     };
+    let is_written = settings.text_or_empty("behavior.on.null.values").eq_ignore_ascii_case("write");
+    let nulls = is_written.then_some(nulls);
     Some(Layout { converters, placement: placement?, naming, formats: Arc::new(formats?), nulls, words })
 }
 
