@@ -90,7 +90,7 @@ impl App {
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
         Lake::register(&pipeline, &followers);
-        sinks::hold(&followers);
+        sinks::hold(&followers, connectors::KIND);
         let log = ServerLog::open(config, clock.clone(), followers.clone()).await?;
         report("log", Ok(()));
         let shared = log.shared().clone();

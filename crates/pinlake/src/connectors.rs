@@ -24,10 +24,14 @@ const CONVERTERS: [(&str, &str); 4] = [
     ("org.apache.kafka.connect.storage.SimpleHeaderConverter", "header_converter"),
 ];
 
+/// What connectors are called among the log's followers.
+pub(crate) const KIND: &str = "sink";
+
 /// What sinks of this server work with: `clients` is the log as clients see it.
 pub(crate) fn parts(clients: Arc<dyn Log>, followers: Followers, clock: Clock, buckets: String) -> Parts {
     let plan: MakePlan = Arc::new(|_, config| connect::make_plan(config, &ServerReferences));
     Parts {
+        kind: KIND,
         log: clients.clone(),
         followers,
         clock: clock.clone(),

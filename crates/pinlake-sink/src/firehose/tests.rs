@@ -1,0 +1,1 @@
+//! Definitions, and what they make of records.
