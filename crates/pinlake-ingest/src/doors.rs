@@ -1,7 +1,7 @@
 //! All doors behind one router: finds the door of a path, times it, and hands the request on through the gateway. What a request means is the
 //! doors' own business.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -18,6 +18,7 @@ use crate::aws;
 use crate::aws::access::Access;
 use crate::client_log::ClientLog;
 use crate::door_metrics::{self, DoorMetrics};
+use crate::firehose::DeliveryStreams;
 use crate::gateway::Gateway;
 use crate::groups::Groups;
 use crate::kinesis::streams::Streams;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) consumers: Consumers,
     pub(crate) groups: Groups,
     pub(crate) streams: Streams,
+    /// What delivers; without it there are no delivery streams.
+    pub(crate) deliveries: OnceLock<Arc<dyn DeliveryStreams>>,
     pub(crate) settings: DoorSettings,
     pub(crate) access: Access,
     inflight: Inflight,
@@ -189,6 +192,7 @@ impl Doors {
                 consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),
                 groups,
                 streams,
+                deliveries: OnceLock::new(),
                 producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
                 access: Access::new(&settings.kinesis),
                 inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
@@ -202,6 +206,14 @@ impl Doors {
         let doors = Self { inner: Arc::new(inner) };
         tokio::spawn(Place::of(&doors, Words::of(&doors.shared().settings.kinesis, None)).resume());
         doors
+    }
+
+    /// The doors with Firehose's delivery streams, which whoever delivers keeps. Those that are given first count; without any, Firehose
+    /// answers as if there were none, and makes none.
+    #[must_use]
+    pub fn with_delivery_streams(self, streams: Arc<dyn DeliveryStreams>) -> Self {
+        self.inner.shared.deliveries.get_or_init(|| streams);
+        self
     }
 
     /// A router whose fallback is the doors: merge it with routers that have none, and that may have `GET /`. A path that is
