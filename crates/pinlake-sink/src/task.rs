@@ -142,7 +142,8 @@ impl Task {
 
     /// Whether nothing is left that an earlier run may have begun to write.
     fn is_settled(&self) -> bool {
-        self.knows_its_partitions && self.following.values().all(|following| following.units.is_past_again())
+        self.knows_its_partitions
+            && self.following.values().all(|following| following.has_ended() || following.units.is_past_again())
     }
 
     /// Waits for what is being written.

@@ -19,6 +19,7 @@ use pinlake_ingest::groups::GroupSettings;
 use pinlake_ingest::records::BYTES_MAX;
 use pinlake_ingest::transactions::TransactionSettings;
 use pinlake_log::Durability;
+use pinlake_sink::firehose::Delimiter;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -49,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) kinesis: KinesisConfig,
     pub(crate) gateway: GatewayConfig,
     pub(crate) connect: ConnectConfig,
+    pub(crate) firehose: FirehoseConfig,
     pub(crate) query: QueryConfig,
 }
 
@@ -178,6 +180,29 @@ pub(crate) struct ConnectConfig {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct FirehoseConfig {
+    delimiter: DelimiterConfig,
+    buckets: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DelimiterConfig {
+    Newline,
+    Exact,
+}
+
+impl FirehoseConfig {
+    pub(crate) fn delimiter(&self) -> Delimiter {
+        match self.delimiter {
+            DelimiterConfig::Newline => Delimiter::Newline,
+            DelimiterConfig::Exact => Delimiter::Exact,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct QueryConfig {
     memory_max: Bytes,
     time_max: Span,
@@ -246,6 +271,11 @@ impl Config {
     pub(crate) fn buckets_location(&self) -> String {
         let own = || self.data_dir.join("buckets").to_string_lossy().into_owned();
         if self.connect.buckets.is_empty() { own() } else { self.connect.buckets.clone() }
+    }
+
+    /// Where delivery streams' buckets are kept.
+    pub(crate) fn delivery_buckets_location(&self) -> String {
+        if self.firehose.buckets.is_empty() { self.buckets_location() } else { self.firehose.buckets.clone() }
     }
 
     /// The pipeline's folder; `None` for the built-in one.

@@ -171,13 +171,12 @@ impl Rest<'_> {
                 steps.push(self.index()?);
             } else if let Some(rest) = self.0.strip_prefix('.') {
                 self.0 = rest;
-                match self.0.chars().next() {
-                    Some('"') => steps.push(Step::Field(self.quoted()?)),
-                    Some('[') => {}
-                    _ => {
-                        steps.push(Step::Field(self.name().ok_or_else(|| format!("no field stands before '{}'", shown(self.0)))?))
-                    }
-                }
+                let field = match self.0.chars().next() {
+                    Some('[') => continue,
+                    Some('"') => self.quoted()?,
+                    _ => self.name().ok_or_else(|| format!("no field stands before '{}'", shown(self.0)))?,
+                };
+                steps.push(Step::Field(field));
             } else {
                 break;
             }

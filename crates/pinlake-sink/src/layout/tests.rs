@@ -8,6 +8,7 @@ use super::*;
 use crate::convert::{Converter, Converters};
 use crate::format::{Compression, Format, Formats};
 use crate::place::{FieldPath, Placement};
+use crate::problem::Stage;
 
 fn of() -> TopicPartition {
     TopicName::new("user.pin").unwrap().partition(0)

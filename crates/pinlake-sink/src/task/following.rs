@@ -44,6 +44,11 @@ impl Following {
         }
     }
 
+    /// Whether its records are gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.reader.has_ended()
+    }
+
     /// Everything before is written, or is nothing to write.
     pub(super) fn position(&self) -> Offset {
         if self.writing.is_empty() && !self.units.is_open() { self.units.next().max(self.written) } else { self.written }
@@ -146,7 +151,7 @@ impl Task {
             return Ok(());
         }
         let mut closed = Vec::new();
-        for (of, following) in self.following.iter_mut().filter(|(_, following)| following.reader.has_ended()) {
+        for (of, following) in self.following.iter_mut().filter(|(_, following)| following.has_ended()) {
             let mut units = Vec::new();
             following.units.close_early(&mut units);
             closed.push((of.clone(), units));
@@ -158,7 +163,7 @@ impl Task {
         self.finish_writes().await?;
         self.note_positions().await;
         // One that must wait for records that are gone is left as it stands.
-        self.following.retain(|_, following| !following.reader.has_ended() || (following.position() != following.noted));
+        self.following.retain(|_, following| !following.has_ended() || (following.position() != following.noted));
         Ok(())
     }
 }

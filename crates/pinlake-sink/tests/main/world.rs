@@ -15,6 +15,7 @@ use pinlake_core::{
     BatchBuilder, Clock, Error, Followers, Log, MemoryLog, Offset, Result, Timestamp, TopicName, TopicPartition, TopicSpec,
 };
 use pinlake_sink::convert::{Converter, Converters};
+use pinlake_sink::firehose;
 use pinlake_sink::format::{Compression, Format, Formats};
 use pinlake_sink::place::{FieldPath, Pattern, Placement, TimeOf, TimePlaces};
 use pinlake_sink::{
@@ -103,7 +104,10 @@ impl World {
             log: log.clone(),
             followers: self.followers.clone(),
             clock: self.clock.clone(),
-            plan: Arc::new(|_, config| plan(config)),
+            plan: Arc::new(|_, config| match config.contains_key(firehose::DEFINITION) {
+                true => firehose::make_plan(config, &defaults()),
+                false => plan(config),
+            }),
             buckets: Arc::new(OneBucket(Arc::new(FaultyStore { objects: self.objects.clone(), fuse: fuse.clone() }))),
             letters: self.letters.clone(),
         };
@@ -176,6 +180,10 @@ pub(crate) async fn until_at(sinks: &Sinks, of: &TopicPartition, at: i64) {
 
 pub(crate) fn config(options: &[(&str, &str)]) -> Config {
     options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn defaults() -> firehose::Defaults {
+    firehose::Defaults { delimiter: firehose::Delimiter::Newline, tables: Arc::new(|_| None) }
 }
 
 /// What the tests' configurations mean.
