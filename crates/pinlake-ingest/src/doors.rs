@@ -1,7 +1,7 @@
 //! All doors behind one router: finds the door of a path, times it, and hands the request on through the gateway. What a request means is the
 //! doors' own business.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,11 +14,11 @@ use bytes::Bytes;
 use pinlake_core::{Clock, Error, ErrorKind, Log, Result, Timestamp};
 use tokio::time::Instant;
 
-use crate::aws;
 use crate::aws::access::Access;
+use crate::aws::{self, Service};
 use crate::client_log::ClientLog;
 use crate::door_metrics::{self, DoorMetrics};
-use crate::firehose::DeliveryStreams;
+use crate::firehose::{Deliveries, DeliveryStreams};
 use crate::gateway::Gateway;
 use crate::groups::Groups;
 use crate::kinesis::streams::Streams;
@@ -46,6 +46,7 @@ struct Inner {
     rest_proxy: DoorMetrics,
     gateway: DoorMetrics,
     kinesis: DoorMetrics,
+    firehose: DoorMetrics,
     pin: DoorMetrics,
 }
 
@@ -55,8 +56,7 @@ pub(crate) struct Shared {
     pub(crate) consumers: Consumers,
     pub(crate) groups: Groups,
     pub(crate) streams: Streams,
-    /// What delivers; without it there are no delivery streams.
-    pub(crate) deliveries: OnceLock<Arc<dyn DeliveryStreams>>,
+    pub(crate) deliveries: Deliveries,
     pub(crate) settings: DoorSettings,
     pub(crate) access: Access,
     inflight: Inflight,
@@ -192,7 +192,7 @@ impl Doors {
                 consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),
                 groups,
                 streams,
-                deliveries: OnceLock::new(),
+                deliveries: Deliveries::default(),
                 producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
                 access: Access::new(&settings.kinesis),
                 inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
@@ -201,6 +201,7 @@ impl Doors {
             rest_proxy: DoorMetrics::new("kafka_rest"),
             gateway: DoorMetrics::new("kinesis_gateway"),
             kinesis: DoorMetrics::new("kinesis"),
+            firehose: DoorMetrics::new("firehose"),
             pin: DoorMetrics::new("pin"),
         };
         let doors = Self { inner: Arc::new(inner) };
@@ -212,7 +213,7 @@ impl Doors {
     /// answers as if there were none, and makes none.
     #[must_use]
     pub fn with_delivery_streams(self, streams: Arc<dyn DeliveryStreams>) -> Self {
-        self.inner.shared.deliveries.get_or_init(|| streams);
+        self.inner.shared.deliveries.set(streams);
         self
     }
 
@@ -273,7 +274,10 @@ impl Doors {
         let metrics = match door {
             Door::Topics | Door::Brokers | Door::Consumers | Door::V3 => &inner.rest_proxy,
             Door::Streams => &inner.gateway,
-            Door::Aws => &inner.kinesis,
+            Door::Aws => match aws::service_of(&parts.headers) {
+                Service::Kinesis => &inner.kinesis,
+                Service::Firehose => &inner.firehose,
+            },
             Door::Pin => &inner.pin,
         };
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };

@@ -1,8 +1,11 @@
 //! The delivery streams as the operations see them: a definition by name, kept by whoever delivers. It must not know how definitions are kept or
 //! what is delivered where.
 
+use std::sync::{Arc, OnceLock};
+
 use async_trait::async_trait;
 use pinlake_core::Result;
+use tokio::sync::Mutex;
 
 /// What keeps delivery streams and delivers them. A definition is one JSON object in AWS's own spelling: [`super`]'s operations make it, and
 /// fill in all defaults.
@@ -34,4 +37,33 @@ pub trait DeliveryStreams: Send + Sync + 'static {
 
     /// Why a stream does not deliver now; `None` if it does, or is not there.
     fn failure(&self, name: &str) -> Option<String>;
+}
+
+/// The delivery streams of a server, if anybody delivers there, and who changes them.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    streams: OnceLock<Arc<dyn DeliveryStreams>>,
+    /// Held from the look at a definition until its change is kept, so that versions are given once.
+    pub(crate) changing: Mutex<()>,
+}
+
+impl Deliveries {
+    /// Says who delivers; what was said first counts.
+    pub(crate) fn set(&self, streams: Arc<dyn DeliveryStreams>) {
+        self.streams.get_or_init(|| streams);
+    }
+
+    pub(crate) fn get(&self) -> Option<&Arc<dyn DeliveryStreams>> {
+        self.streams.get()
+    }
+
+    /// All names, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.get().map(|streams| streams.names()).unwrap_or_default()
+    }
+
+    /// What is kept of a delivery stream.
+    pub(crate) fn definition(&self, name: &str) -> Option<String> {
+        self.get()?.definition(name)
+    }
 }
