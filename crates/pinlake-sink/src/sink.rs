@@ -297,8 +297,7 @@ impl Owner {
                 });
             }
             (Wanted::Paused, Wanted::Running) => {
-                let paused = |task: &&TaskStatus| task.state == State::Paused;
-                let ids = self.status.borrow().tasks.iter().filter(paused).map(|task| task.id).collect();
+                let ids = self.tasks_where(|state| state == State::Paused);
                 self.status.send_modify(|status| {
                     status.state = if status.state == State::Failed { State::Failed } else { State::Running };
                 });
@@ -316,10 +315,16 @@ impl Owner {
         Ok(())
     }
 
+    /// The tasks that are so.
+    fn tasks_where(&self, is_meant: impl Fn(State) -> bool) -> Vec<u32> {
+        self.status.borrow().tasks.iter().filter(|task| is_meant(task.state)).map(|task| task.id).collect()
+    }
+
     async fn alter(&mut self, config: Config) -> Result<()> {
         if !self.settle_all().await {
-            // What is half written would be written again, elsewhere.
-            self.begin();
+            // What is half written would be written again, elsewhere. One that failed meanwhile is not waited for the next time.
+            let ids = self.tasks_where(|state| state != State::Failed);
+            self.start(ids);
             let why = self.trouble.what().unwrap_or_else(|| "its store or the log is slow".to_owned());
             return Err(Error::retry(format!(
                 "what the sink has begun to write by its old configuration can't be finished by now, and it goes on by that: try again ({why})"
