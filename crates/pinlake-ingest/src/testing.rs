@@ -5,6 +5,7 @@
 //! transaction, a login.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod deliveries;
 pub mod seeds;
 pub mod wire;
 
@@ -71,7 +72,9 @@ pub fn any_http(bytes: &[u8]) {
         let settings = DoorSettings { body_bytes_max: BYTES_MAX, inflight_bytes_max: 4 * BYTES_MAX, ..DoorSettings::default() };
         let auto_create = Arc::new(|topic: &TopicName| topic.as_str().starts_with("auto").then(TopicSpec::default));
         let World { log, groups, streams, .. } = world;
-        let router = Doors::new(log, Clock::manual(NOW), settings, auto_create, groups, streams).router();
+        let router = Doors::new(log, Clock::manual(NOW), settings, auto_create, groups, streams)
+            .with_delivery_streams(Arc::new(deliveries::MemoryDeliveryStreams::default()))
+            .router();
         let mut rest = bytes;
         while !rest.is_empty() {
             let end = rest.windows(2).position(|two| two == b"\n\n").unwrap_or(rest.len());
@@ -87,8 +90,9 @@ pub fn any_http(bytes: &[u8]) {
 /// Any body of a call to one of AWS's services; the first byte says to which operation. What is taken reads the same in CBOR.
 pub fn any_aws_input(bytes: &[u8]) {
     let Some((first, body)) = bytes.split_first() else { return };
-    let operations = crate::kinesis::MODEL.operations();
-    let operation = &operations[usize::from(*first) % operations.len()];
+    let models = [&crate::kinesis::MODEL, &crate::firehose::MODEL];
+    let operations: Vec<_> = models.iter().flat_map(|model| model.operations()).collect();
+    let operation = operations[usize::from(*first) % operations.len()];
     let body = Bytes::copy_from_slice(body);
     let nodes = [read::json(&body), read::cbor(&body)].into_iter().flatten();
     for input in nodes.filter_map(|node| operation.read(node).ok()) {
