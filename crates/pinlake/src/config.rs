@@ -1,6 +1,7 @@
 //! Configuration: the embedded defaults, overridden by a file, overridden by the environment. Plain data, passed down.
 
 mod addresses;
+mod buckets;
 pub(crate) mod cluster;
 mod gateway;
 mod kinesis;
@@ -19,11 +20,11 @@ use pinlake_ingest::groups::GroupSettings;
 use pinlake_ingest::records::BYTES_MAX;
 use pinlake_ingest::transactions::TransactionSettings;
 use pinlake_log::Durability;
-use pinlake_sink::firehose::Delimiter;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use addresses::{address, addresses, advertised, base_url};
+use buckets::{ConnectConfig, FirehoseConfig};
 use cluster::ClusterConfig;
 use gateway::GatewayConfig;
 use kinesis::KinesisConfig;
@@ -174,35 +175,6 @@ pub(crate) struct DoorsConfig {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ConnectConfig {
-    buckets: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FirehoseConfig {
-    delimiter: DelimiterConfig,
-    buckets: String,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum DelimiterConfig {
-    Newline,
-    Exact,
-}
-
-impl FirehoseConfig {
-    pub(crate) fn delimiter(&self) -> Delimiter {
-        match self.delimiter {
-            DelimiterConfig::Newline => Delimiter::Newline,
-            DelimiterConfig::Exact => Delimiter::Exact,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct QueryConfig {
     memory_max: Bytes,
     time_max: Span,
@@ -265,17 +237,6 @@ impl Config {
     /// Where archive and tables are kept.
     pub(crate) fn store_location(&self) -> String {
         if self.store.is_empty() { self.data_dir.join("lake").to_string_lossy().into_owned() } else { self.store.clone() }
-    }
-
-    /// Where connectors' buckets are kept that have no address of their own.
-    pub(crate) fn buckets_location(&self) -> String {
-        let own = || self.data_dir.join("buckets").to_string_lossy().into_owned();
-        if self.connect.buckets.is_empty() { own() } else { self.connect.buckets.clone() }
-    }
-
-    /// Where delivery streams' buckets are kept.
-    pub(crate) fn delivery_buckets_location(&self) -> String {
-        if self.firehose.buckets.is_empty() { self.buckets_location() } else { self.firehose.buckets.clone() }
     }
 
     /// The pipeline's folder; `None` for the built-in one.

@@ -81,12 +81,12 @@ pub(super) struct Processing {
     #[serde(default, deserialize_with = "or_default")]
     pub(super) enabled: bool,
     #[serde(default, deserialize_with = "or_default")]
-    pub(super) processors: Vec<Processor>,
+    pub(super) processors: Vec<Step>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Processor {
+pub(super) struct Step {
     #[serde(rename = "Type")]
     pub(super) kind: String,
     #[serde(default, deserialize_with = "or_default")]
@@ -200,7 +200,7 @@ impl Conversion {
     }
 }
 
-impl Processor {
+impl Step {
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|parameter| parameter.name == name).map(|parameter| parameter.value.as_str())
     }

@@ -10,7 +10,7 @@ use pinlake_core::{Error, Result, Timestamp, TopicName};
 
 use super::columns::Columns;
 use super::compression::Compression;
-use super::definition::{Conversion, Definition, Destination, Kind, OpenX, Processor};
+use super::definition::{Conversion, Definition, Destination, Kind, OpenX, Step};
 use super::delivery::{Behind, Content, Delivery};
 use super::failure;
 use super::name::{Names, Which};
@@ -129,8 +129,8 @@ fn delivery(definition: &Definition, defaults: &Defaults) -> Result<Delivery> {
         extension: extension_of(&destination.file_extension, extension)?,
     };
     let processing = &destination.processing_configuration;
-    for processor in processing.processors.iter().filter(|_| processing.enabled) {
-        add(&mut delivery, processor)?;
+    for step in processing.processors.iter().filter(|_| processing.enabled) {
+        add(&mut delivery, step)?;
     }
     check_keys(&delivery, destination.dynamic_partitioning_configuration.enabled)?;
     check_names(&delivery)?;
@@ -156,26 +156,26 @@ fn extension_of(given: &str, default: &str) -> Result<String> {
 }
 
 /// Adds what a processor does.
-fn add(delivery: &mut Delivery, processor: &Processor) -> Result<()> {
-    match processor.kind.as_str() {
+fn add(delivery: &mut Delivery, step: &Step) -> Result<()> {
+    match step.kind.as_str() {
         "AppendDelimiterToRecord" => {
-            let delimiter = processor.parameter("Delimiter").unwrap_or("\\n");
+            let delimiter = step.parameter("Delimiter").unwrap_or("\\n");
             if delimiter.len() > DELIMITER_LEN_MAX {
                 return Err(Error::invalid(format!("Delimiter takes {DELIMITER_LEN_MAX} bytes at most")));
             }
             delivery.behind = Behind::Always(unescaped(delimiter).into_bytes());
         }
-        "RecordDeAggregation" => match processor.parameter("SubRecordType") {
+        "RecordDeAggregation" => match step.parameter("SubRecordType") {
             Some("JSON") => delivery.parts.rest = Some(Rest::Json),
-            Some("DELIMITED") => delivery.parts.rest = Some(Rest::Delimited(delimiter_between(processor)?)),
+            Some("DELIMITED") => delivery.parts.rest = Some(Rest::Delimited(delimiter_between(step)?)),
             Some("KPL") => delivery.parts.aggregated = true,
             _ => return Err(Error::invalid("RecordDeAggregation wants the parameter SubRecordType: JSON, DELIMITED or KPL")),
         },
         "MetadataExtraction" => {
-            if processor.parameter("JsonParsingEngine").is_some_and(|engine| engine != "JQ-1.6") {
+            if step.parameter("JsonParsingEngine").is_some_and(|engine| engine != "JQ-1.6") {
                 return Err(Error::invalid("JsonParsingEngine takes JQ-1.6"));
             }
-            let query = processor.parameter("MetadataExtractionQuery");
+            let query = step.parameter("MetadataExtractionQuery");
             let missing = || Error::invalid("MetadataExtraction wants the parameter MetadataExtractionQuery");
             delivery.query = Some(Query::new(query.ok_or_else(missing)?)?);
         }
@@ -189,8 +189,8 @@ fn add(delivery: &mut Delivery, processor: &Processor) -> Result<()> {
 }
 
 /// In base64, as AWS has it.
-fn delimiter_between(processor: &Processor) -> Result<Vec<u8>> {
-    let delimiter = processor.parameter("Delimiter").and_then(|text| STANDARD.decode(text).ok());
+fn delimiter_between(step: &Step) -> Result<Vec<u8>> {
+    let delimiter = step.parameter("Delimiter").and_then(|text| STANDARD.decode(text).ok());
     let delimiter = delimiter.filter(|delimiter| (1..=DELIMITER_LEN_MAX).contains(&delimiter.len()));
     delimiter.ok_or_else(|| Error::invalid("RecordDeAggregation of DELIMITED wants the parameter Delimiter, in base64"))
 }

@@ -85,7 +85,7 @@ fn errors_have_a_prefix_of_their_own() {
 }
 
 #[test]
-fn what_stands_behind_a_record_is_said_by_setting_tag_or_processor() {
+fn what_stands_behind_a_record_is_said_by_setting_tag_or_step() {
     let of = |tag: Option<&str>, default, processors: &[(&str, &[(&str, &str)])]| {
         let mut definition = definition(&json!({ "ProcessingConfiguration": processing(processors) }));
         if let Some(tag) = tag {
@@ -226,7 +226,7 @@ fn records_are_placed_by_their_partition_keys_and_those_without_go_to_the_errors
     let plan = plan_of(&by_keys("{c: .customer.id, \"first\": (.list[0] | tostring)}"));
     let good = |id: u32| format!("{{\"customer\":{{\"id\":{id}}},\"list\":[\"x\"]}}");
     let bad = ["{\"customer\":{}}", "no", "{\"customer\":{\"id\":\"..\"},\"list\":[1]}"];
-    let records = [good(1), good(2), bad[0].into(), good(1), bad[1].into(), bad[2].replace("..", "../x")];
+    let records = [good(1), good(2), bad[0].into(), good(1), bad[1].into(), bad[2].replace("..", "x/../y")];
     let found: Vec<(String, String)> = objects(&plan, &records)
         .into_iter()
         .map(|(path, content)| {
@@ -242,7 +242,7 @@ fn records_are_placed_by_their_partition_keys_and_those_without_go_to_the_errors
     let errors: Vec<Value> = found[2].1.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(errors.iter().all(|error| error["errorCode"] == "DynamicPartitioning.MetadataExtractionFailed"));
     let messages =
-        ["key 'c' is null or not there", "the record is no JSON: expected ident", "no object can have the name 'c=../x/"];
+        ["key 'c' is null or not there", "the record is no JSON: expected ident", "no object can have the name 'c=x/../y/"];
     for (error, message) in errors.iter().zip(messages) {
         assert!(error["errorMessage"].as_str().unwrap().starts_with(message), "{error}");
     }
