@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use pinlake_core::{ErrorKind, Log, TopicPartition};
 use pinlake_sink::firehose::config as defined;
 use pinlake_sink::{Config, Sinks, State, Wanted};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::faulty::{FAULTS, Fault, Fuse};
@@ -95,54 +96,65 @@ async fn alter(sinks: &Sinks, config: Config) {
     }
 }
 
+/// The next offset of a partition.
+async fn end_of(world: &World, of: &TopicPartition) -> i64 {
+    world.log.range(of).await.unwrap().end.0
+}
+
 /// Some records, another definition, and others; then the process dies.
-async fn tell(world: &World, fuse: &Fuse, sinks: &Sinks, of: &TopicPartition) {
+async fn tell(world: &World, fuse: &Fuse, sinks: &Sinks, of: &TopicPartition, process: u64) {
     while sinks.names().is_empty() {
         let _ = sinks.create(NAME, plain(1), Wanted::Running).await;
     }
-    append(world, of, 0..7).await;
-    until_delivered(world, sinks, 7).await;
-    append(world, of, 7..12).await;
+    let from = end_of(world, of).await;
+    append(world, of, from..from + 7).await;
+    until_delivered(world, sinks, from + 7).await;
+    append(world, of, from + 7..from + 12).await;
     // Some of it may be written by now.
-    until_at(sinks, of, 7).await;
+    until_at(sinks, of, from + 7).await;
     world.clock.advance(MINUTE * 3);
-    alter(sinks, plain(2)).await;
-    append(world, of, 12..15).await;
-    until_delivered(world, sinks, 15).await;
+    alter(sinks, plain(2 + 2 * process)).await;
+    append(world, of, from + 12..from + 15).await;
+    until_delivered(world, sinks, from + 15).await;
     fuse.kill();
 }
 
-fn run(fault: Fault, step: u64) -> bool {
+/// One process after another dies somewhere; the last does not. Answers whether all did that should.
+fn run(deaths: &[(Fault, u64)]) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let world = World::new();
         let of = world.topic("t", 1).await.partition(0);
-        let fuse = Fuse::at(fault, step);
-        tokio::select! {
-            biased;
-            () = fuse.death() => {}
-            () = async {
-                let sinks = world.start(&fuse).await.unwrap();
-                tell(&world, &fuse, &sinks, &of).await;
-            } => {}
+        let mut all_struck = true;
+        for (process, (fault, step)) in (0..).zip(deaths) {
+            let fuse = Fuse::at(*fault, *step);
+            tokio::select! {
+                biased;
+                () = fuse.death() => {}
+                () = async {
+                    let sinks = world.start(&fuse).await.unwrap();
+                    tell(&world, &fuse, &sinks, &of, process).await;
+                } => {}
+            }
+            world.clock.advance(MINUTE * 7);
+            all_struck &= fuse.has_struck();
         }
         let before = world.objects().await;
-        world.clock.advance(MINUTE * 7);
         let sinks = world.start(&Fuse::sound()).await.unwrap();
         if sinks.names().is_empty() {
             sinks.create(NAME, plain(1), Wanted::Running).await.unwrap();
         }
         // At once: what the dead one had begun goes by its own definition all the same.
-        alter(&sinks, plain(3)).await;
-        let end = world.log.range(&of).await.unwrap().end.0;
-        append(&world, &of, end..20).await;
-        until_delivered(&world, &sinks, 20).await;
+        alter(&sinks, plain(99)).await;
+        let end = end_of(&world, &of).await;
+        append(&world, &of, end..end + 5).await;
+        until_delivered(&world, &sinks, end + 5).await;
         let after = world.objects().await;
-        assert_eq!(delivered(&world).await, expected(20), "each record once at {fault:?} {step}: {after:#?}");
+        assert_eq!(delivered(&world).await, expected(end + 5), "each record once after {deaths:?}: {after:#?}");
         assert!(before.iter().all(|(name, content)| after.get(name) == Some(content)), "what was written stays");
         assert_eq!(sinks.status(NAME).unwrap().tasks[0].state, State::Running);
         assert_eq!(sinks.failure(NAME).unwrap(), None);
-        fuse.has_struck()
+        all_struck
     })
 }
 
@@ -150,10 +162,20 @@ fn run(fault: Fault, step: u64) -> bool {
 fn each_record_is_delivered_once_whatever_dies_when() {
     for fault in FAULTS {
         let mut step = 1;
-        while run(fault, step) {
+        while run(&[(fault, step)]) {
             step += 1;
         }
         assert!(step > 12, "{fault:?} struck {step} times");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn each_record_is_delivered_once_over_any_deaths(
+        deaths in proptest::collection::vec((proptest::sample::select(&FAULTS), 1..25_u64), 0..5),
+    ) {
+        run(&deaths);
     }
 }
 
