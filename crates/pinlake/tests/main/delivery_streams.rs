@@ -32,13 +32,14 @@ async fn done(server: &Server, operation: &str, body: &Value) -> Value {
     answer
 }
 
-async fn create(server: &Server, name: &str, destination: &Value, tags: &Value) {
+async fn create(server: &Server, name: &str, destination: &Value, delimiter: &str) {
     let mut whole = json!({
         "RoleARN": ROLE,
         "BucketARN": "arn:aws:s3:::bucket",
         "BufferingHints": { "SizeInMBs": 1, "IntervalInSeconds": 0 },
     });
     whole.as_object_mut().unwrap().extend(destination.as_object().unwrap().clone());
+    let tags = json!([{ "Key": "pinlake:delimiter", "Value": delimiter }]);
     let body = json!({ "DeliveryStreamName": name, "ExtendedS3DestinationConfiguration": whole, "Tags": tags });
     done(server, "CreateDeliveryStream", &body).await;
 }
@@ -131,7 +132,7 @@ async fn records_are_delivered_once_under_the_documented_names_also_after_kills(
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let server = Server::start(data, "127.0.0.1:0").await;
-    create(&server, "orders", &json!({ "Prefix": "raw/" }), &json!([])).await;
+    create(&server, "orders", &json!({ "Prefix": "raw/" }), "newline").await;
     put(&server, "orders", &records(0..1_200)).await;
     let found = until(&server, data, "orders", |found| lines(found).len() >= 1_200).await;
     assert_eq!(lines(&found), records(0..1_200));
@@ -174,8 +175,7 @@ async fn exact_adds_no_byte_and_what_cant_be_done_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let server = Server::start(data, "127.0.0.1:0").await;
-    let tags = json!([{ "Key": "pinlake:delimiter", "Value": "exact" }]);
-    create(&server, "exact", &json!({}), &tags).await;
+    create(&server, "exact", &json!({}), "exact").await;
     put(&server, "exact", &["a".to_owned(), "b\n".to_owned(), "c".to_owned()]).await;
     let whole = |found: &BTreeMap<String, Vec<u8>>| found.values().flatten().copied().collect::<Vec<u8>>();
     let found = until(&server, data, "exact", |found| whole(found).len() >= 4).await;
@@ -193,7 +193,7 @@ async fn a_table_takes_what_is_put_to_a_delivery_stream_whose_topic_it_follows()
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let server = Server::start(data, "127.0.0.1:0").await;
-    create(&server, "shop.pin", &json!({}), &json!([])).await;
+    create(&server, "shop.pin", &json!({}), "newline").await;
     let post = |index: u32| {
         json!({
             "index": index, "unique_id": format!("id-{index}"), "title": "t", "description": "d", "poster_name": "p",

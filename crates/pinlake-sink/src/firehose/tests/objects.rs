@@ -187,15 +187,15 @@ fn aggregated_records_are_taken_apart_where_they_come_from_kinesis_or_it_is_aske
     let expected = [&b"a\n"[..], &long, b"\nc\n"].concat();
     let asked =
         plan_of(&json!({ "ProcessingConfiguration": processing(&[("RecordDeAggregation", &[("SubRecordType", "KPL")])]) }));
-    assert_eq!(object(&asked, &[whole.clone()]).1, expected);
+    assert_eq!(object(&asked, &[&whole]).1, expected);
     let mut source = definition(&json!({}));
     source["DeliveryStreamType"] = json!("KinesisStreamAsSource");
-    assert_eq!(object(&planned(&source).unwrap(), &[whole.clone()]).1, expected);
-    assert_eq!(object(&plan_of(&json!({})), &[whole.clone()]).1, [&whole[..], b"\n"].concat());
+    assert_eq!(object(&planned(&source).unwrap(), &[&whole]).1, expected);
+    assert_eq!(object(&plan_of(&json!({})), &[&whole]).1, [&whole[..], b"\n"].concat());
     // Its checksum says that it is none.
     let mut other = whole;
     *other.last_mut().unwrap() ^= 1;
-    assert_eq!(object(&asked, &[other.clone()]).1, [&other[..], b"\n"].concat());
+    assert_eq!(object(&asked, &[&other]).1, [&other[..], b"\n"].concat());
 }
 
 #[test]
