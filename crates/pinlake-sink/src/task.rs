@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::reader::{Read, Readers};
 use crate::units::Unit;
 use crate::unpacked::{self, Unpacked};
-use crate::write::Writer;
+use crate::write::{Writer, Wrote};
 use following::Following;
 use measures::Measures;
 
@@ -79,12 +79,13 @@ pub(crate) async fn run(context: TaskContext, mut stop: watch::Receiver<Stop>) -
         writing_bytes: 0,
         units_unnoted: 0,
         knows_its_partitions: false,
+        gives_up: watch::channel(false).0,
     };
     let ended = task.serve(&mut stop).await;
     task.writes.shutdown().await;
     // What is written is noted also by a task that fails.
     let is_noted = task.note_positions().await;
-    ended.map(|()| is_noted && task.is_settled())
+    ended.map(|()| is_noted && task.is_settled() && task.following.values().all(Following::is_whole))
 }
 
 struct Task {
@@ -101,6 +102,8 @@ struct Task {
     measures: Measures,
     /// Whether all partitions of it are followed that were there when it last looked.
     knows_its_partitions: bool,
+    /// Tells what is being written to give up what the store refuses.
+    gives_up: watch::Sender<bool>,
 }
 
 /// A unit that was written.
@@ -108,6 +111,7 @@ struct Task {
 struct Written {
     of: TopicPartition,
     end: Offset,
+    wrote: Wrote,
     records: u64,
     unit_bytes: u64,
     files: usize,
@@ -129,7 +133,10 @@ impl Task {
             tokio::select! {
                 biased;
                 told = told_to(stop), if !settles => match told {
-                    Stop::Settled => settles = true,
+                    Stop::Settled => {
+                        settles = true;
+                        self.gives_up.send_replace(true);
+                    }
                     _ => break,
                 },
                 Some(done) = self.writes.join_next() => self.written(done.map_err(defect).flatten()?).await,
@@ -274,7 +281,7 @@ impl Task {
                 following.begin(unit.end);
                 self.writing_bytes += unit.bytes;
                 let (plan, writer, of) = (self.context.plan.clone(), self.context.writer.clone(), of.clone());
-                self.writes.spawn(write_unit(plan, writer, of, unit));
+                self.writes.spawn(write_unit(plan, writer, of, unit, self.gives_up.subscribe()));
             }
         }
         Ok(())
@@ -282,6 +289,9 @@ impl Task {
 
     async fn written(&mut self, written: Written) {
         self.writing_bytes -= written.unit_bytes;
+        if written.wrote == Wrote::Nothing {
+            return;
+        }
         self.measures.wrote(written.records, written.files, written.file_bytes);
         if let Some(following) = self.following.get_mut(&written.of) {
             following.end(written.end);
@@ -350,7 +360,13 @@ async fn told_to(stop: &mut watch::Receiver<Stop>) -> Stop {
     stop.wait_for(|stop| *stop != Stop::Not).await.map_or(Stop::Now, |stop| *stop)
 }
 
-async fn write_unit(plan: Arc<Plan>, writer: Writer, of: TopicPartition, unit: Unit) -> Result<Written> {
+async fn write_unit(
+    plan: Arc<Plan>,
+    writer: Writer,
+    of: TopicPartition,
+    unit: Unit,
+    gives_up: watch::Receiver<bool>,
+) -> Result<Written> {
     let Unit { end, records, bytes: unit_bytes, .. } = unit;
     let make = {
         let of = of.clone();
@@ -358,8 +374,8 @@ async fn write_unit(plan: Arc<Plan>, writer: Writer, of: TopicPartition, unit: U
     };
     let files: Vec<File> = tokio::task::spawn_blocking(make).await.map_err(defect).flatten()?;
     let (count, file_bytes) = (files.len(), files.iter().map(|file| file.content.len()).sum());
-    writer.write(files).await?;
-    Ok(Written { of, end, records, unit_bytes, files: count, file_bytes })
+    let wrote = writer.write(files, gives_up).await?;
+    Ok(Written { of, end, wrote, records, unit_bytes, files: count, file_bytes })
 }
 
 fn defect(error: tokio::task::JoinError) -> Error {

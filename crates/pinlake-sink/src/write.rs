@@ -11,7 +11,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use pinlake_core::{Error, Result};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -37,6 +37,15 @@ pub(crate) struct Writer {
     trouble: Trouble,
 }
 
+/// What became of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    /// They are there.
+    All,
+    /// The store refused them all, so none is there, and they were given up.
+    Nothing,
+}
+
 /// Why a file was not written.
 enum Failed {
     /// The store may do it later.
@@ -50,30 +59,44 @@ impl Writer {
         Self { store, retry, overwrite, places: Arc::new(Semaphore::new(AT_ONCE)), trouble }
     }
 
-    /// Writes files. After an error some are there and some are not.
-    pub(crate) async fn write(&self, files: Vec<File>) -> Result<()> {
-        let mut writes = JoinSet::new();
-        for File { path, content, is_of_errors } in files {
-            let place = self.places.clone().acquire_owned().await.map_err(|_| Error::internal("the task ends"))?;
-            let writer = self.clone();
-            writes.spawn(async move {
-                let written = writer.write_one(&path, &content, is_of_errors).await;
-                drop(place);
-                written
-            });
+    /// Writes files. After an error some are there and some are not. What the store refuses is given up once `gives_up` says so, unless others of
+    /// them may be there.
+    pub(crate) async fn write(&self, files: Vec<File>, gives_up: watch::Receiver<bool>) -> Result<Wrote> {
+        let count = files.len();
+        let given_up = self.write_unless_refused(files, Some(gives_up)).await?;
+        if count > 0 && given_up.len() == count {
+            return Ok(Wrote::Nothing);
         }
-        while let Some(done) = writes.join_next().await {
-            done.map_err(|error| Error::internal("writing an object failed").with_source(error))??;
-        }
-        Ok(())
+        self.write_unless_refused(given_up, None).await?;
+        Ok(Wrote::All)
     }
 
-    async fn write_one(&self, path: &Path, content: &Bytes, is_of_errors: bool) -> Result<()> {
-        let mut troubled = None;
+    /// Answers the files that were given up.
+    async fn write_unless_refused(&self, files: Vec<File>, gives_up: Option<watch::Receiver<bool>>) -> Result<Vec<File>> {
+        let mut writes = JoinSet::new();
+        for file in files {
+            let place = self.places.clone().acquire_owned().await.map_err(|_| Error::internal("the task ends"))?;
+            let (writer, gives_up) = (self.clone(), gives_up.clone());
+            writes.spawn(async move {
+                let wrote = writer.write_one(&file, gives_up).await;
+                drop(place);
+                wrote.map(|wrote| (wrote == Wrote::Nothing).then_some(file))
+            });
+        }
+        let mut given_up = Vec::new();
+        while let Some(done) = writes.join_next().await {
+            given_up.extend(done.map_err(|error| Error::internal("writing an object failed").with_source(error))??);
+        }
+        Ok(given_up)
+    }
+
+    async fn write_one(&self, file: &File, mut gives_up: Option<watch::Receiver<bool>>) -> Result<Wrote> {
+        let File { path, content, is_of_errors } = file;
         let (began, mut pause, mut times) = (Instant::now(), self.retry.pause.max(PAUSE_MIN), 0);
+        let mut troubled = None;
         loop {
             let error = match self.try_one(path, content).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Wrote::All),
                 Err(Failed::ForGood(error)) => return Err(error),
                 Err(Failed::Now(error)) => error,
             };
@@ -83,13 +106,18 @@ impl Writer {
                     format!("object '{path}' can't be written, asked {} times: see to the store and restart the task", times + 1);
                 return Err(Error::retry(text).with_source(error));
             }
-            if times == 0 && is_of_errors {
+            if times == 0 && *is_of_errors {
                 tracing::error!(%path, %error, "records that could not be written as they should be can't even be written as errors, trying on");
             }
             times += 1;
             troubled.get_or_insert_with(|| self.trouble.begin()).says(&format!("object '{path}' can't be written: {error}"));
+            // Another try may have come to the store although its answer was lost.
+            gives_up = gives_up.filter(|_| is_refusal(&error));
             tracing::warn!(%path, %error, ?pause, "an object can't be written, trying again");
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = told(&mut gives_up) => return Ok(Wrote::Nothing),
+            }
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
         }
     }
@@ -175,6 +203,23 @@ async fn within_time<T>(answer: impl Future<Output = object_store::Result<T>>) -
         let source = format!("the store did not answer within {ANSWER_MAX:?}").into();
         Err(object_store::Error::Generic { store: "sink", source })
     })
+}
+
+/// Waits until it is so; for ever if nobody says so.
+async fn told(it: &mut Option<watch::Receiver<bool>>) {
+    let told = match it {
+        Some(it) => it.wait_for(|is_so| *is_so).await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whether the store says by it that the object is not there and will not be.
+fn is_refusal(error: &object_store::Error) -> bool {
+    use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+    matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
 }
 
 /// What no second try changes.

@@ -44,6 +44,11 @@ impl Following {
         }
     }
 
+    /// Whether nothing is written behind what is not.
+    pub(super) fn is_whole(&self) -> bool {
+        self.writing.iter().all(|(_, is_written)| !is_written)
+    }
+
     /// Whether its records are gone.
     pub(super) fn has_ended(&self) -> bool {
         self.reader.has_ended()

@@ -217,6 +217,39 @@ async fn another_definition_waits_for_what_the_old_one_has_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_definition_waits_for_nothing_where_the_store_has_refused_everything() {
+    let to = |version, prefix: &str| {
+        definition(version, |definition| {
+            definition["Destination"]["Prefix"] = json!(format!("{prefix}k=!{{partitionKeyFromQuery:k}}/"));
+        })
+    };
+    for (errors, is_taken) in [("refused/!{firehose:error-output-type}/", true), ("errors/!{firehose:error-output-type}/", false)]
+    {
+        let first = definition(1, |definition| {
+            definition["Destination"]["Prefix"] = json!("refused/k=!{partitionKeyFromQuery:k}/");
+            definition["Destination"]["ErrorOutputPrefix"] = json!(errors);
+        });
+        let fuse = Fuse::sound();
+        fuse.refuses.store(true, Ordering::SeqCst);
+        let (world, of, sinks) = started(&fuse, first).await;
+        append(&world, &of, 0..4).await;
+        until_at(&sinks, &of, 0).await;
+        let troubled = until(async || {
+            world.clock.advance(MINUTE);
+            sinks.failure(NAME).unwrap().is_some()
+        });
+        assert!(troubled.await);
+        let altered = sinks.alter(NAME, to(2, "")).await;
+        assert_eq!(altered.is_ok(), is_taken, "{altered:?}: the object of errors is there, or not");
+        fuse.refuses.store(false, Ordering::SeqCst);
+        if is_taken {
+            until_delivered(&world, &sinks, 4).await;
+            assert_eq!(delivered(&world).await, expected(4));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connectors_other_configuration_waits_too() {
     let fuse = Fuse::sound();
     let (world, of, sinks) = started(&fuse, config(&[("records", "2")])).await;

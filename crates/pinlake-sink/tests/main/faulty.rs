@@ -48,6 +48,8 @@ pub(crate) struct Fuse {
     pub(crate) slow: AtomicU64,
     /// Every put fails while it is set.
     pub(crate) store_closed: AtomicBool,
+    /// Every put of an object whose name holds `refused` is refused while it is set.
+    pub(crate) refuses: AtomicBool,
 }
 
 impl Fuse {
@@ -132,6 +134,9 @@ impl ObjectStore for FaultyStore {
         tokio::time::sleep(slow + Duration::from_millis(20)).await;
         if self.fuse.store_closed.load(Ordering::SeqCst) {
             return Err(silent());
+        }
+        if self.fuse.refuses.load(Ordering::SeqCst) && location.as_ref().contains("refused") {
+            return Err(object_store::Error::NotFound { path: location.to_string(), source: "there is no such bucket".into() });
         }
         self.fuse.step(silent, self.objects.put_opts(location, payload, opts)).await
     }
