@@ -19,3 +19,4 @@ mod properties;
 mod server;
 mod setup;
 mod streams;
+mod subscriptions;
