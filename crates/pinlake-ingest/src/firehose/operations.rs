@@ -234,7 +234,7 @@ fn describe(context: &Context<'_>, input: &Value) -> Result<Value, AwsError> {
         ("DeliveryStreamType", of.kind.as_str().into()),
         ("VersionId", of.version.to_string().into()),
         ("CreateTimestamp", of.created.into()),
-        ("LastUpdateTimestamp", (of.updated != of.created).then_some(of.updated).into()),
+        ("LastUpdateTimestamp", (of.version > 1 || of.updated != of.created).then_some(of.updated).into()),
         ("Source", source_described(words, &of)),
         ("Destinations", destinations.into()),
         ("HasMoreDestinations", false.into()),

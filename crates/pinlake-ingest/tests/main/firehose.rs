@@ -72,6 +72,16 @@ impl World {
     }
 }
 
+/// A server whose delivery streams are in memory, for tests of other things.
+pub(crate) fn delivering() -> Router {
+    World::new().router
+}
+
+/// Makes a delivery stream, or tries to.
+pub(crate) async fn create(router: &Router, name: &str) {
+    let _ = call(router, "CreateDeliveryStream", &creation(name)).await;
+}
+
 async fn call(router: &Router, operation: &str, body: &Value) -> Result<Value, String> {
     let target = if operation.contains('.') { operation.to_owned() } else { format!("Firehose_20150804.{operation}") };
     let request = Request::post("/").header("x-amz-target", target).header("content-type", "application/x-amz-json-1.1");
