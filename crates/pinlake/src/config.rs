@@ -50,6 +50,9 @@ pub(crate) struct Config {
     pub(crate) gateway: GatewayConfig,
     pub(crate) connect: ConnectConfig,
     pub(crate) query: QueryConfig,
+    /// Of the command line alone: whether everybody may delete all streams.
+    #[serde(skip)]
+    pub(crate) allow_reset: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -14,7 +14,7 @@ use futures::{StreamExt, future, stream};
 use ring::rand::{SecureRandom, SystemRandom};
 use uuid::Builder;
 
-use super::access;
+use super::access::{self, Caller};
 use super::error::AwsError;
 use super::event_stream;
 use super::model::Operation;
@@ -23,6 +23,7 @@ use super::value::Value;
 use super::{Answer, Context, Events};
 use crate::doors::Call;
 use crate::kinesis;
+use crate::kinesis::plain::{self, Plain};
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -122,23 +123,33 @@ async fn respond(call: &Call<'_>, body: Body) -> Response {
         let named = target.service.is_some() && target.operation.is_some();
         return if named { xml(StatusCode::NOT_FOUND, NOT_THIS_FORM) } else { xml(StatusCode::FORBIDDEN, NO_OPERATION) };
     }
+    if form == Form::Json
+        && let Some(operation) = operation
+        && let Some(put) = plain::read(operation.name(), &body)
+    {
+        return form.answer(call, run_plain(call, operation, put, &body).await);
+    }
     let Some(node) = form.read(&body) else { return form.refuse(call, &AwsError::bare("SerializationException")) };
     let Some(operation) = operation.filter(|_| form != Form::Plain) else {
         target.say_what_is_missing(call);
         return form.refuse(call, &AwsError::unknown_operation());
     };
-    match run(call, operation, node, &body).await {
-        Ok(Answer::Value(value)) => form.print(StatusCode::OK, &value),
-        Ok(Answer::Events(events)) => form.stream(events),
-        Err(error) => form.refuse(call, &error),
-    }
+    form.answer(call, run(call, operation, node, &body).await)
 }
 
 async fn run(call: &Call<'_>, operation: &Operation, node: Node<'_>, body: &Bytes) -> Result<Answer, AwsError> {
-    let (shared, name) = (call.shared, operation.name());
-    let caller = access::check(&shared.access, shared.producer.now(), call.parts, "kinesis", name, body)?;
+    let asked = Context { call, caller: check(call, operation, body)? };
     let input = operation.read(node)?;
-    kinesis::operations::run(&Context { call, caller }, name, input).await
+    kinesis::operations::run(&asked, operation.name(), input).await
+}
+
+async fn run_plain(call: &Call<'_>, operation: &Operation, put: Plain, body: &Bytes) -> Result<Answer, AwsError> {
+    let asked = Context { call, caller: check(call, operation, body)? };
+    kinesis::operations::run_plain(&asked, operation.name(), put).await
+}
+
+fn check(call: &Call<'_>, operation: &Operation, body: &Bytes) -> Result<Caller, AwsError> {
+    access::check(&call.shared.access, call.shared.producer.now(), call.parts, "kinesis", operation.name(), body)
 }
 
 /// What a request is for, as far as it says so: `Kinesis_20131202.PutRecord`.
@@ -205,6 +216,15 @@ impl Form {
         node.filter(|node| matches!(node, Node::Map(_) | Node::List(_)))
     }
 
+    fn answer(self, call: &Call<'_>, outcome: Result<Answer, AwsError>) -> Response {
+        match outcome {
+            Ok(Answer::Value(value)) => self.print(StatusCode::OK, &value),
+            Ok(Answer::Json(body)) => printed(StatusCode::OK, JSON_TYPE, body),
+            Ok(Answer::Events(events)) => self.stream(events),
+            Err(error) => self.refuse(call, &error),
+        }
+    }
+
     fn print(self, status: StatusCode, value: &Value) -> Response {
         let (name, body) = match self {
             // What an operation without an output answers.
@@ -214,7 +234,7 @@ impl Form {
             Self::Plain => (PLAIN_TYPE, value.to_json()),
             Self::Cbor | Self::Other => (CBOR_TYPE, value.to_cbor()),
         };
-        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(name))], body).into_response()
+        printed(status, name, body)
     }
 
     /// An answer of events, each as soon as it is there and the client takes it.
@@ -249,6 +269,10 @@ impl Form {
         };
         if error.status == StatusCode::SERVICE_UNAVAILABLE { call.try_again_later(response) } else { response }
     }
+}
+
+fn printed(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }
 
 fn xml(status: StatusCode, body: &'static str) -> Response {
