@@ -5,6 +5,7 @@
 
 pub(crate) mod access;
 pub(crate) mod error;
+mod event_stream;
 pub(crate) mod model;
 pub(crate) mod read;
 pub mod signing;
@@ -14,11 +15,29 @@ mod wire;
 
 pub(crate) use wire::{answer, is_for};
 
+use futures::stream::BoxStream;
+
 use crate::doors::Call;
 use access::Caller;
+use error::AwsError;
+use value::Value;
 
 /// What an operation works with beside its input.
 pub(crate) struct Context<'a> {
     pub(crate) call: &'a Call<'a>,
     pub(crate) caller: Caller,
+}
+
+/// What an operation answers.
+pub(crate) enum Answer {
+    /// `Null` if it has no output.
+    Value(Value),
+    Events(Events),
+}
+
+/// An answer that goes on for a while. An error ends it.
+pub(crate) struct Events {
+    /// What each is called by, such as `SubscribeToShardEvent`.
+    pub(crate) name: &'static str,
+    pub(crate) events: BoxStream<'static, Result<Value, AwsError>>,
 }

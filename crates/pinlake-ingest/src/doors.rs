@@ -244,8 +244,10 @@ impl Doors {
         placed
     }
 
-    /// Closes all consumer instances: they commit what they are to commit by themselves, and leave their groups.
+    /// Ends all subscriptions to shards, and closes all consumer instances: they commit what they are to commit by themselves, and leave their
+    /// groups.
     pub async fn close(&self) {
+        self.inner.shared.streams.subscriptions().close();
         self.inner.shared.consumers.close().await;
     }
 

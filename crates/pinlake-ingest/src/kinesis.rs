@@ -14,6 +14,7 @@ pub(crate) mod operations;
 mod put;
 pub mod sequence;
 pub mod streams;
+pub(crate) mod subscriptions;
 pub(crate) mod wording;
 
 use std::sync::LazyLock;

@@ -1,6 +1,8 @@
 //! Requests to `POST /` and their answers, in the form and the order of checks of AWS: method, body, content type, target, caller, types
 //! and constraints, and only then what the operation says. Which form an answer has is the request's choice, errors too.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -8,15 +10,17 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::{StreamExt, future, stream};
 use ring::rand::{SecureRandom, SystemRandom};
 use uuid::Builder;
 
-use super::Context;
 use super::access;
 use super::error::AwsError;
+use super::event_stream;
 use super::model::Operation;
 use super::read::{self, Node};
 use super::value::Value;
+use super::{Answer, Context, Events};
 use crate::doors::Call;
 use crate::kinesis;
 
@@ -124,12 +128,13 @@ async fn respond(call: &Call<'_>, body: Body) -> Response {
         return form.refuse(call, &AwsError::unknown_operation());
     };
     match run(call, operation, node, &body).await {
-        Ok(value) => form.print(StatusCode::OK, &value),
+        Ok(Answer::Value(value)) => form.print(StatusCode::OK, &value),
+        Ok(Answer::Events(events)) => form.stream(events),
         Err(error) => form.refuse(call, &error),
     }
 }
 
-async fn run(call: &Call<'_>, operation: &Operation, node: Node<'_>, body: &Bytes) -> Result<Value, AwsError> {
+async fn run(call: &Call<'_>, operation: &Operation, node: Node<'_>, body: &Bytes) -> Result<Answer, AwsError> {
     let (shared, name) = (call.shared, operation.name());
     let caller = access::check(&shared.access, shared.producer.now(), call.parts, "kinesis", name, body)?;
     let input = operation.read(node)?;
@@ -210,6 +215,22 @@ impl Form {
             Self::Cbor | Self::Other => (CBOR_TYPE, value.to_cbor()),
         };
         (status, [(header::CONTENT_TYPE, HeaderValue::from_static(name))], body).into_response()
+    }
+
+    /// An answer of events, each as soon as it is there and the client takes it.
+    fn stream(self, Events { name, events }: Events) -> Response {
+        let (content, encode): (_, fn(&Value) -> Vec<u8>) = match self {
+            Self::Json | Self::Plain => (PLAIN_TYPE, Value::to_json),
+            Self::Cbor | Self::Other => (CBOR_TYPE, Value::to_cbor),
+        };
+        let first = event_stream::event("initial-response", content, &encode(&Value::map([])));
+        let events = events.map(move |event| match event {
+            Ok(event) => event_stream::event(name, content, &encode(&event)),
+            Err(error) => event_stream::exception(&error, content, &encode(&error.body())),
+        });
+        let frames = stream::once(future::ready(first)).chain(events).map(Ok::<_, Infallible>);
+        let kind = HeaderValue::from_static(event_stream::CONTENT_TYPE);
+        ([(header::CONTENT_TYPE, kind)], Body::from_stream(frames)).into_response()
     }
 
     /// An error's answer. The log is told if the server is at fault.

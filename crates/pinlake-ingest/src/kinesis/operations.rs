@@ -8,6 +8,7 @@ pub(crate) mod records;
 pub(crate) mod settings;
 pub(crate) mod shards;
 pub(crate) mod streams;
+mod subscribe;
 mod tags;
 
 #[cfg(test)]
@@ -20,11 +21,11 @@ use super::names::{self, Resource};
 use super::streams::changes::{Found, Place};
 use super::streams::state::Status;
 use super::wording::{Words, not_served};
-use crate::aws;
 use crate::aws::access::Caller;
 use crate::aws::error::AwsError;
 use crate::aws::model::Input;
 use crate::aws::value::Value;
+use crate::aws::{self, Answer};
 use crate::door_metrics::DoorMetrics;
 use crate::doors::{Call, Doors};
 use crate::settings::KinesisSettings;
@@ -91,13 +92,16 @@ impl<'a> Context<'a> {
 }
 
 /// Runs an operation by its name, such as `PutRecords`.
-pub(crate) async fn run(asked: &aws::Context<'_>, operation: &str, input: Input) -> Result<Value, AwsError> {
+pub(crate) async fn run(asked: &aws::Context<'_>, operation: &str, input: Input) -> Result<Answer, AwsError> {
     let context = Context {
         words: Words::of(&asked.call.shared.settings.kinesis, Some(&asked.caller.region)),
         caller: Some((&asked.caller, format!("kinesis:{operation}"))),
         ..Context::of(asked.call)
     };
-    serve(&context, operation, &input).await
+    match operation {
+        "SubscribeToShard" => subscribe::subscribe(&context, &input).await.map(Answer::Events),
+        _ => serve(&context, operation, &input).await.map(Answer::Value),
+    }
 }
 
 /// The same for a call that somebody has made sense of already.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pinlake_core::{Error, Result, Timestamp};
 use tokio::sync::OwnedRwLockReadGuard;
 
-use super::sequence::SequenceNumber;
+use super::sequence::{Mark, SequenceNumber};
 use super::streams::changes::Place;
 use super::streams::state::Stream;
 use crate::partitioner::{Partitioning, hash_key};
@@ -115,6 +115,6 @@ impl Stored {
     pub(crate) fn number(&self, placed: &Placed) -> Result<SequenceNumber, Error> {
         let offset = placed.offset.clone()?;
         let created = self.stream.shards.shards()[placed.partition as usize].second;
-        Ok(SequenceNumber { shard: placed.partition, created, offset, arrival: self.arrival })
+        Ok(SequenceNumber { shard: placed.partition, created, offset, arrival: self.arrival, mark: Mark::Record })
     }
 }

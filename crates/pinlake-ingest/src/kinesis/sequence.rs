@@ -2,7 +2,8 @@
 //!
 //! Hexadecimal digits, from the left: `2`, the shard's second of creation (9), low digit of the shard (1), offset (16), `00`, arrival
 //! in seconds (9), shard (8), `2`. They grow with the offset within a shard, whatever the arrival is. A shard that no call of Kinesis made
-//! was created at 0.
+//! was created at 0. A number that ends with `1` is no record's: it stands right before the record of its offset, whether that is there
+//! yet or not.
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,17 @@ pub struct SequenceNumber {
     pub offset: Offset,
     /// When it arrived; whole seconds.
     pub arrival: Timestamp,
+    /// What it stands for.
+    pub mark: Mark,
+}
+
+/// What a sequence number stands for; its last digit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// The place before the record of its offset: how far a subscription has come.
+    Before = 1,
+    /// The record of its offset.
+    Record,
 }
 
 impl SequenceNumber {
@@ -79,8 +91,8 @@ impl SequenceNumber {
         let seconds = (self.arrival.0.max(0) / 1000).cast_unsigned() & SECONDS_MASK;
         let created = self.created.max(0).cast_unsigned() & SECONDS_MASK;
         let offset = u128::from(self.offset.0.cast_unsigned());
-        // From bit 0: `2`, shard (32 bits), arrival (36), `00` (8), offset (64, from bit 80); what is over 128 goes into the high half.
-        let low = 2 | u128::from(self.shard) << 4 | u128::from(seconds) << 36 | offset << 80;
+        // From bit 0: the mark, shard (32 bits), arrival (36), `00` (8), offset (64, from bit 80); what is over 128 goes into the high half.
+        let low = self.mark as u128 | u128::from(self.shard) << 4 | u128::from(seconds) << 36 | offset << 80;
         // From bit 128: the offset's top 16 bits, low digit of the shard (4), creation (36), `2`.
         let high = (offset >> 48) as u64 | u64::from(self.shard & 0xf) << 16 | created << 20 | 2 << 56;
         let limb = |at: usize| (low >> (32 * at)) as u32;
@@ -96,6 +108,7 @@ impl SequenceNumber {
             created: (high >> 20 & SECONDS_MASK).cast_signed(),
             offset: Offset(i64::try_from(offset).ok()?),
             arrival: Timestamp(((low >> 36) as u64 & SECONDS_MASK).cast_signed() * 1000),
+            mark: if low & 0xf == Mark::Before as u128 { Mark::Before } else { Mark::Record },
         };
         // What was left out has one value alone, and no shard has a number over 31 bits.
         (number.limbs() == limbs && i32::try_from(number.shard).is_ok()).then_some(number)

@@ -18,9 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pinlake_core::{Clock, Error, Log, Result, TopicDescription, TopicId, TopicName};
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, RwLock};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, RwLock, watch};
 
 use super::iterator::{self, Seal};
+use super::subscriptions::Subscriptions;
 use crate::topic_store::{Inflight, StoreLimits, TopicStore};
 use state::{Entry, State, Stream};
 
@@ -44,6 +45,9 @@ struct Inner {
     desks: Mutex<HashMap<TopicName, Arc<Desk>>>,
     /// Held while a stream is created, so that the limit on all shards holds.
     creating: AsyncMutex<()>,
+    /// Told of each change.
+    changed: watch::Sender<()>,
+    subscriptions: Subscriptions,
 }
 
 /// One stream's: who changes it and who appends to it.
@@ -69,8 +73,16 @@ impl Streams {
             queued_bytes_max: QUEUED_BYTES_MAX,
         };
         let store = TopicStore::<State>::open_unmade(log, clock.clone(), topic, limits).await?;
-        let (desks, creating) = (Mutex::default(), AsyncMutex::default());
-        Ok(Self { inner: Arc::new(Inner { clock, store, seal: OnceCell::new(), desks, creating }) })
+        let inner = Inner {
+            clock,
+            store,
+            seal: OnceCell::new(),
+            desks: Mutex::default(),
+            creating: AsyncMutex::default(),
+            changed: watch::Sender::default(),
+            subscriptions: Subscriptions::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What seals iterators and page tokens. Its key is made when it is needed first, and kept.
@@ -93,6 +105,16 @@ impl Streams {
     /// The time that streams go by.
     pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// Who is subscribed to shards.
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.inner.subscriptions
+    }
+
+    /// Is told of each change from now on, of any stream.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.inner.changed.subscribe()
     }
 
     /// The stream that a topic is.
@@ -130,7 +152,9 @@ impl Streams {
     }
 
     async fn write(&self, entry: Entry) -> Result<()> {
-        self.inner.store.submit(vec![entry], Inflight::default())?.durable().await
+        self.inner.store.submit(vec![entry], Inflight::default())?.durable().await?;
+        self.inner.changed.send_replace(());
+        Ok(())
     }
 
     /// The desk of a stream; only for names of topics that are there, or are about to be.

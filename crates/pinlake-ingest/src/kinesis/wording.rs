@@ -144,6 +144,20 @@ impl Words {
         limit(format!("This request would exceed the limit of {most} consumers of a stream: deregister one first"))
     }
 
+    pub(crate) fn consumer_not_active(&self, consumer: &str, stream: &str, status: Status) -> AwsError {
+        in_use(format!(
+            "Consumer {consumer} under stream {stream} under account {} not ACTIVE, instead in state {}",
+            self.account,
+            status.as_str()
+        ))
+    }
+
+    /// The consumer has just subscribed to that shard.
+    pub(crate) fn subscribed(&self, stream: &str, shard: u32, consumer: &str) -> AwsError {
+        let (account, shard) = (&self.account, shard_id(shard));
+        in_use(format!("Another active subscription exists for this consumer: {account}:{stream}:{shard}:{consumer}"))
+    }
+
     /// A sequence number that no record of the shard has; `why` begins with a space if anything is known.
     pub(crate) fn bad_start(&self, number: &str, shard: u32, stream: &str, why: &str) -> AwsError {
         let id = shard_id(shard);

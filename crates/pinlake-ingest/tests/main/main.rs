@@ -18,3 +18,4 @@ mod properties;
 mod server;
 mod setup;
 mod streams;
+mod subscriptions;

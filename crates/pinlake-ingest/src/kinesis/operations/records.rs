@@ -14,8 +14,8 @@ use crate::kinesis::iterator::{ITERATOR_TIME, ShardIterator, Unusable};
 use crate::kinesis::layout::Shard;
 use crate::kinesis::names::{resource, shard_number};
 use crate::kinesis::put::{self, Entered, IfMissing, Incoming, Stored};
-use crate::kinesis::sequence::{SequenceNumber, shard_id};
-use crate::kinesis::streams::changes::Found;
+use crate::kinesis::sequence::{Mark, SequenceNumber, shard_id};
+use crate::kinesis::streams::changes::{Found, Place};
 use crate::kinesis::streams::state::{Status, Stream};
 use crate::kinesis::wording::{argument, constraint, expired_iterator};
 
@@ -152,14 +152,14 @@ pub(crate) struct Reading {
 }
 
 /// Finds a shard. AWS says the same of a shard that is not there, whether its stream is or not.
-pub(crate) async fn reading(context: &Context<'_>, stream: &str, number: u32) -> Result<Reading, AwsError> {
-    let none = || context.words.no_shard(number, stream);
+pub(crate) async fn reading(place: &Place, stream: &str, number: u32) -> Result<Reading, AwsError> {
+    let none = || place.words.no_shard(number, stream);
     let name = TopicName::new(stream).map_err(|_| none())?;
-    let found = match context.place().find(&name).await {
+    let found = match place.find(&name).await {
         Err(error) if error.kind == "ResourceNotFoundException" => return Err(none()),
         found => found?,
     };
-    if found.stream.status(context.now()) == Status::Creating {
+    if found.stream.status(place.now()) == Status::Creating {
         return Err(none());
     }
     let shard = shards::shard(&found, number).ok_or_else(none)?;
@@ -170,7 +170,7 @@ pub(super) async fn shard_iterator(context: &Context<'_>, input: &Value) -> Resu
     refuse_members(input, &["DryRun"])?;
     let (stream, id) = (context.name(input)?, input.text("ShardId").unwrap_or_default());
     let number = shard_number(id).ok_or_else(|| context.words.could_not_find_shard(id, stream.as_str()))?;
-    let reading = reading(context, stream.as_str(), number).await?;
+    let reading = reading(&context.place(), stream.as_str(), number).await?;
     let kind = input.text("ShardIteratorType").unwrap_or_default();
     let (start, time) = (input.text("StartingSequenceNumber"), input.time("Timestamp"));
     let position = position(context, &reading, kind, start, time).await?;
@@ -200,8 +200,9 @@ pub(crate) async fn position(
         )));
     }
     if let Some(number) = number {
-        let offset = check_start(context, number, at)?;
-        return Ok(if kind == "AT_SEQUENCE_NUMBER" { offset } else { offset.plus(1) });
+        let SequenceNumber { offset, mark, .. } = check_start(context, number, at)?;
+        let is_passed = kind == "AFTER_SEQUENCE_NUMBER" && mark == Mark::Record;
+        return Ok(if is_passed { offset.plus(1) } else { offset });
     }
     let log = context.place().log().clone();
     let of = at.found.topic.name.partition(at.number);
@@ -213,8 +214,8 @@ pub(crate) async fn position(
     Ok(position?)
 }
 
-/// The offset that a sequence number of this shard holds.
-fn check_start(context: &Context<'_>, number: &str, at: &Reading) -> Result<Offset, AwsError> {
+/// A sequence number of this shard.
+fn check_start(context: &Context<'_>, number: &str, at: &Reading) -> Result<SequenceNumber, AwsError> {
     let (words, stream) = (&context.words, at.found.topic.name.as_str());
     let parsed = SequenceNumber::parse(number).filter(|parsed| parsed.offset.0 < i64::MAX);
     let parsed = parsed.ok_or_else(|| words.bad_start(number, at.number, stream, ""))?;
@@ -228,7 +229,7 @@ fn check_start(context: &Context<'_>, number: &str, at: &Reading) -> Result<Offs
     if parsed.created != at.shard.second {
         return Err(words.bad_start(number, at.number, stream, " because it did not come from this stream"));
     }
-    Ok(parsed.offset)
+    Ok(parsed)
 }
 
 /// The time of an iterator AT_TIMESTAMP, which must not be in the future.
@@ -248,7 +249,7 @@ pub(super) async fn get(context: &Context<'_>, input: &Value) -> Result<Value, A
     refuse_members(input, &["DryRun"])?;
     let limit = input.int("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(GET_RECORDS_MAX);
     let from = decode(context, input).await?;
-    let at = reading(context, &from.stream, from.shard).await?;
+    let at = reading(&context.place(), &from.stream, from.shard).await?;
     let log = context.place().log().clone();
     let limit = PageLimit { records: limit.min(GET_RECORDS_MAX), bytes: GET_BYTES_MAX, wait: Duration::ZERO };
     let of = at.found.topic.name.partition(at.number);
@@ -287,7 +288,7 @@ async fn decode(context: &Context<'_>, input: &Value) -> Result<ShardIterator, A
 /// A record as AWS shows it.
 pub(crate) fn record_shown(at: &Reading, record: Got) -> Value {
     let Got { offset, time, key, data } = record;
-    let number = SequenceNumber { shard: at.number, created: at.shard.second, offset, arrival: time };
+    let number = SequenceNumber { shard: at.number, created: at.shard.second, offset, arrival: time, mark: Mark::Record };
     Value::map([
         ("SequenceNumber", number.to_text().into()),
         ("ApproximateArrivalTimestamp", time.max(Timestamp(0)).into()),

@@ -10,7 +10,7 @@ use crate::aws::value::Value;
 use crate::kinesis::iterator::Purpose;
 use crate::kinesis::layout::Shard;
 use crate::kinesis::names::{shard_number, stream_arn};
-use crate::kinesis::sequence::{SequenceNumber, shard_id};
+use crate::kinesis::sequence::{Mark, SequenceNumber, shard_id};
 use crate::kinesis::streams::changes::Found;
 use crate::kinesis::streams::state::{Mode, Status};
 use crate::kinesis::wording::{Asked, Words, argument};
@@ -57,7 +57,7 @@ pub(crate) fn shown(found: &Found, number: u32) -> Value {
     let Some(shard) = shard(found, number) else { return Value::Null };
     let place = |offset: i64, arrival_ms: i64| {
         let (created, offset, arrival) = (shard.second, Offset(offset), Timestamp(arrival_ms));
-        SequenceNumber { shard: number, created, offset, arrival }.to_text()
+        SequenceNumber { shard: number, created, offset, arrival, mark: Mark::Record }.to_text()
     };
     Value::map([
         ("ShardId", shard_id(number).into()),

@@ -19,6 +19,7 @@ mod resharding;
 mod settings;
 mod shards;
 mod streams;
+mod subscribing;
 
 const NOW: Timestamp = Timestamp(1_600_000_000_000);
 const ACCOUNT: &str = "123456789012";

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn number(shard: u32, offset: i64, seconds: i64) -> SequenceNumber {
-    SequenceNumber { shard, created: 0, offset: Offset(offset), arrival: Timestamp(seconds * 1000) }
+    SequenceNumber { shard, created: 0, offset: Offset(offset), arrival: Timestamp(seconds * 1000), mark: Mark::Record }
 }
 
 /// The decimal text as hexadecimal digits.
@@ -40,7 +40,13 @@ fn decimal(hex: &str) -> String {
 #[test]
 fn the_layout_has_47_digits() {
     let arrival = Timestamp(0x6_5432_1000 * 1000 + 999);
-    let number = SequenceNumber { shard: 0x12b, created: 0x5_f5e0_ff00, offset: Offset(0x0123_4567_89ab_cdef), arrival };
+    let number = SequenceNumber {
+        shard: 0x12b,
+        created: 0x5_f5e0_ff00,
+        offset: Offset(0x0123_4567_89ab_cdef),
+        arrival,
+        mark: Mark::Record,
+    };
     let digits = hex(&number.to_text());
     assert_eq!(digits, format!("2{}b{}00{}{}2", "5f5e0ff00", "0123456789abcdef", "654321000", "0000012b"));
     assert_eq!(digits.len(), 47);
@@ -64,6 +70,7 @@ fn what_no_shard_gave_is_none() {
     for wrong in [
         "30000000005000000000000000000000000000000000052",
         "20000000005000000000000000000000000000000000053",
+        "20000000005000000000000000000000000000000000050",
         "20000000004000000000000000000000000000000000052",
         "20000000005000000000000000001000000000000000052",
         "20000000005800000000000000000000000000000000052",
@@ -97,7 +104,10 @@ proptest! {
         prop_assert_eq!(hex(&number.to_text()), layout);
         prop_assert_eq!(SequenceNumber::parse(&number.to_text()), Some(number));
         let next = SequenceNumber { offset: Offset(offset + 1), arrival: Timestamp(later * 1000), ..number };
-        prop_assert!(number.to_text() < next.to_text(), "one length, so texts compare as numbers");
+        let between = SequenceNumber { mark: Mark::Before, arrival: Timestamp(0), ..next };
+        prop_assert_eq!(SequenceNumber::parse(&between.to_text()), Some(between));
+        prop_assert!(number.to_text() < between.to_text(), "one length, so texts compare as numbers");
+        prop_assert!(between.to_text() < next.to_text());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kinesis::layout::Layout;
-use crate::kinesis::sequence::SequenceNumber;
+use crate::kinesis::sequence::{Mark, SequenceNumber};
 use crate::partitioner::hash_key;
 
 fn entry(key: &str, data: usize) -> Value {
@@ -24,7 +24,10 @@ async fn a_record_is_answered_with_its_place() {
     assert_eq!(answer["ShardId"], crate::kinesis::sequence::shard_id(shard));
     assert_eq!(answer["EncryptionType"], "NONE");
     let number = SequenceNumber::parse(answer["SequenceNumber"].as_str().unwrap()).unwrap();
-    assert_eq!(number, SequenceNumber { shard, created: NOW.0 / 1000, offset: pinlake_core::Offset(0), arrival: NOW });
+    assert_eq!(
+        number,
+        SequenceNumber { shard, created: NOW.0 / 1000, offset: pinlake_core::Offset(0), arrival: NOW, mark: Mark::Record }
+    );
     let got = world.get(&world.iterator("s", shard, "TRIM_HORIZON").await).await;
     let record = &got.items("Records")[0];
     assert_eq!(record.text("SequenceNumber"), answer["SequenceNumber"].as_str(), "the same when it is read");
