@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use crate::kafka_clients::say;
+use crate::kafka_clients::{is_there, say};
 use crate::server::Server;
 
 /// Names the python with AWS's libraries.
@@ -32,6 +32,14 @@ pub(crate) fn named(variable: &str, list: &str) -> Option<OsString> {
         say(&format!("skipped: {variable} names no python that has conformance/kinesis/{list}"));
     }
     named
+}
+
+fn javascript_is_installed() -> bool {
+    let installed = conformance().join("kinesis/node_modules/@aws-sdk/client-kinesis").exists();
+    if !installed {
+        say("skipped: run 'npm ci' in conformance/kinesis first");
+    }
+    installed
 }
 
 /// Runs a script against a server of its own with this configuration, which it may have ended and started again. All its checks must
@@ -109,4 +117,25 @@ async fn boto3_is_let_in_by_what_it_signs() {
     ];
     let config = format!("kinesis: {{ access: {{ mode: signed, keys: [\n  {}\n] }} }}\n", keys.join(",\n  "));
     check(python, "kinesis/access_with_boto3.py", &config).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_finds_kinesis() {
+    if let Some(python) = named(PYTHON, "requirements.txt") {
+        check(python, "kinesis/with_aws_cli.py", "").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_javascript_client_finds_kinesis() {
+    if is_there("node", "--version").await && javascript_is_installed() {
+        check("node".into(), "kinesis/with_client_kinesis.js", "").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn async_kinesis_finds_kinesis() {
+    if let Some(python) = named("PINLAKE_TEST_ASYNC_KINESIS_PYTHON", "requirements-async.txt") {
+        check(python, "kinesis/with_async_kinesis.py", "").await;
+    }
 }
