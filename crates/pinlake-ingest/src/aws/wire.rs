@@ -17,12 +17,12 @@ use uuid::Builder;
 use super::access;
 use super::error::AwsError;
 use super::event_stream;
-use super::model::Operation;
+use super::model::{Model, Operation};
 use super::read::{self, Node};
 use super::value::Value;
 use super::{Answer, Context, Events};
 use crate::doors::Call;
-use crate::kinesis;
+use crate::{firehose, kinesis};
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -36,8 +36,44 @@ const NO_OPERATION: &str = "<AccessDeniedException>\n  <Message>Unable to determ
                             authorized</Message>\n</AccessDeniedException>\n";
 const NOT_THIS_FORM: &str = "<UnknownOperationException/>\n";
 
-/// The prefix of Kinesis's targets.
-const KINESIS: &str = "Kinesis_20131202";
+/// A service that is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Kinesis,
+    Firehose,
+}
+
+impl Service {
+    /// By what targets begin with.
+    fn of(prefix: &str) -> Option<Self> {
+        match prefix {
+            "Kinesis_20131202" => Some(Self::Kinesis),
+            "Firehose_20150804" => Some(Self::Firehose),
+            _ => None,
+        }
+    }
+
+    /// As credentials and actions call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kinesis => "kinesis",
+            Self::Firehose => "firehose",
+        }
+    }
+
+    fn model(self) -> &'static Model {
+        match self {
+            Self::Kinesis => &kinesis::MODEL,
+            Self::Firehose => &firehose::MODEL,
+        }
+    }
+}
+
+/// The service that a request is to; Kinesis, if it names none that is served.
+pub(crate) fn service_of(headers: &HeaderMap) -> Service {
+    Target::of(headers).service.and_then(Service::of).unwrap_or(Service::Kinesis)
+}
+
 /// Bytes of a target that the log repeats.
 const TARGET_SHOWN_MAX: usize = 100;
 
@@ -130,15 +166,27 @@ async fn respond(call: &Call<'_>, body: Body) -> Response {
     match run(call, operation, node, &body).await {
         Ok(Answer::Value(value)) => form.print(StatusCode::OK, &value),
         Ok(Answer::Events(events)) => form.stream(events),
-        Err(error) => form.refuse(call, &error),
+        Err(error) => {
+            call.metrics.failed(operation.1.name(), &error.kind);
+            form.refuse(call, &error)
+        }
     }
 }
 
-async fn run(call: &Call<'_>, operation: &Operation, node: Node<'_>, body: &Bytes) -> Result<Answer, AwsError> {
+async fn run(
+    call: &Call<'_>,
+    (service, operation): (Service, &Operation),
+    node: Node<'_>,
+    body: &Bytes,
+) -> Result<Answer, AwsError> {
     let (shared, name) = (call.shared, operation.name());
-    let caller = access::check(&shared.access, shared.producer.now(), call.parts, "kinesis", name, body)?;
+    let caller = access::check(&shared.access, shared.producer.now(), call.parts, service.name(), name, body)?;
     let input = operation.read(node)?;
-    kinesis::operations::run(&Context { call, caller }, name, input).await
+    let context = Context { call, caller };
+    match service {
+        Service::Kinesis => kinesis::operations::run(&context, name, input).await,
+        Service::Firehose => firehose::operations::run(&context, name, input).await.map(Answer::Value),
+    }
 }
 
 /// What a request is for, as far as it says so: `Kinesis_20131202.PutRecord`.
@@ -155,19 +203,16 @@ impl<'a> Target<'a> {
         Self { service: there(service), operation: there(operation) }
     }
 
-    fn operation(&self) -> Option<&'static Operation> {
-        if self.service? == KINESIS { kinesis::MODEL.operation(self.operation?) } else { None }
+    fn operation(&self) -> Option<(Service, &'static Operation)> {
+        let service = Service::of(self.service?)?;
+        Some((service, service.model().operation(self.operation?)?))
     }
 
     /// Says it in the log, because AWS's answer has no place for it.
     fn say_what_is_missing(&self, call: &Call<'_>) {
         let Some(service) = self.service else { return };
         let (service, operation) = (shown(service), shown(self.operation.unwrap_or_default()));
-        let hint = if service.starts_with("Firehose_") {
-            "Firehose is not served by this version: put to a stream of Kinesis, the archive follows it"
-        } else {
-            "of AWS's services this version has Kinesis, without channels and queues"
-        };
+        let hint = "of AWS's services this version has Kinesis, without channels and queues, and Firehose";
         call.metrics.warn(format_args!("'{service}.{operation}' is not served: {hint}"));
     }
 }

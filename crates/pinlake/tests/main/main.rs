@@ -10,6 +10,7 @@ mod browsers;
 mod commands;
 mod connectors;
 mod crash;
+mod delivery_streams;
 mod demo;
 mod hostile;
 mod hostile_sql;
