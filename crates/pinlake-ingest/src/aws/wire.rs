@@ -175,7 +175,7 @@ async fn respond(call: &Call<'_>, body: Body) -> Response {
 
 async fn run(
     call: &Call<'_>,
-    (service, operation): (Service, &Operation),
+    (service, operation): (Service, &'static Operation),
     node: Node<'_>,
     body: &Bytes,
 ) -> Result<Answer, AwsError> {
@@ -258,7 +258,7 @@ impl Form {
         node.filter(|node| matches!(node, Node::Map(_) | Node::List(_)))
     }
 
-    fn answer(self, call: &Call<'_>, operation: &str, outcome: Result<Answer, AwsError>) -> Response {
+    fn answer(self, call: &Call<'_>, operation: &'static str, outcome: Result<Answer, AwsError>) -> Response {
         match outcome {
             Ok(Answer::Value(value)) => self.print(StatusCode::OK, &value),
             Ok(Answer::Json(body)) => printed(StatusCode::OK, JSON_TYPE, body),
