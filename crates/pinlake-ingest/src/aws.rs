@@ -8,6 +8,7 @@ pub(crate) mod error;
 mod event_stream;
 pub(crate) mod model;
 pub(crate) mod read;
+pub(crate) mod reset;
 pub mod signing;
 mod sigv4;
 pub(crate) mod value;
@@ -32,6 +33,8 @@ pub(crate) struct Context<'a> {
 pub(crate) enum Answer {
     /// `Null` if it has no output.
     Value(Value),
+    /// The same, for a caller whose form is JSON.
+    Json(Vec<u8>),
     Events(Events),
 }
 

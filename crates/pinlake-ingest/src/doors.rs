@@ -269,6 +269,9 @@ impl Doors {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let inner = &*self.inner;
+        if inner.shared.settings.allow_reset && aws::reset::is_for(&parts) {
+            return aws::reset::answer(self).await;
+        }
         let found = if aws::is_for(&parts) { Some((Door::Aws, Segments::NONE)) } else { path::door_of(parts.uri.path()) };
         let Some((door, segments)) = found else {
             return not_served::answer(&parts).unwrap_or_else(|| rest_proxy::no_such_path(&parts));

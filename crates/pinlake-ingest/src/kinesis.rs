@@ -11,10 +11,12 @@ mod iterator;
 mod layout;
 pub(crate) mod names;
 pub(crate) mod operations;
+pub(crate) mod plain;
 mod put;
 pub mod sequence;
 pub mod streams;
 pub(crate) mod subscriptions;
+mod throughput;
 pub(crate) mod wording;
 
 use std::sync::LazyLock;

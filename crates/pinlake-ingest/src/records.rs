@@ -38,6 +38,9 @@ pub struct Records {
     entries: Vec<Entry>,
 }
 
+/// Records before some were left out.
+pub(crate) struct All(Vec<Entry>);
+
 /// The most bytes a body or the scratch buffer may have; positions are 32-bit numbers.
 pub const BYTES_MAX: usize = 1 << 30;
 
@@ -90,6 +93,19 @@ impl Records {
     /// Adds a record; `partition` if it must go to a certain one.
     pub fn push(&mut self, key: Option<Span>, value: Option<Span>, partition: Option<u32>) {
         self.entries.push(Entry { key, value, partition });
+    }
+
+    /// Leaves out those whose indices are `out`, in order; answers all, for [`Records::put_back`].
+    pub(crate) fn leave_out(&mut self, out: &[usize]) -> All {
+        let mut out = out.iter().copied().peekable();
+        let kept = (0..).zip(&self.entries).filter(|(index, _)| out.next_if_eq(index).is_none());
+        let kept = kept.map(|(_, entry)| *entry).collect();
+        All(std::mem::replace(&mut self.entries, kept))
+    }
+
+    /// Has all records again.
+    pub(crate) fn put_back(&mut self, all: All) {
+        self.entries = all.0;
     }
 
     /// Forgets all records.

@@ -33,6 +33,8 @@ pub struct DoorSettings {
     pub consumers: ConsumerSettings,
     /// Kinesis, as its own clients know it and in the gateway's form.
     pub kinesis: KinesisSettings,
+    /// Whether `POST /moto-api/reset` deletes all streams and what else the services of AWS keep. Default no: there is no such path.
+    pub allow_reset: bool,
     /// What stands before the doors.
     pub gateway: GatewaySettings,
     /// The way from all doors to the log.
@@ -53,6 +55,7 @@ impl Default for DoorSettings {
             topic_defaults: TopicSpec::default(),
             consumers: ConsumerSettings::default(),
             kinesis: KinesisSettings::default(),
+            allow_reset: false,
             gateway: GatewaySettings::default(),
             producer: ProducerSettings::default(),
         }
@@ -99,6 +102,9 @@ pub struct KinesisSettings {
     pub tags_max: usize,
     /// Registered consumers of one stream. Default 20.
     pub consumers_max: usize,
+    /// Whether a shard takes and gives no more than AWS's: 1 MiB and 1,000 records a second in, 2 MiB and 5 reads a second out. Default no:
+    /// as much as the machine does.
+    pub shard_limits: bool,
     /// Whether a Kinesis error is answered with status 200 and `__type` in the body, as a default gateway integration does.
     /// Default no: the honest status.
     pub errors_as_200: bool,
@@ -117,6 +123,7 @@ impl Default for KinesisSettings {
             transition: Duration::from_millis(50),
             tags_max: 50,
             consumers_max: 20,
+            shard_limits: false,
             errors_as_200: false,
             access: AccessSettings::default(),
         }

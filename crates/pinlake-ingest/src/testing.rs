@@ -25,6 +25,7 @@ use pinlake_core::{Batch, BatchBuilder, Clock, Log, MemoryLog, Timestamp, TopicN
 use tower::ServiceExt;
 
 use crate::auth::{Principal, Principals};
+use crate::aws::model::Operation;
 use crate::aws::read;
 use crate::groups::calls::TransactionProducer;
 use crate::groups::{GroupSettings, OFFSETS_TOPIC};
@@ -32,7 +33,7 @@ use crate::kafka::{self, Broker, KafkaSettings};
 use crate::kinesis::streams::Streams;
 use crate::transactions::calls::InitRequest;
 use crate::transactions::{TRANSACTIONS_TOPIC, TransactionSettings};
-use crate::{DoorSettings, Doors, Groups, Producer, Transactions};
+use crate::{DoorSettings, Doors, Groups, Producer, Transactions, firehose, kinesis};
 
 /// Where the servers' clock stands.
 const NOW: Timestamp = Timestamp(1_600_000_000_000);
@@ -90,8 +91,7 @@ pub fn any_http(bytes: &[u8]) {
 /// Any body of a call to one of AWS's services; the first byte says to which operation. What is taken reads the same in CBOR.
 pub fn any_aws_input(bytes: &[u8]) {
     let Some((first, body)) = bytes.split_first() else { return };
-    let models = [&crate::kinesis::MODEL, &crate::firehose::MODEL];
-    let operations: Vec<_> = models.iter().flat_map(|model| model.operations()).collect();
+    let operations = aws_operations();
     let operation = operations[usize::from(*first) % operations.len()];
     let body = Bytes::copy_from_slice(body);
     let nodes = [read::json(&body), read::cbor(&body)].into_iter().flatten();
@@ -100,6 +100,11 @@ pub fn any_aws_input(bytes: &[u8]) {
         assert!(operation.read(read::json(&json).unwrap()).is_ok());
         assert_eq!(operation.read(read::cbor(&cbor).unwrap()), Ok(input));
     }
+}
+
+/// The operations of all services, in the order of their numbers.
+fn aws_operations() -> Vec<&'static Operation> {
+    [&kinesis::MODEL, &firehose::MODEL].into_iter().flat_map(|model| model.operations()).collect()
 }
 
 /// Any records, one a line, in the topics that keep groups, transactions and streams: they are opened, used and opened again.

@@ -253,6 +253,7 @@ fn door_settings(config: &Config) -> Result<DoorSettings> {
         pin_topic: config.doors.pin_topic.clone(),
         consumers: ConsumerSettings { advertised_url: config.http.advertised.clone(), ..ConsumerSettings::default() },
         kinesis: config.kinesis.settings(config.http.listen).context("reading kinesis.access.keys")?,
+        allow_reset: config.allow_reset,
         gateway: config.gateway.settings().context("reading gateway.keys")?,
         ..DoorSettings::default()
     })

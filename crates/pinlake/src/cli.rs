@@ -72,7 +72,7 @@ pub(crate) enum Command {
     Topics(TopicsArgs),
     /// Check this machine and the setup, and say what to do
     #[command(after_help = "Example:\n  pinlake doctor --data-dir /var/lib/pinlake")]
-    Doctor(ServeArgs),
+    Doctor(SetupArgs),
     /// Show the merged configuration
     #[command(after_help = "Example:\n  PINLAKE_HTTP_LISTEN=127.0.0.1:9999 pinlake config")]
     Config(ConfigArgs),
@@ -121,6 +121,15 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) setup: SetupArgs,
+    /// Let POST /moto-api/reset delete all streams, for tests of clients; only on loopback
+    #[arg(long)]
+    pub(crate) allow_reset: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetupArgs {
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -53,6 +53,9 @@ pub(crate) struct Config {
     pub(crate) connect: ConnectConfig,
     pub(crate) firehose: FirehoseConfig,
     pub(crate) query: QueryConfig,
+    /// Of the command line alone: whether everybody may delete all streams.
+    #[serde(skip)]
+    pub(crate) allow_reset: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -14,7 +14,7 @@ use futures::{StreamExt, future, stream};
 use ring::rand::{SecureRandom, SystemRandom};
 use uuid::Builder;
 
-use super::access;
+use super::access::{self, Caller};
 use super::error::AwsError;
 use super::event_stream;
 use super::model::{Model, Operation};
@@ -22,6 +22,7 @@ use super::read::{self, Node};
 use super::value::Value;
 use super::{Answer, Context, Events};
 use crate::doors::Call;
+use crate::kinesis::plain::{self, Plain};
 use crate::{firehose, kinesis};
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -158,35 +159,42 @@ async fn respond(call: &Call<'_>, body: Body) -> Response {
         let named = target.service.is_some() && target.operation.is_some();
         return if named { xml(StatusCode::NOT_FOUND, NOT_THIS_FORM) } else { xml(StatusCode::FORBIDDEN, NO_OPERATION) };
     }
+    if form == Form::Json
+        && let Some((Service::Kinesis, operation)) = operation
+        && let Some(put) = plain::read(operation.name(), &body)
+    {
+        return form.answer(call, operation.name(), run_plain(call, operation.name(), put, &body).await);
+    }
     let Some(node) = form.read(&body) else { return form.refuse(call, &AwsError::bare("SerializationException")) };
     let Some(operation) = operation.filter(|_| form != Form::Plain) else {
         target.say_what_is_missing(call);
         return form.refuse(call, &AwsError::unknown_operation());
     };
-    match run(call, operation, node, &body).await {
-        Ok(Answer::Value(value)) => form.print(StatusCode::OK, &value),
-        Ok(Answer::Events(events)) => form.stream(events),
-        Err(error) => {
-            call.metrics.failed(operation.1.name(), &error.kind);
-            form.refuse(call, &error)
-        }
-    }
+    form.answer(call, operation.1.name(), run(call, operation, node, &body).await)
 }
 
 async fn run(
     call: &Call<'_>,
-    (service, operation): (Service, &Operation),
+    (service, operation): (Service, &'static Operation),
     node: Node<'_>,
     body: &Bytes,
 ) -> Result<Answer, AwsError> {
-    let (shared, name) = (call.shared, operation.name());
-    let caller = access::check(&shared.access, shared.producer.now(), call.parts, service.name(), name, body)?;
+    let name = operation.name();
+    let asked = Context { call, caller: check(call, service, name, body)? };
     let input = operation.read(node)?;
-    let context = Context { call, caller };
     match service {
-        Service::Kinesis => kinesis::operations::run(&context, name, input).await,
-        Service::Firehose => firehose::operations::run(&context, name, input).await.map(Answer::Value),
+        Service::Kinesis => kinesis::operations::run(&asked, name, input).await,
+        Service::Firehose => firehose::operations::run(&asked, name, input).await.map(Answer::Value),
     }
+}
+
+async fn run_plain(call: &Call<'_>, operation: &str, put: Plain, body: &Bytes) -> Result<Answer, AwsError> {
+    let asked = Context { call, caller: check(call, Service::Kinesis, operation, body)? };
+    kinesis::operations::run_plain(&asked, operation, put).await
+}
+
+fn check(call: &Call<'_>, service: Service, operation: &str, body: &Bytes) -> Result<Caller, AwsError> {
+    access::check(&call.shared.access, call.shared.producer.now(), call.parts, service.name(), operation, body)
 }
 
 /// What a request is for, as far as it says so: `Kinesis_20131202.PutRecord`.
@@ -250,6 +258,18 @@ impl Form {
         node.filter(|node| matches!(node, Node::Map(_) | Node::List(_)))
     }
 
+    fn answer(self, call: &Call<'_>, operation: &'static str, outcome: Result<Answer, AwsError>) -> Response {
+        match outcome {
+            Ok(Answer::Value(value)) => self.print(StatusCode::OK, &value),
+            Ok(Answer::Json(body)) => printed(StatusCode::OK, JSON_TYPE, body),
+            Ok(Answer::Events(events)) => self.stream(events),
+            Err(error) => {
+                call.metrics.failed(operation, &error.kind);
+                self.refuse(call, &error)
+            }
+        }
+    }
+
     fn print(self, status: StatusCode, value: &Value) -> Response {
         let (name, body) = match self {
             // What an operation without an output answers.
@@ -259,7 +279,7 @@ impl Form {
             Self::Plain => (PLAIN_TYPE, value.to_json()),
             Self::Cbor | Self::Other => (CBOR_TYPE, value.to_cbor()),
         };
-        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(name))], body).into_response()
+        printed(status, name, body)
     }
 
     /// An answer of events, each as soon as it is there and the client takes it.
@@ -294,6 +314,10 @@ impl Form {
         };
         if error.status == StatusCode::SERVICE_UNAVAILABLE { call.try_again_later(response) } else { response }
     }
+}
+
+fn printed(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }
 
 fn xml(status: StatusCode, body: &'static str) -> Response {

@@ -142,20 +142,26 @@ fn is_enabled(of: &Value) -> bool {
 }
 
 fn check(of: &Value) -> Result<(), AwsError> {
-    for name in ["RoleARN", "BucketARN"] {
-        if let Some(backup) = of.get("S3BackupConfiguration")
-            && backup.text(name).is_none()
-        {
+    if let Some(backup) = of.get("S3BackupConfiguration") {
+        if let Some(name) = ["RoleARN", "BucketARN"].into_iter().find(|name| backup.text(name).is_none()) {
             return Err(argument(format!("S3BackupUpdate needs {name}: there is no backup yet")));
+        }
+        if !prefix_keys(backup)?.is_empty() {
+            return Err(argument("the Prefix of a backup takes no partition keys"));
         }
     }
     if of.text("S3BackupMode") == Some("Enabled") && of.get("S3BackupConfiguration").is_none() {
         return Err(argument("S3BackupConfiguration must be given when S3BackupMode is Enabled"));
     }
-    let keys = prefix::check(of.text("Prefix").unwrap_or_default(), of.text("ErrorOutputPrefix"))?;
+    let keys = prefix_keys(of)?;
     let extracts = check_processing(of.get("ProcessingConfiguration"))?;
     check_partitioning(of, &keys, extracts)?;
     check_conversion(of)
+}
+
+/// Checks the prefixes, and answers the partition keys in them.
+fn prefix_keys(of: &Value) -> Result<Vec<&str>, AwsError> {
+    prefix::check(of.text("Prefix").unwrap_or_default(), of.text("ErrorOutputPrefix"))
 }
 
 /// Checks the processors, and answers whether keys are extracted.

@@ -2,6 +2,7 @@
 //! operation that answers nothing gives an empty structure, as AWS's do.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use pinlake_core::{Error, ErrorKind, Timestamp, TopicName};
 
@@ -23,6 +24,8 @@ use crate::kinesis::wording::{Words, argument};
 pub(crate) const DELIVERY_STREAMS_MAX: usize = 200;
 /// Tags of one delivery stream.
 const TAGS_MAX: usize = 50;
+/// The first pause before a topic that could not be deleted is tried again.
+const DELETE_AGAIN: Duration = Duration::from_secs(1);
 /// Names of one ListDeliveryStreams unless asked for fewer or more.
 const LIST_DEFAULT: usize = 10;
 
@@ -54,7 +57,7 @@ impl Context<'_> {
         let (doors, words, name, now) = (self.call.doors.clone(), self.words.clone(), self.name.to_owned(), self.now());
         finished(async move {
             let deliveries = &doors.shared().deliveries;
-            let _turn = deliveries.changing.lock().await;
+            let _turn = deliveries.turn(&name).await;
             let before = definition(&doors, &words, &name)?;
             let mut after = before.clone();
             how(&mut after, now)?;
@@ -142,7 +145,8 @@ async fn create(context: &Context<'_>, input: &Value) -> Result<Value, AwsError>
     let (doors, words, text) = (context.call.doors.clone(), context.words.clone(), text_of(&definition)?);
     finished(async move {
         let (shared, name) = (doors.shared(), &definition.name);
-        let _turn = shared.deliveries.changing.lock().await;
+        let _creating = shared.deliveries.creating.lock().await;
+        let _turn = shared.deliveries.turn(name).await;
         let Some(streams) = shared.deliveries.get() else {
             return Err(argument("this server delivers nothing, and so takes no delivery streams"));
         };
@@ -154,10 +158,18 @@ async fn create(context: &Context<'_>, input: &Value) -> Result<Value, AwsError>
             return Err(wording::quota(DELIVERY_STREAMS_MAX, &names));
         }
         if definition.takes_records() {
+            let place = Place::of(&doors, words.clone());
+            if place.find(&topic).await.is_ok_and(|found| found.stream.status(now) == Status::Deleting) {
+                return Err(wording::being_deleted(name));
+            }
             // First, so that whoever delivers finds it. One that is left behind by a failure is found by the next try.
-            put::make_topic(&**shared.producer.log(), &topic).await?;
+            put::make_topic(place.log(), &topic).await?;
         }
-        streams.create(name, text).await.map_err(|error| wording::told(&words, name, &error))?;
+        let created = streams.create(name, text).await;
+        created.map_err(|error| match error.kind() {
+            ErrorKind::Conflict => wording::exists(&words, name),
+            _ => AwsError::from(error),
+        })?;
         Ok(Value::map([("DeliveryStreamARN", arn(&words, name).into())]))
     })
     .await
@@ -195,22 +207,31 @@ async fn delete(context: &Context<'_>) -> Result<Value, AwsError> {
     let (doors, words, name) = (context.call.doors.clone(), context.words.clone(), context.name.to_owned());
     finished(async move {
         let shared = doors.shared();
-        let _turn = shared.deliveries.changing.lock().await;
+        let _turn = shared.deliveries.turn(&name).await;
         let definition = definition(&doors, &words, &name)?;
         let streams = shared.deliveries.get().ok_or_else(|| wording::not_found(&words, &name))?;
         // First, because a topic that is followed is not deleted.
         streams.delete(&name).await.map_err(|error| wording::told(&words, &name, &error))?;
         if definition.takes_records() {
-            match shared.producer.log().delete_topic(&TopicName::new(&definition.topic)?).await {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    tracing::warn!(topic = definition.topic, "the topic of a deleted delivery stream stays, for now: {error}");
-                }
-                _ => {}
-            }
+            remove_topic(&Place::of(&doors, words), &TopicName::new(&definition.topic)?).await;
         }
         Ok(Value::map([]))
     })
     .await
+}
+
+/// Deletes the topic of a delivery stream that is no more. If a table or the archive has not taken its records yet it goes later, also over a restart,
+/// as a Kinesis stream does.
+async fn remove_topic(place: &Place, topic: &TopicName) {
+    for transition in [Duration::ZERO, DELETE_AGAIN] {
+        match place.clone().delete(topic.clone(), transition, true).await {
+            Err(error) if error.kind != "ResourceNotFoundException" => {
+                let why = error.message.unwrap_or_default();
+                tracing::warn!(%topic, "the topic of a deleted delivery stream is still there: {why}");
+            }
+            _ => return,
+        }
+    }
 }
 
 fn arn(words: &Words, name: &str) -> String {
@@ -234,7 +255,7 @@ fn describe(context: &Context<'_>, input: &Value) -> Result<Value, AwsError> {
         ("DeliveryStreamType", of.kind.as_str().into()),
         ("VersionId", of.version.to_string().into()),
         ("CreateTimestamp", of.created.into()),
-        ("LastUpdateTimestamp", (of.updated != of.created).then_some(of.updated).into()),
+        ("LastUpdateTimestamp", (of.version > 1 || of.updated != of.created).then_some(of.updated).into()),
         ("Source", source_described(words, &of)),
         ("Destinations", destinations.into()),
         ("HasMoreDestinations", false.into()),

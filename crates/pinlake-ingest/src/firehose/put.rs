@@ -1,5 +1,7 @@
 //! Records on their way into a delivery stream's topic: as they are, without key, all of one call as one append.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pinlake_core::{Error, ErrorKind, Log, Offset, TopicDescription, TopicName, TopicSpec};
@@ -26,7 +28,7 @@ fn spec() -> TopicSpec {
 }
 
 /// Makes the topic, unless there is one.
-pub(super) async fn make_topic(log: &dyn Log, topic: &TopicName) -> pinlake_core::Result<()> {
+pub(super) async fn make_topic(log: &Arc<dyn Log>, topic: &TopicName) -> pinlake_core::Result<()> {
     match log.create_topic(topic, spec()).await {
         Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
         made => made,
@@ -90,9 +92,9 @@ async fn open(context: &Context<'_>) -> Result<(Definition, OpenTopic), AwsError
     let opened = match producer.open_if_there(&definition.topic).await {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             // Not beside a delete, which looks at the topic last.
-            let _turn = context.call.shared.deliveries.changing.lock().await;
+            let _turn = context.call.shared.deliveries.turn(context.name).await;
             let topic = context.definition()?.topic;
-            make_topic(&**producer.log(), &TopicName::new(&topic)?).await?;
+            make_topic(producer.log(), &TopicName::new(&topic)?).await?;
             producer.open_if_there(&definition.topic).await
         }
         opened => opened,

@@ -1,11 +1,12 @@
 //! The delivery streams as the operations see them: a definition by name, kept by whoever delivers. It must not know how definitions are kept or
 //! what is delivered where.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use pinlake_core::Result;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// What keeps delivery streams and delivers them. A definition is one JSON object in AWS's own spelling: [`super`]'s operations make it, and
 /// fill in all defaults.
@@ -39,12 +40,22 @@ pub trait DeliveryStreams: Send + Sync + 'static {
     fn failure(&self, name: &str) -> Option<String>;
 }
 
+/// How many changes of different delivery streams may go on at once, at the most: one may take as long as its bucket does not answer.
+const STRIPES: usize = 64;
+
 /// The delivery streams of a server, if anybody delivers there, and who changes them.
-#[derive(Default)]
 pub(crate) struct Deliveries {
     streams: OnceLock<Arc<dyn DeliveryStreams>>,
-    /// Held from the look at a definition until its change is kept, so that versions are given once.
-    pub(crate) changing: Mutex<()>,
+    /// Held while one is made, so that the limit on all holds; before the turn at its name.
+    pub(crate) creating: Mutex<()>,
+    /// By the hash of a name.
+    changing: [Mutex<()>; STRIPES],
+}
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        Self { streams: OnceLock::new(), creating: Mutex::default(), changing: std::array::from_fn(|_| Mutex::default()) }
+    }
 }
 
 impl Deliveries {
@@ -65,5 +76,12 @@ impl Deliveries {
     /// What is kept of a delivery stream.
     pub(crate) fn definition(&self, name: &str) -> Option<String> {
         self.get()?.definition(name)
+    }
+
+    /// To be held from the look at a definition until its change is kept, so that versions are given once.
+    pub(crate) async fn turn(&self, name: &str) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        self.changing[hasher.finish() as usize % STRIPES].lock().await
     }
 }

@@ -57,11 +57,16 @@ pub(crate) fn slow_down() -> AwsError {
     AwsError { status: axum::http::StatusCode::SERVICE_UNAVAILABLE, ..AwsError::new("ServiceUnavailableException", SLOW_DOWN) }
 }
 
-/// What whoever keeps the delivery streams says of one.
+/// One of this name was deleted, and its topic is not gone yet.
+pub(crate) fn being_deleted(name: &str) -> AwsError {
+    let message = format!("The hose {name} is currently being deleted. Please retry after some time");
+    AwsError::new("ResourceInUseException", message)
+}
+
+/// What whoever keeps the delivery streams says of one that is there.
 pub(crate) fn told(words: &Words, name: &str, error: &Error) -> AwsError {
     match error.kind() {
         ErrorKind::NotFound => not_found(words, name),
-        ErrorKind::Conflict => exists(words, name),
         _ => error.into(),
     }
 }

@@ -101,7 +101,7 @@ async fn put(call: &Call<'_>, stream: Option<String>, what: &str, body: Body) ->
         put::enter(&context.place(), stream, IfMissing::Create).await.map_err(|error| refused(&context, stream, &error))?;
     records::check_takes(&context, &entered.stream)?;
     let stored = records::store(&context, entered, incoming).await?;
-    Ok(if single { records::placed_one(&stored)? } else { records::placed_all(&stored) })
+    Ok(if single { records::placed_one(&context, &stored)? } else { records::placed_all(&context, &stored) })
 }
 
 /// The largest record that a stream takes; what all take if it is not there yet.

@@ -95,7 +95,7 @@ fn not_an_arn(arn: &str) -> AwsError {
 }
 
 /// A topic's name. No stream can have one that topics can't.
-fn name(words: &Words, name: &str) -> Result<TopicName, AwsError> {
+pub(crate) fn name(words: &Words, name: &str) -> Result<TopicName, AwsError> {
     TopicName::new(name).map_err(|_| words.no_stream(name))
 }
 

@@ -18,6 +18,7 @@ use pinlake_core::{Timestamp, TopicName};
 
 use super::iterator::Seal;
 use super::names::{self, Resource};
+use super::plain::Plain;
 use super::streams::changes::{Found, Place};
 use super::streams::state::Status;
 use super::wording::{Words, not_served};
@@ -46,6 +47,12 @@ impl<'a> Context<'a> {
     pub(crate) fn of(call: &Call<'a>) -> Self {
         let words = Words::of(&call.shared.settings.kinesis, None);
         Self { doors: call.doors, metrics: call.metrics, words, caller: None }
+    }
+
+    /// Of a call by the service's own protocol.
+    fn asked(asked: &'a aws::Context<'a>, operation: &str) -> Self {
+        let words = Words::of(&asked.call.shared.settings.kinesis, Some(&asked.caller.region));
+        Self { words, caller: Some((&asked.caller, format!("kinesis:{operation}"))), ..Self::of(asked.call) }
     }
 
     pub(crate) fn settings(&self) -> &KinesisSettings {
@@ -78,6 +85,13 @@ impl<'a> Context<'a> {
         Ok(name)
     }
 
+    /// The same of a name that stands by itself.
+    fn named(&self, name: &str) -> Result<TopicName, AwsError> {
+        let name = names::name(&self.words, name)?;
+        self.check_may(Some(name.as_str()))?;
+        Ok(name)
+    }
+
     /// The same of a resource.
     fn stream(&self, of: &Resource) -> Result<TopicName, AwsError> {
         let name = of.stream(&self.words)?;
@@ -93,15 +107,16 @@ impl<'a> Context<'a> {
 
 /// Runs an operation by its name, such as `PutRecords`.
 pub(crate) async fn run(asked: &aws::Context<'_>, operation: &str, input: Input) -> Result<Answer, AwsError> {
-    let context = Context {
-        words: Words::of(&asked.call.shared.settings.kinesis, Some(&asked.caller.region)),
-        caller: Some((&asked.caller, format!("kinesis:{operation}"))),
-        ..Context::of(asked.call)
-    };
+    let context = Context::asked(asked, operation);
     match operation {
         "SubscribeToShard" => subscribe::subscribe(&context, &input).await.map(Answer::Events),
         _ => serve(&context, operation, &input).await.map(Answer::Value),
     }
+}
+
+/// Runs a put that was read at once, for a caller whose form is JSON.
+pub(crate) async fn run_plain(asked: &aws::Context<'_>, operation: &str, put: Plain) -> Result<Answer, AwsError> {
+    records::put_plain(&Context::asked(asked, operation), put).await.map(Answer::Json)
 }
 
 /// The same for a call that somebody has made sense of already.

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pinlake_core::{Error, Result, Timestamp};
 use tokio::sync::OwnedRwLockReadGuard;
 
 use super::sequence::{Mark, SequenceNumber};
 use super::streams::changes::Place;
 use super::streams::state::Stream;
+use super::throughput::Meters;
 use crate::partitioner::{Partitioning, hash_key};
 use crate::produce::{OpenTopic, Placed, Producer};
 use crate::records::Records;
@@ -25,6 +27,13 @@ pub(crate) struct Incoming {
     pub(crate) hashes: Vec<(usize, u128)>,
 }
 
+impl Incoming {
+    /// None yet; they may lie in `body`.
+    pub(crate) fn over(body: Bytes) -> Self {
+        Self { records: Records::over(body), hashes: Vec::new() }
+    }
+}
+
 /// A stream that takes records: its shards stay as they are until this is dropped.
 pub(crate) struct Entered {
     pub(crate) stream: Arc<Stream>,
@@ -37,6 +46,8 @@ pub(crate) struct Stored {
     pub(crate) placed: Vec<Placed>,
     pub(crate) records: Records,
     pub(crate) stream: Arc<Stream>,
+    /// Those that their shards did not take because of their rate, by index.
+    pub(crate) throttled: Vec<usize>,
     arrival: Timestamp,
 }
 
@@ -77,21 +88,55 @@ pub(crate) async fn enter(place: &Place, stream: &str, if_missing: IfMissing) ->
 }
 
 impl Entered {
-    /// Has the records appended, stamped `now`; a failure is told record by record.
+    /// Has the records appended, stamped `now`; a failure is told record by record. With `meters`, shards take as much as AWS's.
     ///
     /// # Errors
     /// `Retry` if too many bytes wait for the log. Then nothing was written.
-    pub(crate) async fn store(self, producer: &Arc<Producer>, incoming: Incoming, now: Timestamp) -> Result<Stored> {
+    pub(crate) async fn store(
+        self,
+        producer: &Arc<Producer>,
+        incoming: Incoming,
+        now: Timestamp,
+        meters: Option<&Meters>,
+    ) -> Result<Stored> {
         let Incoming { mut records, hashes } = incoming;
         route(&self.stream, &mut records, &hashes);
+        let throttled = meters.map_or_else(Vec::new, |meters| throttled(meters, &records, now));
         let producer = producer.clone();
         // A caller that goes away must not let a reshard pass what is on its way.
         let stored = tokio::spawn(async move {
+            let all = (!throttled.is_empty()).then(|| records.leave_out(&throttled));
             let placed = producer.produce_at(&self.topic, &records, Partitioning::Kinesis, now).await?;
-            Ok(Stored { placed, records, stream: self.stream, arrival: now })
+            if let Some(all) = all {
+                records.put_back(all);
+            }
+            let placed = with_throttled(placed, &throttled, &records);
+            Ok(Stored { placed, records, stream: self.stream, throttled, arrival: now })
         });
         stored.await.unwrap_or_else(|_| Err(Error::internal("the put was given up: look for a panic in the server's log")))
     }
+}
+
+/// The records that are more than their shards take, by index.
+fn throttled(meters: &Meters, records: &Records, now: Timestamp) -> Vec<usize> {
+    let is_taken = |index: usize| meters.takes_record(records.partition(index).unwrap_or(0), records.size(index), now);
+    (0..records.len()).filter(|index| !is_taken(*index)).collect()
+}
+
+/// What became of all records, those that were left out too.
+fn with_throttled(placed: Vec<Placed>, throttled: &[usize], records: &Records) -> Vec<Placed> {
+    if throttled.is_empty() {
+        return placed;
+    }
+    let (mut placed, mut throttled) = (placed.into_iter(), throttled.iter().copied().peekable());
+    let place = |index| match throttled.next_if_eq(&index) {
+        Some(_) => {
+            let offset = Err(Error::retry("the shard takes no more in this second: send the record again later"));
+            Some(Placed { partition: records.partition(index).unwrap_or(0), offset })
+        }
+        None => placed.next(),
+    };
+    (0..records.len()).filter_map(place).collect()
 }
 
 fn route(stream: &Stream, records: &mut Records, hashes: &[(usize, u128)]) {
@@ -108,6 +153,11 @@ fn route(stream: &Stream, records: &mut Records, hashes: &[(usize, u128)]) {
 }
 
 impl Stored {
+    /// Whether its shard did not take a record because of its rate.
+    pub(crate) fn is_throttled(&self, index: usize) -> bool {
+        self.throttled.binary_search(&index).is_ok()
+    }
+
     /// A record's sequence number.
     ///
     /// # Errors

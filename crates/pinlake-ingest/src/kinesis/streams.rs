@@ -22,6 +22,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell, RwLock, watch};
 
 use super::iterator::{self, Seal};
 use super::subscriptions::Subscriptions;
+use super::throughput::Meters;
 use crate::topic_store::{Inflight, StoreLimits, TopicStore};
 use state::{Entry, State, Stream};
 
@@ -57,6 +58,8 @@ pub(crate) struct Desk {
     pub(crate) changing: Arc<AsyncMutex<()>>,
     /// Read while records are routed and appended; written while shards are closed, so that nothing comes behind their last record.
     pub(crate) appending: Arc<RwLock<()>>,
+    /// What its shards have taken and given lately.
+    pub(crate) meters: Meters,
     /// The stream of a topic of which nothing is kept, as it was when somebody looked.
     derived: Mutex<Option<Arc<Stream>>>,
 }

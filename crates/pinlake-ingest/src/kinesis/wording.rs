@@ -26,6 +26,9 @@ pub(crate) enum Asked {
     Update,
 }
 
+/// What calls, or single records, are refused with that may be sent again later.
+pub(crate) const RATE_EXCEEDED: &str = "ProvisionedThroughputExceededException";
+
 pub(crate) fn argument(message: impl Into<String>) -> AwsError {
     AwsError::new("InvalidArgumentException", message)
 }
@@ -150,6 +153,13 @@ impl Words {
             self.account,
             status.as_str()
         ))
+    }
+
+    /// The shard has taken or given as much as it does in a second.
+    pub(crate) fn rate_exceeded(&self, shard: u32, stream: &str) -> AwsError {
+        let (id, account) = (shard_id(shard), &self.account);
+        let message = format!("Rate exceeded for shard {id} in stream {stream} under account {account}.");
+        AwsError::new(RATE_EXCEEDED, message)
     }
 
     /// The consumer has just subscribed to that shard.

@@ -1,8 +1,10 @@
 //! Firehose as a client sees it: every operation over HTTP, in JSON and in CBOR, on a log in memory and delivery streams that deliver nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -10,7 +12,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
 use pinlake_core::secret::Secret;
-use pinlake_core::{Batch, Error, Log, MemoryLog, Offset, ReadLimit, TopicName, TopicSpec};
+use pinlake_core::{
+    Batch, Error, Log, MemoryLog, Offset, OffsetRange, ReadLimit, Timestamp, TopicDescription, TopicName, TopicPartition,
+    TopicSpec,
+};
 use pinlake_ingest::signing::{ALGORITHM, Canonical, Scope, sha256_hex, time_text};
 use pinlake_ingest::testing::deliveries::MemoryDeliveryStreams;
 use pinlake_ingest::{AccessKey, AccessMode, AccessSettings, DeliveryStreams, DoorSettings, Grant, KinesisSettings};
@@ -70,6 +75,16 @@ impl World {
     fn kept(&self, name: &str) -> Value {
         serde_json::from_str(&self.deliveries.definition(name).unwrap()).unwrap()
     }
+}
+
+/// A server whose delivery streams are in memory, for tests of other things.
+pub(crate) fn delivering() -> Router {
+    World::new().router
+}
+
+/// Makes a delivery stream, or tries to.
+pub(crate) async fn create(router: &Router, name: &str) {
+    let _ = call(router, "CreateDeliveryStream", &creation(name)).await;
 }
 
 async fn call(router: &Router, operation: &str, body: &Value) -> Result<Value, String> {
@@ -250,6 +265,66 @@ async fn a_topic_that_somebody_deleted_is_made_again() {
     world.log.delete_topic(&topic("firehose.d")).await.unwrap();
     world.call("PutRecord", put("d", "YQ==")).await;
     assert_eq!(stored(&*world.log).await, ["firehose.d/0 - a"]);
+}
+
+/// A log whose topics are not deleted while somebody holds them.
+struct Held {
+    inner: MemoryLog,
+    is_held: AtomicBool,
+}
+
+#[async_trait]
+impl Log for Held {
+    async fn create_topic(&self, topic: &TopicName, spec: TopicSpec) -> Result<(), Error> {
+        self.inner.create_topic(topic, spec).await
+    }
+    async fn topics(&self) -> Result<Vec<TopicDescription>, Error> {
+        self.inner.topics().await
+    }
+    async fn topic(&self, topic: &TopicName) -> Result<TopicDescription, Error> {
+        self.inner.topic(topic).await
+    }
+    async fn delete_topic(&self, topic: &TopicName) -> Result<(), Error> {
+        if self.is_held.load(Ordering::Relaxed) {
+            return Err(Error::conflict("table 'pin' has not taken it yet"));
+        }
+        self.inner.delete_topic(topic).await
+    }
+    async fn append(&self, to: &TopicPartition, batch: Batch) -> Result<OffsetRange, Error> {
+        self.inner.append(to, batch).await
+    }
+    async fn read(&self, from: &TopicPartition, at: Offset, max: ReadLimit, wait: Duration) -> Result<Vec<Batch>, Error> {
+        self.inner.read(from, at, max, wait).await
+    }
+    async fn range(&self, of: &TopicPartition) -> Result<OffsetRange, Error> {
+        self.inner.range(of).await
+    }
+    async fn offset_at(&self, of: &TopicPartition, time: Timestamp) -> Result<Offset, Error> {
+        self.inner.offset_at(of, time).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_followed_goes_later() {
+    let log = Arc::new(Held { inner: MemoryLog::new(), is_held: AtomicBool::new(true) });
+    let router = doors(log.clone(), DoorSettings::default());
+    let router = router.with_delivery_streams(Arc::new(MemoryDeliveryStreams::default())).router();
+    let name = json!({"DeliveryStreamName": "d"});
+    call(&router, "CreateDeliveryStream", &creation("d")).await.unwrap();
+    call(&router, "DeleteDeliveryStream", &name).await.unwrap();
+    let told = call(&router, "DescribeDeliveryStream", &name).await.unwrap_err();
+    assert!(told.starts_with("400 ResourceNotFoundException"), "{told}");
+    assert_eq!(
+        call(&router, "CreateDeliveryStream", &creation("d")).await.unwrap_err(),
+        "400 ResourceInUseException: The hose d is currently being deleted. Please retry after some time",
+        "the next one would begin with the records of this one"
+    );
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(log.topic(&topic("firehose.d")).await.is_ok());
+    log.is_held.store(false, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(log.topic(&topic("firehose.d")).await.is_err());
+    call(&router, "CreateDeliveryStream", &creation("d")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! Every operation of the native door as a client sends it, by the stream's name and by its ARN: what the model reads is what the operations
 //! take.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use pinlake_core::{Log, TopicName, TopicSpec};
 use pinlake_ingest::{DoorSettings, KinesisSettings};
 use serde_json::{Value, json};
 
@@ -101,5 +104,29 @@ async fn every_operation_takes_a_name_and_an_arn() {
         assert_eq!((&page["Records"][0]["Data"], &page["Records"][0]["PartitionKey"]), (&json!("AP8="), &json!("a")));
         call(&router, "DeleteStream", &json!({(member): value, "EnforceConsumerDeletion": true})).await;
         assert_eq!(call(&router, "ListStreams", &json!({})).await["StreamNames"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn a_reset_deletes_the_streams_where_it_is_allowed() {
+    for allow_reset in [false, true] {
+        let kinesis = KinesisSettings { transition: Duration::ZERO, ..KinesisSettings::default() };
+        let (log, router) = open(DoorSettings { kinesis, allow_reset, ..DoorSettings::default() });
+        for stream in ["a", "b"] {
+            call(&router, "CreateStream", &json!({"StreamName": stream, "ShardCount": 2})).await;
+        }
+        let arn = "arn:aws:kinesis:us-east-1:123456789012:stream/a";
+        call(&router, "RegisterStreamConsumer", &json!({"StreamARN": arn, "ConsumerName": "c"})).await;
+        call(&router, "PutRecord", &json!({"StreamName": "b", "Data": "eA==", "PartitionKey": "k"})).await;
+        log.create_topic(&TopicName::new("other").unwrap(), TopicSpec::default()).await.unwrap();
+        let (status, _, answer) = send(&router, Request::post("/moto-api/reset").body(Body::empty()).unwrap()).await;
+        let left = call(&router, "ListStreams", &json!({})).await["StreamNames"].clone();
+        if allow_reset {
+            assert_eq!((status.as_u16(), answer.as_str(), left), (200, "{\"status\":\"ok\"}", json!(["other"])));
+            call(&router, "CreateStream", &json!({"StreamName": "a", "ShardCount": 1})).await;
+            assert_eq!(call(&router, "ListStreamConsumers", &json!({"StreamARN": arn})).await["Consumers"], json!([]));
+        } else {
+            assert_eq!((status.as_u16(), left), (404, json!(["a", "b", "other"])));
+        }
     }
 }

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use pinlake_lake::store::Store;
 use pinlake_log::DiskLog;
 
-use crate::cli::ServeArgs;
+use crate::cli::SetupArgs;
 use crate::config::Config;
 use crate::places::local_folder;
 use crate::{cluster, pipeline_files, terminal};
 
 /// Runs the command.
-pub(crate) async fn run(args: ServeArgs) -> Result<()> {
+pub(crate) async fn run(args: SetupArgs) -> Result<()> {
     let config = match super::serve::configure(&args) {
         Ok(config) => config,
         Err(error) => bail!("configuration: {error:#}"),

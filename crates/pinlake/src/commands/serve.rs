@@ -1,15 +1,21 @@
 //! `pinlake serve`: the server, until Ctrl-C or SIGTERM.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::app::App;
-use crate::cli::ServeArgs;
+use crate::cli::{ServeArgs, SetupArgs};
 use crate::config::{self, Config};
 use crate::{telemetry, terminal};
 
 /// Runs the command.
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
-    let config = configure(&args)?;
+    let mut config = configure(&args.setup)?;
+    if args.allow_reset && !config.http.listen.ip().is_loopback() {
+        bail!(
+            "--allow-reset lets whoever can connect delete all streams: set http.listen to an address of loopback, or leave the flag out"
+        );
+    }
+    config.allow_reset = args.allow_reset;
     telemetry::start_logs("info")?;
     let metrics = telemetry::start_metrics()?;
     for (listen, reach) in config.listened().filter(|(listen, _)| !listen.ip().is_loopback()) {
@@ -38,7 +44,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
 }
 
 /// The configuration that the command line asks for.
-pub(crate) fn configure(args: &ServeArgs) -> Result<Config> {
+pub(crate) fn configure(args: &SetupArgs) -> Result<Config> {
     let mut config = config::load(args.config.as_deref())?.config;
     if let Some(data_dir) = &args.data_dir {
         config.data_dir.clone_from(data_dir);

@@ -32,6 +32,7 @@ pub(crate) struct KinesisConfig {
     shards_max: u32,
     transition: Span,
     record_max: Bytes,
+    shard_limits: bool,
     errors_as_200: bool,
     access: AccessConfig,
 }
@@ -82,6 +83,7 @@ impl KinesisConfig {
             shards_max: self.shards_max,
             transition: self.transition.0,
             record_bytes_max: usize::try_from(self.record_max.0).unwrap_or(usize::MAX),
+            shard_limits: self.shard_limits,
             errors_as_200: self.errors_as_200,
             access: AccessSettings {
                 mode: self.mode(listen),

@@ -129,6 +129,10 @@ fn rules_of_aws_are_held() {
         (json!({"BufferingHints": {"IntervalInSeconds": 5}}), "takes both SizeInMBs and IntervalInSeconds"),
         (json!({"S3BackupMode": "Enabled"}), "S3BackupConfiguration must be given"),
         (json!({"Prefix": "!{timestamp:yyyy}"}), "ErrorOutputPrefix cannot be null or empty"),
+        (
+            json!({"S3BackupConfiguration": {"RoleARN": ROLE, "BucketARN": "arn:aws:s3:::c", "Prefix": "!{timestamp:yyyy}"}}),
+            "ErrorOutputPrefix cannot be null or empty",
+        ),
         (processor("Lambda"), "the processor Lambda is not served"),
         (processor("Decompression"), "the processor Decompression is not served"),
         (processor("MetadataExtraction"), "needs the parameter MetadataExtractionQuery"),

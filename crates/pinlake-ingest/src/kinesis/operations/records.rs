@@ -1,5 +1,6 @@
 //! Records: putting them, and reading a shard by iterators.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::{Error, ErrorKind, Offset, Timestamp, TopicName};
@@ -13,56 +14,69 @@ use crate::kinesis::get::{self, Got, Page, PageLimit};
 use crate::kinesis::iterator::{ITERATOR_TIME, ShardIterator, Unusable};
 use crate::kinesis::layout::Shard;
 use crate::kinesis::names::{resource, shard_number};
+use crate::kinesis::plain::Plain;
 use crate::kinesis::put::{self, Entered, IfMissing, Incoming, Stored};
-use crate::kinesis::sequence::{Mark, SequenceNumber, shard_id};
+use crate::kinesis::sequence::{Mark, SequenceNumber, push_shard_id, shard_id};
+use crate::kinesis::streams::Desk;
 use crate::kinesis::streams::changes::{Found, Place};
 use crate::kinesis::streams::state::{Status, Stream};
-use crate::kinesis::wording::{argument, constraint, expired_iterator};
+use crate::kinesis::wording::{RATE_EXCEEDED, argument, constraint, expired_iterator};
 
 /// Bytes of data and keys of one PutRecords.
 const PUT_BYTES_MAX: usize = 10 << 20;
 /// The same of one GetRecords.
 const GET_BYTES_MAX: usize = 10 << 20;
+/// Bytes of a record's place in an answer, some more.
+const PLACE_LEN: usize = 128;
 /// Records of one GetRecords.
 const GET_RECORDS_MAX: usize = 10_000;
 
 pub(super) async fn put_all(context: &Context<'_>, input: &Value) -> Result<Value, AwsError> {
     refuse_members(input, &["DryRun"])?;
-    let entered = enter(context, input).await?;
+    let entered = enter(context, &context.name(input)?).await?;
     let incoming = incoming(input.items("Records"), entered.stream.record_limit(context.settings()))?;
     let stored = store(context, entered, incoming).await?;
-    Ok(placed_all(&stored))
+    Ok(placed_all(context, &stored))
 }
 
 /// The answer of PutRecords.
-pub(crate) fn placed_all(stored: &Stored) -> Value {
+pub(crate) fn placed_all(context: &Context<'_>, stored: &Stored) -> Value {
     let failed = stored.placed.iter().filter(|placed| placed.offset.is_err()).count() as i64;
-    let place = |placed| match stored.number(placed) {
+    let refused = |code: &str, message: &str| Value::map([("ErrorCode", code.into()), ("ErrorMessage", message.into())]);
+    let place = |(index, placed)| match stored.number(placed) {
         Ok(number) => Value::map([("SequenceNumber", number.to_text().into()), ("ShardId", shard_id(number.shard).into())]),
-        Err(error) => Value::map([("ErrorCode", record_code(&error).into()), ("ErrorMessage", error.message().into())]),
+        Err(_) if stored.is_throttled(index) => {
+            let exceeded = context.words.rate_exceeded(placed.partition, stored.stream.name.as_str());
+            refused(&exceeded.kind, &exceeded.message.unwrap_or_default())
+        }
+        Err(error) => refused(record_code(&error), error.message()),
     };
     Value::map([
         ("FailedRecordCount", failed.into()),
-        ("Records", Value::List(stored.placed.iter().map(place).collect())),
+        ("Records", Value::List((0..).zip(&stored.placed).map(place).collect())),
         ("EncryptionType", stored.stream.encryption().into()),
     ])
 }
 
 pub(super) async fn put_one(context: &Context<'_>, input: &Value) -> Result<Value, AwsError> {
     refuse_members(input, &["DryRun"])?;
-    let entered = enter(context, input).await?;
+    let entered = enter(context, &context.name(input)?).await?;
     if let Some(number) = input.text("SequenceNumberForOrdering") {
         check_ordering(context, number, &entered.stream)?;
     }
     let limit = entered.stream.record_limit(context.settings());
     let mut incoming = Incoming::default();
     add(&mut incoming, input, limit, || "data".to_owned())?;
-    placed_one(&store(context, entered, incoming).await?)
+    placed_one(context, &store(context, entered, incoming).await?)
 }
 
 /// The answer of PutRecord.
-pub(crate) fn placed_one(stored: &Stored) -> Result<Value, AwsError> {
-    let number = stored.number(&stored.placed[0])?;
+pub(crate) fn placed_one(context: &Context<'_>, stored: &Stored) -> Result<Value, AwsError> {
+    let placed = &stored.placed[0];
+    if stored.is_throttled(0) {
+        return Err(context.words.rate_exceeded(placed.partition, stored.stream.name.as_str()));
+    }
+    let number = stored.number(placed)?;
     Ok(Value::map([
         ("SequenceNumber", number.to_text().into()),
         ("ShardId", shard_id(number.shard).into()),
@@ -71,10 +85,10 @@ pub(crate) fn placed_one(stored: &Stored) -> Result<Value, AwsError> {
 }
 
 /// Goes to the stream of a put, which must take records.
-async fn enter(context: &Context<'_>, input: &Value) -> Result<Entered, AwsError> {
-    let (place, name) = (context.place(), context.name(input)?);
+async fn enter(context: &Context<'_>, name: &TopicName) -> Result<Entered, AwsError> {
+    let place = context.place();
     let entered = put::enter(&place, name.as_str(), IfMissing::Refuse).await;
-    let entered = entered.map_err(|error| place.told(&name, error))?;
+    let entered = entered.map_err(|error| place.told(name, error))?;
     check_takes(context, &entered.stream)?;
     Ok(entered)
 }
@@ -99,13 +113,11 @@ fn check_ordering(context: &Context<'_>, number: &str, stream: &Stream) -> Resul
 fn incoming(entries: &[Value], limit: usize) -> Result<Incoming, AwsError> {
     let size = |entry: &Value| entry.blob("Data").map_or(0, |data| data.len()) + entry.text("PartitionKey").map_or(0, str::len);
     let bytes: usize = entries.iter().map(size).sum();
-    if bytes > PUT_BYTES_MAX {
-        return Err(argument("Records size exceeds 10 MB limit"));
-    }
+    check_total(bytes)?;
     let mut incoming = Incoming::default();
     incoming.records.reserve(entries.len(), bytes);
     for (entry, member) in entries.iter().zip(1..) {
-        add(&mut incoming, entry, limit, || format!("records.{member}.member.data"))?;
+        add(&mut incoming, entry, limit, || data_of(member))?;
     }
     Ok(incoming)
 }
@@ -114,8 +126,7 @@ fn incoming(entries: &[Value], limit: usize) -> Result<Incoming, AwsError> {
 fn add(incoming: &mut Incoming, entry: &Value, limit: usize, field: impl Fn() -> String) -> Result<(), AwsError> {
     let (data, key) = (entry.blob("Data").map_or(&[][..], |data| data), entry.text("PartitionKey").unwrap_or_default());
     if data.len() + key.len() > limit {
-        let value = format!("java.nio.HeapByteBuffer[pos=0 lim={len} cap={len}]", len = data.len());
-        return Err(constraint(Some(&value), &field(), &format!("have length less than or equal to {limit}")));
+        return Err(too_large(data.len(), &field(), limit));
     }
     if let Some(given) = entry.text("ExplicitHashKey") {
         let hash = given.parse().map_err(|_| {
@@ -130,18 +141,73 @@ fn add(incoming: &mut Incoming, entry: &Value, limit: usize, field: impl Fn() ->
     Ok(())
 }
 
+fn check_total(bytes: usize) -> Result<(), AwsError> {
+    if bytes > PUT_BYTES_MAX { Err(argument("Records size exceeds 10 MB limit")) } else { Ok(()) }
+}
+
+/// Where the data of a record stands; counted from 1.
+fn data_of(member: usize) -> String {
+    format!("records.{member}.member.data")
+}
+
+fn too_large(data: usize, field: &str, limit: usize) -> AwsError {
+    let value = format!("java.nio.HeapByteBuffer[pos=0 lim={data} cap={data}]");
+    constraint(Some(&value), field, &format!("have length less than or equal to {limit}"))
+}
+
+/// A PutRecord or PutRecords whose records are at hand; its answer as JSON.
+pub(super) async fn put_plain(context: &Context<'_>, put: Plain) -> Result<Vec<u8>, AwsError> {
+    let Plain { stream, incoming, is_single } = put;
+    let entered = enter(context, &context.named(&stream)?).await?;
+    let (limit, records) = (entered.stream.record_limit(context.settings()), &incoming.records);
+    if !is_single {
+        check_total(records.size_all())?;
+    }
+    if let Some(index) = (0..records.len()).find(|index| records.size(*index) > limit) {
+        let field = if is_single { "data".to_owned() } else { data_of(index + 1) };
+        return Err(too_large(records.get(index).1.map_or(0, <[u8]>::len), &field, limit));
+    }
+    let stored = store(context, entered, incoming).await?;
+    if is_single { Ok(placed_one(context, &stored)?.to_json()) } else { Ok(placed_json(context, &stored)) }
+}
+
+/// The same as [`placed_all`], as JSON.
+fn placed_json(context: &Context<'_>, stored: &Stored) -> Vec<u8> {
+    let mut out = String::with_capacity(100 + stored.placed.len() * PLACE_LEN);
+    out.push_str("{\"FailedRecordCount\":0,\"Records\":[");
+    for placed in &stored.placed {
+        let Ok(number) = stored.number(placed) else { return placed_all(context, stored).to_json() };
+        out.push_str("{\"SequenceNumber\":\"");
+        number.push_to(&mut out);
+        out.push_str("\",\"ShardId\":\"");
+        push_shard_id(&mut out, number.shard);
+        out.push_str("\"},");
+    }
+    out.pop();
+    out.push_str("],\"EncryptionType\":\"");
+    out.push_str(stored.stream.encryption());
+    out.push_str("\"}");
+    out.into_bytes()
+}
+
 /// Has the records of a put appended, and counts what became of each.
 pub(crate) async fn store(context: &Context<'_>, entered: Entered, incoming: Incoming) -> Result<Stored, AwsError> {
     let (producer, records) = (&context.doors.shared().producer, incoming.records.len());
-    let stored = entered.store(producer, incoming, context.now()).await;
+    let desk = limited(context, &entered.stream.name);
+    let stored = entered.store(producer, incoming, context.now(), desk.as_ref().map(|desk| &desk.meters)).await;
     let stored = stored.inspect_err(|error| rejected(context.metrics, records, error))?;
     count(context.metrics, &stored.placed, |index| stored.records.size(index));
     Ok(stored)
 }
 
+/// Where a stream's rates are counted, if shards take and give no more than AWS's.
+fn limited(context: &Context<'_>, stream: &TopicName) -> Option<Arc<Desk>> {
+    context.settings().shard_limits.then(|| context.doors.shared().streams.desk(stream))
+}
+
 /// The code of one record of a PutRecords that could not be stored.
 fn record_code(error: &Error) -> &'static str {
-    if error.kind() == ErrorKind::Retry { "ProvisionedThroughputExceededException" } else { "InternalFailure" }
+    if error.kind() == ErrorKind::Retry { RATE_EXCEEDED } else { "InternalFailure" }
 }
 
 /// A shard of a stream, as a reader finds it.
@@ -250,6 +316,10 @@ pub(super) async fn get(context: &Context<'_>, input: &Value) -> Result<Value, A
     let limit = input.int("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(GET_RECORDS_MAX);
     let from = decode(context, input).await?;
     let at = reading(&context.place(), &from.stream, from.shard).await?;
+    let desk = limited(context, &at.found.topic.name);
+    if desk.as_ref().is_some_and(|desk| !desk.meters.answers_read(at.number, context.now())) {
+        return Err(context.words.rate_exceeded(at.number, &from.stream));
+    }
     let log = context.place().log().clone();
     let limit = PageLimit { records: limit.min(GET_RECORDS_MAX), bytes: GET_BYTES_MAX, wait: Duration::ZERO };
     let of = at.found.topic.name.partition(at.number);
@@ -259,6 +329,9 @@ pub(super) async fn get(context: &Context<'_>, input: &Value) -> Result<Value, A
         ErrorKind::NotFound => context.words.no_shard(at.number, &from.stream),
         _ => error.into(),
     })?;
+    if let Some(desk) = desk {
+        desk.meters.answered(at.number, page.records.iter().map(|record| record.key.len() + record.data.len()).sum());
+    }
     let ended = at.shard.closed.is_some() && page.at_end;
     let next = if ended { None } else { Some(iterator(context, &at.found, at.number, page.next).await?) };
     let Page { records, behind_ms, .. } = page;

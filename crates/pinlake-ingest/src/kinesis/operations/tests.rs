@@ -20,6 +20,7 @@ mod settings;
 mod shards;
 mod streams;
 mod subscribing;
+mod throttling;
 
 const NOW: Timestamp = Timestamp(1_600_000_000_000);
 const ACCOUNT: &str = "123456789012";

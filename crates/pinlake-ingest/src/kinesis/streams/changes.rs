@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::{Error, ErrorKind, Log, Result, Timestamp, TopicDescription, TopicId, TopicName, TopicSpec};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Streams;
 use super::state::{Change, Changing, Consumer, Mode, Status, Stream};
@@ -17,6 +17,9 @@ use crate::produce::Producer;
 
 /// The first and the longest pause between two tries to delete a topic.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long all streams together may take to go, and the pause between two tries.
+const RESET_TIME: Duration = Duration::from_secs(30);
+const RESET_PAUSE: Duration = Duration::from_millis(50);
 
 /// A stream and its topic, as they were when somebody looked.
 #[derive(Debug, Clone)]
@@ -277,6 +280,25 @@ impl Place {
             }
         }
         self.streams.forget(name, topic).await
+    }
+
+    /// Deletes all streams of which anything is kept: those that were made as such, and topics of other doors that were changed as streams.
+    /// Waits for archive and tables, which must have what goes.
+    pub(crate) async fn reset(self) -> Result<(), AwsError> {
+        finished(async move {
+            let _turn = self.streams.inner.creating.lock().await;
+            let until = Instant::now() + RESET_TIME;
+            for stream in self.streams.kept() {
+                while let Err(error) = self.remove(&stream.name, stream.topic).await {
+                    if error.kind() != ErrorKind::Retry || Instant::now() >= until {
+                        return Err(error.into());
+                    }
+                    sleep(RESET_PAUSE).await;
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Goes on with what a restart cut short: streams that were being deleted go, new shards get their partitions.

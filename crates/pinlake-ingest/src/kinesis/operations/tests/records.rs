@@ -159,3 +159,45 @@ async fn the_key_id_says_that_records_are_encrypted() {
     let got = world.get(&world.iterator("s", 0, "TRIM_HORIZON").await).await;
     assert_eq!(got.items("Records")[0].text("EncryptionType"), Some("KMS"));
 }
+
+#[tokio::test]
+async fn a_put_that_is_read_at_once_is_answered_as_all_are() {
+    let entry = |key: &str, data: usize| json!({"PartitionKey": key, "Data": "A".repeat(data / 3 * 4)});
+    let all = |stream: &str, entries: Vec<serde_json::Value>| ("PutRecords", json!({"StreamName": stream, "Records": entries}));
+    let one = |data: usize| ("PutRecord", json!({"StreamName": "s", "PartitionKey": "k", "Data": "A".repeat(data / 3 * 4)}));
+    let mib = 1 << 20;
+    let calls = [
+        all("s", (0..100).map(|number| entry(&number.to_string(), 741)).collect()),
+        one(30),
+        one(mib - 1),
+        one(mib),
+        all("s", vec![entry("k", 9), entry("l", mib)]),
+        all("s", vec![entry("k", mib - 3); 11]),
+        all("none", vec![entry("k", 3)]),
+        all(".", vec![entry("k", 3)]),
+        all("closed", vec![entry("k", 3)]),
+        all("s", (0..500).map(|number| entry(&number.to_string(), 3)).collect()),
+        all("s", (0..500).map(|number| entry(&number.to_string(), 3)).collect()),
+    ];
+    let settings = KinesisSettings { transition: Duration::ZERO, shard_limits: true, ..KinesisSettings::default() };
+    let worlds = [World::with(settings.clone()).await, World::with(settings).await];
+    for world in &worlds {
+        world.create("s", 1).await;
+    }
+    for (operation, body) in calls {
+        let body = Bytes::from(body.to_string());
+        let shown = |answer: Result<Vec<u8>, AwsError>| answer.map(|answer| String::from_utf8(answer).unwrap());
+        let context = |world: &'_ World| Words::of(&world.settings, None);
+        let [quick, usual] = &worlds;
+        let put = crate::kinesis::plain::read(operation, &body).unwrap();
+        let words = context(quick);
+        let quick = Context { doors: &quick.doors, metrics: &quick.metrics, words, caller: None };
+        let quickly = crate::kinesis::operations::records::put_plain(&quick, put).await;
+        let input = crate::kinesis::MODEL.operation(operation).unwrap().read(crate::aws::read::json(&body).unwrap()).unwrap();
+        let words = context(usual);
+        let usual = Context { doors: &usual.doors, metrics: &usual.metrics, words, caller: None };
+        let usually = serve(&usual, operation, &input).await.map(|answer| answer.to_json());
+        assert_eq!(shown(quickly), shown(usually), "{operation}");
+        worlds.iter().for_each(|world| world.clock.advance(Duration::from_millis(700)));
+    }
+}
