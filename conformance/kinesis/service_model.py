@@ -1,6 +1,9 @@
 """Prints what the operations of an AWS service take, as botocore's model of it states: one JSON object of operations.
 
     python service_model.py kinesis
+    python service_model.py firehose OrcSerDe RedshiftDestinationConfiguration
+
+Behind the service stand the members that are not looked into.
 """
 
 import json
@@ -16,7 +19,8 @@ def described(shape):
     if shape.type_name == "structure":
         members = {}
         for name, member in shape.members.items():
-            members[name] = described(member) | {"required": name in shape.required_members}
+            shown = {"kind": "other"} if name in others else described(member)
+            members[name] = shown | {"required": name in shape.required_members}
         return {"kind": "structure", "members": members}
     if getattr(shape, "enum", None):
         return {"kind": "enum", "values": shape.enum}
@@ -33,6 +37,7 @@ def described(shape):
     return {"kind": kind, **bounds}
 
 
+others = set(sys.argv[2:])
 model = botocore.session.get_session().get_service_model(sys.argv[1])
 operations = {}
 for name in model.operation_names:

@@ -32,17 +32,20 @@ pub struct OwnTopics {
     pub streams: &'static str,
     /// Connectors and where they stand.
     pub sinks: &'static str,
+    /// Delivery streams and where they stand.
+    pub deliveries: &'static str,
 }
 
 impl OwnTopics {
     /// In a log of the server's own.
-    pub const OF_DISK: Self = Self { streams: "__streams", sinks: "__connectors" };
+    pub const OF_DISK: Self = Self { streams: "__streams", sinks: "__connectors", deliveries: "__deliveries" };
     /// In a cluster, which may be such a server itself and hides its own.
-    pub const OF_CLUSTER: Self = Self { streams: "__pinlake_streams", sinks: "__pinlake_connectors" };
+    pub const OF_CLUSTER: Self =
+        Self { streams: "__pinlake_streams", sinks: "__pinlake_connectors", deliveries: "__pinlake_deliveries" };
 
     /// Whether it is one of them.
     pub fn has(self, topic: &TopicName) -> bool {
-        [self.streams, self.sinks].contains(&topic.as_str())
+        [self.streams, self.sinks, self.deliveries].contains(&topic.as_str())
     }
 }
 

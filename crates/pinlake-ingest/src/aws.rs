@@ -14,7 +14,7 @@ mod sigv4;
 pub(crate) mod value;
 mod wire;
 
-pub(crate) use wire::{answer, is_for};
+pub(crate) use wire::{Service, answer, is_for, service_of};
 
 use futures::stream::BoxStream;
 

@@ -49,6 +49,12 @@ impl DoorMetrics {
         counter!("pinlake_rejected_records_total", &labels).increment(records as u64);
     }
 
+    /// Counts a call that an error of AWS's answers, by operation and type. Rare, so the counter is looked up.
+    pub(crate) fn failed(&self, operation: &'static str, error: &str) {
+        let labels = [("door", self.door.to_owned()), ("operation", operation.to_owned()), ("error", error.to_owned())];
+        counter!("pinlake_aws_errors_total", &labels).increment(1);
+    }
+
     /// Logs that the door could not do its work; at once, and then every [`WARN_EVERY`] at most.
     pub(crate) fn warn(&self, why: impl Display) {
         let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,6 +82,10 @@ pub(crate) fn describe() {
     describe_counter!("pinlake_received_records_total", "records that the log took, by door");
     describe_counter!("pinlake_received_bytes_total", Unit::Bytes, "bytes of their keys and values, by door");
     describe_counter!("pinlake_rejected_records_total", "well-formed records that were not stored, by door and kind of error");
+    describe_counter!(
+        "pinlake_aws_errors_total",
+        "calls of AWS's own protocols that were refused, by door, operation and type of error"
+    );
     describe_counter!("pinlake_requests_total", "answered requests, by door and class of status");
     describe_histogram!("pinlake_request_seconds", Unit::Seconds, "from a request's head to its answer, by door");
 }

@@ -14,10 +14,11 @@ use bytes::Bytes;
 use pinlake_core::{Clock, Error, ErrorKind, Log, Result, Timestamp};
 use tokio::time::Instant;
 
-use crate::aws;
 use crate::aws::access::Access;
+use crate::aws::{self, Service};
 use crate::client_log::ClientLog;
 use crate::door_metrics::{self, DoorMetrics};
+use crate::firehose::{Deliveries, DeliveryStreams};
 use crate::gateway::Gateway;
 use crate::groups::Groups;
 use crate::kinesis::streams::Streams;
@@ -45,6 +46,7 @@ struct Inner {
     rest_proxy: DoorMetrics,
     gateway: DoorMetrics,
     kinesis: DoorMetrics,
+    firehose: DoorMetrics,
     pin: DoorMetrics,
 }
 
@@ -54,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) consumers: Consumers,
     pub(crate) groups: Groups,
     pub(crate) streams: Streams,
+    pub(crate) deliveries: Deliveries,
     pub(crate) settings: DoorSettings,
     pub(crate) access: Access,
     inflight: Inflight,
@@ -189,6 +192,7 @@ impl Doors {
                 consumers: Consumers::new(log.clone(), groups.clone(), settings.consumers.clone()),
                 groups,
                 streams,
+                deliveries: Deliveries::default(),
                 producer: Arc::new(Producer::new(log, clock, settings.producer.clone(), auto_create)),
                 access: Access::new(&settings.kinesis),
                 inflight: Inflight::new(settings.inflight_requests_max, settings.inflight_bytes_max),
@@ -197,11 +201,20 @@ impl Doors {
             rest_proxy: DoorMetrics::new("kafka_rest"),
             gateway: DoorMetrics::new("kinesis_gateway"),
             kinesis: DoorMetrics::new("kinesis"),
+            firehose: DoorMetrics::new("firehose"),
             pin: DoorMetrics::new("pin"),
         };
         let doors = Self { inner: Arc::new(inner) };
         tokio::spawn(Place::of(&doors, Words::of(&doors.shared().settings.kinesis, None)).resume());
         doors
+    }
+
+    /// The doors with Firehose's delivery streams, which whoever delivers keeps. Those that are given first count; without any, Firehose
+    /// answers as if there were none, and makes none.
+    #[must_use]
+    pub fn with_delivery_streams(self, streams: Arc<dyn DeliveryStreams>) -> Self {
+        self.inner.shared.deliveries.set(streams);
+        self
     }
 
     /// A router whose fallback is the doors: merge it with routers that have none, and that may have `GET /`. A path that is
@@ -266,7 +279,10 @@ impl Doors {
         let metrics = match door {
             Door::Topics | Door::Brokers | Door::Consumers | Door::V3 => &inner.rest_proxy,
             Door::Streams => &inner.gateway,
-            Door::Aws => &inner.kinesis,
+            Door::Aws => match aws::service_of(&parts.headers) {
+                Service::Kinesis => &inner.kinesis,
+                Service::Firehose => &inner.firehose,
+            },
             Door::Pin => &inner.pin,
         };
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };

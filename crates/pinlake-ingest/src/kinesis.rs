@@ -9,7 +9,7 @@ mod gateway;
 mod get;
 mod iterator;
 mod layout;
-mod names;
+pub(crate) mod names;
 pub(crate) mod operations;
 pub(crate) mod plain;
 mod put;

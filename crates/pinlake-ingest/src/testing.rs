@@ -5,6 +5,7 @@
 //! transaction, a login.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod deliveries;
 pub mod seeds;
 pub mod wire;
 
@@ -24,6 +25,7 @@ use pinlake_core::{Batch, BatchBuilder, Clock, Log, MemoryLog, Timestamp, TopicN
 use tower::ServiceExt;
 
 use crate::auth::{Principal, Principals};
+use crate::aws::model::Operation;
 use crate::aws::read;
 use crate::groups::calls::TransactionProducer;
 use crate::groups::{GroupSettings, OFFSETS_TOPIC};
@@ -31,7 +33,7 @@ use crate::kafka::{self, Broker, KafkaSettings};
 use crate::kinesis::streams::Streams;
 use crate::transactions::calls::InitRequest;
 use crate::transactions::{TRANSACTIONS_TOPIC, TransactionSettings};
-use crate::{DoorSettings, Doors, Groups, Producer, Transactions};
+use crate::{DoorSettings, Doors, Groups, Producer, Transactions, firehose, kinesis};
 
 /// Where the servers' clock stands.
 const NOW: Timestamp = Timestamp(1_600_000_000_000);
@@ -71,7 +73,9 @@ pub fn any_http(bytes: &[u8]) {
         let settings = DoorSettings { body_bytes_max: BYTES_MAX, inflight_bytes_max: 4 * BYTES_MAX, ..DoorSettings::default() };
         let auto_create = Arc::new(|topic: &TopicName| topic.as_str().starts_with("auto").then(TopicSpec::default));
         let World { log, groups, streams, .. } = world;
-        let router = Doors::new(log, Clock::manual(NOW), settings, auto_create, groups, streams).router();
+        let router = Doors::new(log, Clock::manual(NOW), settings, auto_create, groups, streams)
+            .with_delivery_streams(Arc::new(deliveries::MemoryDeliveryStreams::default()))
+            .router();
         let mut rest = bytes;
         while !rest.is_empty() {
             let end = rest.windows(2).position(|two| two == b"\n\n").unwrap_or(rest.len());
@@ -87,8 +91,8 @@ pub fn any_http(bytes: &[u8]) {
 /// Any body of a call to one of AWS's services; the first byte says to which operation. What is taken reads the same in CBOR.
 pub fn any_aws_input(bytes: &[u8]) {
     let Some((first, body)) = bytes.split_first() else { return };
-    let operations = crate::kinesis::MODEL.operations();
-    let operation = &operations[usize::from(*first) % operations.len()];
+    let operations = aws_operations();
+    let operation = operations[usize::from(*first) % operations.len()];
     let body = Bytes::copy_from_slice(body);
     let nodes = [read::json(&body), read::cbor(&body)].into_iter().flatten();
     for input in nodes.filter_map(|node| operation.read(node).ok()) {
@@ -96,6 +100,11 @@ pub fn any_aws_input(bytes: &[u8]) {
         assert!(operation.read(read::json(&json).unwrap()).is_ok());
         assert_eq!(operation.read(read::cbor(&cbor).unwrap()), Ok(input));
     }
+}
+
+/// The operations of all services, in the order of their numbers.
+fn aws_operations() -> Vec<&'static Operation> {
+    [&kinesis::MODEL, &firehose::MODEL].into_iter().flat_map(|model| model.operations()).collect()
 }
 
 /// Any records, one a line, in the topics that keep groups, transactions and streams: they are opened, used and opened again.

@@ -6,11 +6,12 @@
 //!
 //! A unit is a range of offsets of one partition. Its objects are written, then the position moves; their names derive from the first offset in
 //! each, so what is done again after a crash is the same keys and bytes. The engine does not know whose words a sink was described in: those of
-//! Kafka Connect are in `connect`. This crate must not know HTTP, the query engine, Delta, or which log it follows.
+//! Kafka Connect are in `connect`, those of Firehose in `firehose`. This crate must not know HTTP, the query engine, Delta, or which log it follows.
 
 pub mod connect;
 pub mod convert;
 pub mod dead_letters;
+pub mod firehose;
 pub mod format;
 pub mod layout;
 pub mod name;
@@ -28,9 +29,9 @@ mod unpacked;
 mod write;
 
 pub use dead_letters::{DeadLetter, DeadLetters};
-pub use layout::Layout;
+pub use layout::{Folders, Layout};
 pub use notes::Wanted;
-pub use plan::{DeadLetterTopic, OnError, OnNull, Plan, Retry, Rotation, Schedule, Target, TargetKeys, Topics};
+pub use plan::{DeadLetterTopic, OnError, OnNull, Plan, Retry, Rotation, Schedule, Start, Target, TargetKeys, Topics};
 pub use problem::{Problem, Stage};
 pub use sink::Restart;
 pub use sinks::{Buckets, MakePlan, Parts, Sinks};

@@ -56,7 +56,7 @@ impl Naming {
 }
 
 /// Why no store could keep an object of that name.
-fn refusal(name: &str, place: &str) -> Option<String> {
+pub(crate) fn refusal(name: &str, place: &str) -> Option<String> {
     if name.len() > NAME_LEN_MAX {
         return Some(format!("has {} bytes, {NAME_LEN_MAX} are the most", name.len()));
     }

@@ -1,10 +1,11 @@
 //! What one sink does, as plain data: made from a configuration, and checked by then. It must not hold anything that runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use pinlake_core::topic_store::OwnTopics;
-use pinlake_core::{Error, Result, TopicName};
+use pinlake_core::{Error, Result, Timestamp, TopicName};
 use regex::{Regex, RegexBuilder};
 
 use crate::layout::Layout;
@@ -25,12 +26,14 @@ pub const UNIT_OBJECTS: usize = 1_000;
 pub struct Plan {
     /// What it reads.
     pub topics: Topics,
+    /// Where it begins in a partition in which it has no position.
+    pub start: Start,
     /// Among how many tasks the partitions are dealt, 1 to [`TASKS_MAX`].
     pub tasks: u32,
     /// Where the objects go.
     pub target: Target,
     /// Which objects there are and what is in them.
-    pub layout: Layout,
+    pub layout: Arc<dyn Layout>,
     /// When a unit is closed.
     pub rotation: Rotation,
     /// What becomes of a record without a value.
@@ -52,6 +55,16 @@ pub enum Topics {
     Matching(Regex),
 }
 
+/// Where a sink begins that has no position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// At the first record that is kept.
+    #[default]
+    First,
+    /// At the first record of that time or later, as the log finds it.
+    At(Timestamp),
+}
+
 /// Where a sink's objects go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Target {
@@ -65,6 +78,15 @@ pub struct Target {
     pub path_style: bool,
     /// Keys to log in with, if they are the sink's own.
     pub keys: Option<TargetKeys>,
+}
+
+impl Target {
+    /// Whether it is a bucket's name, and good as a folder's too.
+    pub(crate) fn is_bucket(name: &str) -> bool {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let ends = [name.bytes().next(), name.bytes().last()];
+        (3..=63).contains(&name.len()) && name.bytes().all(is_part) && ends.iter().flatten().all(u8::is_ascii_alphanumeric)
+    }
 }
 
 /// What a sink logs in with at its store.
@@ -87,7 +109,7 @@ impl std::fmt::Debug for TargetKeys {
 pub struct Rotation {
     /// So many records of the partition, over all its objects; 1 at least.
     pub records: u64,
-    /// So many bytes of keys, values and headers: [`UNIT_BYTES`] unless tests say otherwise.
+    /// So many bytes, as the layout counts them: [`UNIT_BYTES`] unless tests say otherwise.
     pub bytes: u64,
     /// So many bytes in the open units of all partitions of a task: then the largest is closed, and its end is noted. [`OPEN_BYTES`] unless tests
     /// say otherwise.
@@ -97,6 +119,8 @@ pub struct Rotation {
     /// A record whose time is so much after that of the unit's first, or that belongs in another folder than the first, begins the next unit.
     /// If the layout takes its times from the wall clock, the unit is closed when so much time has passed.
     pub record_time: Option<Duration>,
+    /// When so much time has passed by the wall clock since the unit's first record was taken.
+    pub age: Option<Duration>,
     /// By the wall clock.
     pub schedule: Option<Schedule>,
 }
@@ -162,7 +186,15 @@ impl Default for Retry {
 impl Rotation {
     /// By so many records, and by the bounds of memory.
     pub fn by_records(records: u64) -> Self {
-        Self { records, bytes: UNIT_BYTES, open_bytes: OPEN_BYTES, objects: UNIT_OBJECTS, record_time: None, schedule: None }
+        Self {
+            records,
+            bytes: UNIT_BYTES,
+            open_bytes: OPEN_BYTES,
+            objects: UNIT_OBJECTS,
+            record_time: None,
+            age: None,
+            schedule: None,
+        }
     }
 }
 

@@ -14,11 +14,13 @@ use crate::notes::{Change, Notes, Wanted};
 use crate::plan::{Plan, TASKS_MAX};
 use crate::sinks::Parts;
 use crate::status::{SinkStatus, State, TaskStatus};
-use crate::task::{self, TaskContext, follower_name};
-use crate::write::Writer;
+use crate::task::{self, Stop, TaskContext};
+use crate::write::{Trouble, Writer};
 
 /// How long tasks may take to write what they have begun; then they end as they are, and the next ones go on.
 const STOP_MAX: Duration = Duration::from_secs(5);
+/// The same before another configuration, by which nothing may go on that was begun by the old one.
+const SETTLE_MAX: Duration = Duration::from_secs(15);
 
 /// Who waits for an answer.
 pub(crate) type Reply = oneshot::Sender<Result<()>>;
@@ -36,9 +38,18 @@ pub(crate) enum Message {
     /// Forget which topics it uses.
     ForgetTopics(Reply),
     /// Be no longer.
-    Delete(Reply),
+    Delete(Leave, Reply),
     /// End with the server.
     Close(Reply),
+}
+
+/// What a deleted sink leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Its positions, for one of the same name.
+    Positions,
+    /// Nothing but what it wrote.
+    Nothing,
 }
 
 /// What begins anew.
@@ -58,23 +69,28 @@ pub enum Restart {
 /// The owner of a sink.
 pub(crate) struct Owner {
     name: Arc<str>,
+    /// The name under which it follows its topics.
+    follower: Arc<str>,
     parts: Parts,
     notes: Notes,
     plan: Option<Arc<Plan>>,
     status: watch::Sender<SinkStatus>,
-    tasks: JoinSet<Result<()>>,
+    trouble: Trouble,
+    tasks: JoinSet<Result<bool>>,
     running: BTreeMap<u32, Running>,
 }
 
 struct Running {
     id: Id,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
     abort: AbortHandle,
 }
 
 impl Owner {
-    pub(crate) fn new(name: Arc<str>, parts: Parts, notes: Notes, status: watch::Sender<SinkStatus>) -> Self {
-        Self { name, parts, notes, plan: None, status, tasks: JoinSet::new(), running: BTreeMap::new() }
+    pub(crate) fn new(name: Arc<str>, parts: Parts, notes: Notes, status: watch::Sender<SinkStatus>, trouble: Trouble) -> Self {
+        let follower = Arc::from(format!("{}/{name}", parts.kind));
+        let (tasks, running) = (JoinSet::new(), BTreeMap::new());
+        Self { name, follower, parts, notes, plan: None, status, trouble, tasks, running }
     }
 
     /// Does what the notes say, and then what it is asked, until it is deleted, closed, or nobody can ask.
@@ -88,7 +104,9 @@ impl Owner {
                         return;
                     }
                 }
-                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    self.ended(ended);
+                }
             }
         }
     }
@@ -101,8 +119,8 @@ impl Owner {
             Message::Restart(which, reply) => (self.restart(which).await, reply, false),
             Message::Move(offsets, reply) => (self.move_to(offsets).await, reply, false),
             Message::ForgetTopics(reply) => (self.forget_topics().await, reply, false),
-            Message::Delete(reply) => {
-                let done = self.delete().await;
+            Message::Delete(leave, reply) => {
+                let done = self.delete(leave).await;
                 let ends = done.is_ok();
                 (done, reply, ends)
             }
@@ -160,22 +178,22 @@ impl Owner {
 
     /// Has the log keep what the sink has not taken; nothing where it is stopped.
     fn hold(&self) {
-        let name = follower_name(&self.name);
+        let name = &*self.follower;
         let known = self.notes.sink(&self.name).unwrap_or_default();
         if known.wanted == Wanted::Stopped {
-            self.parts.followers.remove(&name);
+            self.parts.followers.remove(name);
             return;
         }
         match self.plan.clone() {
-            Some(plan) => self.parts.followers.register_unhurried(&name, move |topic| plan.reads(topic)),
+            Some(plan) => self.parts.followers.register_unhurried(name, move |topic| plan.reads(topic)),
             // What it reads can't be told by now: what it has read is kept on.
             None => {
                 let topics: Vec<TopicName> = known.partitions.keys().map(|of| of.topic.clone()).collect();
-                self.parts.followers.register_unhurried(&name, move |topic| topics.contains(topic));
+                self.parts.followers.register_unhurried(name, move |topic| topics.contains(topic));
             }
         }
         for (of, standing) in &known.partitions {
-            self.parts.followers.report(&name, of, standing.position);
+            self.parts.followers.report(name, of, standing.position);
         }
     }
 
@@ -189,16 +207,17 @@ impl Owner {
         for id in ids {
             let context = TaskContext {
                 sink: self.name.clone(),
+                follower: self.follower.clone(),
                 task: id,
                 plan: plan.clone(),
                 log: self.parts.log.clone(),
                 notes: self.notes.clone(),
                 followers: self.parts.followers.clone(),
                 clock: self.parts.clock.clone(),
-                writer: Writer::new(store.clone(), plan.retry, plan.overwrite),
+                writer: Writer::new(store.clone(), plan.retry, plan.overwrite, self.trouble.clone()),
                 letters: self.parts.letters.clone(),
             };
-            let (stop, stopped) = watch::channel(false);
+            let (stop, stopped) = watch::channel(Stop::Not);
             let abort = self.tasks.spawn(task::run(context, stopped));
             self.running.insert(id, Running { id: abort.id(), stop, abort });
             self.set(id, State::Running, None);
@@ -213,47 +232,55 @@ impl Owner {
         });
     }
 
-    /// Takes note of a task that has ended.
-    fn ended(&mut self, ended: Result<(Id, Result<()>), JoinError>) {
+    /// Takes note of a task that has ended; answers whether it left nothing that was begun.
+    fn ended(&mut self, ended: Result<(Id, Result<bool>), JoinError>) -> bool {
         let (id, outcome) = match ended {
             Ok(ended) => ended,
-            Err(error) if error.is_cancelled() => (error.id(), Ok(())),
+            Err(error) if error.is_cancelled() => (error.id(), Ok(false)),
             Err(error) => {
                 let text = "the task ended by a defect: look for a panic in the server's log";
                 (error.id(), Err(Error::internal(text).with_source(error)))
             }
         };
-        let Some(task) = self.running.iter().find(|(_, running)| running.id == id).map(|(task, _)| *task) else { return };
+        let Some(task) = self.running.iter().find(|(_, running)| running.id == id).map(|(task, _)| *task) else { return true };
         self.running.remove(&task);
-        if let Err(error) = outcome {
+        outcome.unwrap_or_else(|error| {
             tracing::error!(sink = %self.name, task, %error, "a sink's task failed: it goes on when it is restarted");
             self.set(task, State::Failed, Some(error.to_string()));
-        }
+            false
+        })
     }
 
-    /// Stops tasks: they finish what they write, for a while.
-    async fn stop_tasks(&mut self, ids: &[u32]) {
-        let deadline = Instant::now() + STOP_MAX;
+    /// Stops tasks: they finish what they write, for a while. Answers whether they left nothing that was begun.
+    async fn stop_tasks(&mut self, ids: &[u32], how: Stop, time: Duration) -> bool {
+        let (deadline, mut is_whole) = (Instant::now() + time, true);
         for running in ids.iter().filter_map(|id| self.running.get(id)) {
-            running.stop.send_replace(true);
+            running.stop.send_replace(how);
         }
         while ids.iter().any(|id| self.running.contains_key(id)) {
             match timeout_at(deadline, self.tasks.join_next_with_id()).await {
-                Ok(Some(ended)) => self.ended(ended),
-                Ok(None) => return,
+                Ok(Some(ended)) => is_whole &= self.ended(ended),
+                Ok(None) => break,
                 Err(_) => {
                     ids.iter().filter_map(|id| self.running.get(id)).for_each(|running| running.abort.abort());
                     if let Some(ended) = self.tasks.join_next_with_id().await {
-                        self.ended(ended);
+                        is_whole &= self.ended(ended);
                     }
                 }
             }
         }
+        is_whole
     }
 
     async fn stop_all(&mut self) {
         let ids: Vec<u32> = self.running.keys().copied().collect();
-        self.stop_tasks(&ids).await;
+        self.stop_tasks(&ids, Stop::Now, STOP_MAX).await;
+    }
+
+    /// Stops all tasks once nothing is left that was begun; answers whether it is so.
+    async fn settle_all(&mut self) -> bool {
+        let ids: Vec<u32> = self.running.keys().copied().collect();
+        self.stop_tasks(&ids, Stop::Settled, SETTLE_MAX).await
     }
 
     async fn want(&mut self, wanted: Wanted) -> Result<()> {
@@ -270,8 +297,7 @@ impl Owner {
                 });
             }
             (Wanted::Paused, Wanted::Running) => {
-                let paused = |task: &&TaskStatus| task.state == State::Paused;
-                let ids = self.status.borrow().tasks.iter().filter(paused).map(|task| task.id).collect();
+                let ids = self.tasks_where(|state| state == State::Paused);
                 self.status.send_modify(|status| {
                     status.state = if status.state == State::Failed { State::Failed } else { State::Running };
                 });
@@ -289,8 +315,21 @@ impl Owner {
         Ok(())
     }
 
+    /// The tasks that are so.
+    fn tasks_where(&self, is_meant: impl Fn(State) -> bool) -> Vec<u32> {
+        self.status.borrow().tasks.iter().filter(|task| is_meant(task.state)).map(|task| task.id).collect()
+    }
+
     async fn alter(&mut self, config: Config) -> Result<()> {
-        self.stop_all().await;
+        if !self.settle_all().await {
+            // What is half written would be written again, elsewhere. One that failed meanwhile is not waited for the next time.
+            let ids = self.tasks_where(|state| state != State::Failed);
+            self.start(ids);
+            let why = self.trouble.what().unwrap_or_else(|| "its store or the log is slow".to_owned());
+            return Err(Error::retry(format!(
+                "what the sink has begun to write by its old configuration can't be finished by now, and it goes on by that: try again ({why})"
+            )));
+        }
         let noted = self.notes.change(vec![Change::Config { sink: self.name.to_string(), config }]).await;
         // By the old configuration if the new one could not be noted.
         self.begin();
@@ -316,7 +355,7 @@ impl Owner {
             return Err(Error::not_found("the sink has no task of that number"));
         }
         ids.iter().for_each(|id| self.set(*id, State::Restarting, None));
-        self.stop_tasks(&ids).await;
+        self.stop_tasks(&ids, Stop::Now, STOP_MAX).await;
         self.start(ids);
         Ok(())
     }
@@ -335,12 +374,16 @@ impl Owner {
         self.notes.change(vec![Change::Unused { sink: self.name.to_string(), topics }]).await
     }
 
-    async fn delete(&mut self) -> Result<()> {
+    async fn delete(&mut self, leave: Leave) -> Result<()> {
         self.stop_all().await;
-        let at = self.parts.clock.now().0;
-        match self.notes.change(vec![Change::Deleted { sink: self.name.to_string(), at }]).await {
+        let (sink, at) = (self.name.to_string(), self.parts.clock.now().0);
+        let change = match leave {
+            Leave::Positions => Change::Deleted { sink, at },
+            Leave::Nothing => Change::Forgotten { sink },
+        };
+        match self.notes.change(vec![change]).await {
             Ok(()) => {
-                self.parts.followers.remove(&follower_name(&self.name));
+                self.parts.followers.remove(&self.follower);
                 Ok(())
             }
             Err(error) => {

@@ -13,8 +13,9 @@ use crate::Config;
 use crate::dead_letters::DeadLetters;
 use crate::notes::{Change, Known, Notes, Wanted};
 use crate::plan::{Plan, Target};
-use crate::sink::{Message, Owner, Reply, Restart};
-use crate::status::SinkStatus;
+use crate::sink::{Leave, Message, Owner, Reply, Restart};
+use crate::status::{SinkStatus, State};
+use crate::write::Trouble;
 
 /// The most sinks.
 pub const SINKS_MAX: usize = 256;
@@ -26,8 +27,6 @@ const FORGET_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 const DELETED_MAX: usize = 1_000;
 /// Requests that may wait for a sink.
 const MESSAGES_MAX: usize = 16;
-/// The follower for which the log keeps everything until it is known what sinks follow.
-const HOLDING: &str = "sinks";
 
 /// Makes the plan of a sink's configuration, by the sink's name.
 pub type MakePlan = Arc<dyn Fn(&str, &Config) -> Result<Plan> + Send + Sync>;
@@ -44,6 +43,8 @@ pub trait Buckets: Send + Sync + 'static {
 /// What sinks work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Parts {
+    /// What they are called among the log's followers, and in counters: `sink` stands before a sink's name.
+    pub kind: &'static str,
     /// The log as clients see it.
     pub log: Arc<dyn Log>,
     /// Who follows that log.
@@ -75,12 +76,18 @@ struct Inner {
 struct Handle {
     messages: mpsc::Sender<Message>,
     status: watch::Receiver<SinkStatus>,
+    trouble: Trouble,
     owner: JoinHandle<()>,
 }
 
-/// Has the log keep everything until [`Sinks::open`] knows what sinks follow: called before the log is opened.
-pub fn hold(followers: &Followers) {
-    followers.register_unhurried(HOLDING, |_| true);
+/// Has the log keep everything until [`Sinks::open`] knows what sinks of that kind follow: called before the log is opened.
+pub fn hold(followers: &Followers, kind: &str) {
+    followers.register_unhurried(&holding(kind), |_| true);
+}
+
+/// The follower for which the log keeps everything until it is known what sinks follow.
+fn holding(kind: &str) -> String {
+    format!("{kind}s")
 }
 
 impl Sinks {
@@ -101,7 +108,7 @@ impl Sinks {
         }
         // Each holds its own by the time its owner began, which this waits for.
         inner.begun().await;
-        inner.parts.followers.remove(HOLDING);
+        inner.parts.followers.remove(&holding(inner.parts.kind));
         Ok(Sinks { inner })
     }
 
@@ -126,6 +133,17 @@ impl Sinks {
         self.inner.sinks().get(name).map(|sink| sink.status.borrow().clone()).ok_or_else(|| not_found(name))
     }
 
+    /// Why a sink does not come on, if it is so: it or one of its tasks failed, or its store is asked again and again.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn failure(&self, name: &str) -> Result<Option<String>> {
+        let status = self.status(name)?;
+        let trouble = self.inner.sinks().get(name).and_then(|sink| sink.trouble.what());
+        let failed = status.tasks.into_iter().find(|task| task.state == State::Failed);
+        Ok(status.trace.or_else(|| failed?.trace).or(trouble))
+    }
+
     /// Makes a sink, which goes on where a deleted one of that name stood.
     ///
     /// # Errors
@@ -139,7 +157,8 @@ impl Sinks {
     /// Gives a sink another configuration.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` if the configuration can't be used: the sink goes on by the old one.
+    /// `NotFound`; `Invalid` if the configuration can't be used, `Retry` if what it has begun to write can't be finished by now: the sink goes on
+    /// by the old one.
     pub async fn alter(&self, name: &str, config: Config) -> Result<()> {
         self.config(name)?;
         (self.inner.parts.plan)(name, &config)?;
@@ -152,7 +171,16 @@ impl Sinks {
     /// `NotFound`.
     pub async fn delete(&self, name: &str) -> Result<()> {
         let (inner, name) = (self.inner.clone(), name.to_owned());
-        run(async move { inner.delete(&name).await }).await
+        run(async move { inner.delete(&name, Leave::Positions).await }).await
+    }
+
+    /// Deletes a sink and forgets its positions.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_for_good(&self, name: &str) -> Result<()> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        run(async move { inner.delete(&name, Leave::Nothing).await }).await
     }
 
     /// Has a sink run, pause or stop.
@@ -244,9 +272,10 @@ impl Inner {
     fn start(&self, name: &str) {
         let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
         let (status, seen) = watch::channel(SinkStatus::unassigned());
-        let owner = Owner::new(Arc::from(name), self.parts.clone(), self.notes.clone(), status);
+        let trouble = Trouble::default();
+        let owner = Owner::new(Arc::from(name), self.parts.clone(), self.notes.clone(), status, trouble.clone());
         let owner = tokio::spawn(owner.run(inbox));
-        self.sinks().insert(name.to_owned(), Handle { messages, status: seen, owner });
+        self.sinks().insert(name.to_owned(), Handle { messages, status: seen, trouble, owner });
     }
 
     /// Waits until every sink has begun, or can't.
@@ -277,9 +306,9 @@ impl Inner {
         Ok(())
     }
 
-    async fn delete(&self, name: &str) -> Result<()> {
+    async fn delete(&self, name: &str, leave: Leave) -> Result<()> {
         let _changing = self.changing.lock().await;
-        self.ask(name, Message::Delete).await?;
+        self.ask(name, |reply| Message::Delete(leave, reply)).await?;
         let handle = self.sinks().remove(name);
         if let Some(handle) = handle {
             // It ends by itself now.

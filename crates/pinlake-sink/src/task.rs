@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use object_store::path::Path;
 use pinlake_core::{Batch, Clock, Error, ErrorKind, Followers, Log, Offset, Result, TopicPartition};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::dead_letters::{DeadLetter, DeadLetters};
+use crate::layout::File;
 use crate::notes::{Change, Notes};
 use crate::plan::Plan;
 use crate::reader::{Read, Readers};
@@ -42,6 +41,8 @@ const NOTE_RETRY: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(crate) struct TaskContext {
     pub(crate) sink: Arc<str>,
+    /// The name under which it follows its topics.
+    pub(crate) follower: Arc<str>,
     pub(crate) task: u32,
     pub(crate) plan: Arc<Plan>,
     pub(crate) log: Arc<dyn Log>,
@@ -52,17 +53,23 @@ pub(crate) struct TaskContext {
     pub(crate) letters: Arc<dyn DeadLetters>,
 }
 
-/// The name under which a sink follows its topics.
-pub(crate) fn follower_name(sink: &str) -> String {
-    format!("sink/{sink}")
+/// Whether a task is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It goes on.
+    Not,
+    /// It finishes what it writes.
+    Now,
+    /// It finishes what it writes, and what an earlier run may have begun to write.
+    Settled,
 }
 
-/// Runs until it is told to stop, or fails.
-pub(crate) async fn run(context: TaskContext, mut stop: watch::Receiver<bool>) -> Result<()> {
+/// Runs until it is told to stop, or fails. Answers whether everything that was ever begun to be written is written and noted, so that what
+/// comes then may go by other rules.
+pub(crate) async fn run(context: TaskContext, mut stop: watch::Receiver<Stop>) -> Result<bool> {
     let (readers, reads) = Readers::new(context.log.clone());
     let mut task = Task {
-        measures: Measures::of(&context.sink),
-        follower: follower_name(&context.sink),
+        measures: Measures::of(&context.follower),
         context,
         following: BTreeMap::new(),
         readers,
@@ -71,17 +78,17 @@ pub(crate) async fn run(context: TaskContext, mut stop: watch::Receiver<bool>) -
         writes: JoinSet::new(),
         writing_bytes: 0,
         units_unnoted: 0,
+        knows_its_partitions: false,
     };
     let ended = task.serve(&mut stop).await;
     task.writes.shutdown().await;
     // What is written is noted also by a task that fails.
-    task.note_positions().await;
-    ended
+    let is_noted = task.note_positions().await;
+    ended.map(|()| is_noted && task.is_settled())
 }
 
 struct Task {
     context: TaskContext,
-    follower: String,
     following: BTreeMap<TopicPartition, Following>,
     readers: Readers,
     reads: mpsc::Receiver<Read>,
@@ -92,6 +99,8 @@ struct Task {
     /// Units that were written since positions were noted.
     units_unnoted: usize,
     measures: Measures,
+    /// Whether all partitions of it are followed that were there when it last looked.
+    knows_its_partitions: bool,
 }
 
 /// A unit that was written.
@@ -109,22 +118,32 @@ struct Written {
 type Closed = Vec<(TopicPartition, Vec<Unit>)>;
 
 impl Task {
-    async fn serve(&mut self, stop: &mut watch::Receiver<bool>) -> Result<()> {
+    async fn serve(&mut self, stop: &mut watch::Receiver<Stop>) -> Result<()> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What an earlier task noted last is seen once this is.
         self.note(vec![Change::Started { sink: self.context.sink.to_string() }]).await?;
-        loop {
+        let mut settles = false;
+        while !(settles && self.is_settled()) {
             let has_room = self.writing_bytes < WRITING_BYTES_MAX && self.writes.len() < WRITING_UNITS_MAX;
             tokio::select! {
                 biased;
-                () = told_to(stop) => break,
+                told = told_to(stop), if !settles => match told {
+                    Stop::Settled => settles = true,
+                    _ => break,
+                },
                 Some(done) = self.writes.join_next() => self.written(done.map_err(defect).flatten()?).await,
                 _ = ticks.tick() => self.tick().await?,
                 Some(read) = self.reads.recv(), if has_room => self.take(read).await?,
             }
         }
         self.finish_writes().await
+    }
+
+    /// Whether nothing is left that an earlier run may have begun to write.
+    fn is_settled(&self) -> bool {
+        self.knows_its_partitions
+            && self.following.values().all(|following| following.has_ended() || following.units.is_past_again())
     }
 
     /// Waits for what is being written.
@@ -197,8 +216,10 @@ impl Task {
                 }
             }
             Err(error) => {
-                let problem = self.context.plan.layout.unreadable(&error);
-                failed.push(letter(&unpacked::as_record(batch), problem));
+                let record = unpacked::as_record(batch);
+                if let Err(problem) = following.units.take_unreadable(&record, &error, now, units) {
+                    failed.push(letter(&record, problem));
+                }
             }
         }
         for letter in failed {
@@ -271,8 +292,8 @@ impl Task {
         }
     }
 
-    /// Notes how far everything is written. What can't be noted now is noted later.
-    async fn note_positions(&mut self) {
+    /// Notes how far everything is written. What can't be noted now is noted later: it answers whether it was.
+    async fn note_positions(&mut self) -> bool {
         let (mut changes, mut positions) = (Vec::new(), Vec::new());
         for (of, following) in &self.following {
             let at = following.position();
@@ -285,14 +306,15 @@ impl Task {
         self.units_unnoted = 0;
         if let Err(error) = self.context.notes.change(changes).await {
             tracing::warn!(sink = %self.context.sink, %error, "positions can't be noted, trying again");
-            return;
+            return false;
         }
         for (of, at) in positions {
-            self.context.followers.report(&self.follower, &of, at);
+            self.context.followers.report(&self.context.follower, &of, at);
             if let Some(following) = self.following.get_mut(&of) {
                 following.noted = at;
             }
         }
+        true
     }
 
     /// Closes what is largest, if too much waits.
@@ -324,18 +346,18 @@ impl Task {
 }
 
 /// Also when nobody is there to tell.
-async fn told_to(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+async fn told_to(stop: &mut watch::Receiver<Stop>) -> Stop {
+    stop.wait_for(|stop| *stop != Stop::Not).await.map_or(Stop::Now, |stop| *stop)
 }
 
 async fn write_unit(plan: Arc<Plan>, writer: Writer, of: TopicPartition, unit: Unit) -> Result<Written> {
     let Unit { end, records, bytes: unit_bytes, .. } = unit;
     let make = {
         let of = of.clone();
-        move || unit.files(&of, &plan.layout)
+        move || unit.files(&of, &*plan.layout)
     };
-    let files: Vec<(Path, Bytes)> = tokio::task::spawn_blocking(make).await.map_err(defect).flatten()?;
-    let (count, file_bytes) = (files.len(), files.iter().map(|(_, content)| content.len()).sum());
+    let files: Vec<File> = tokio::task::spawn_blocking(make).await.map_err(defect).flatten()?;
+    let (count, file_bytes) = (files.len(), files.iter().map(|file| file.content.len()).sum());
     writer.write(files).await?;
     Ok(Written { of, end, records, unit_bytes, files: count, file_bytes })
 }

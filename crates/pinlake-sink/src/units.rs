@@ -6,14 +6,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::ToSpan;
-use object_store::path::Path;
-use pinlake_core::{Offset, RecordView, Result, Timestamp, TopicPartition};
+use pinlake_core::{Error, Offset, RecordView, Result, Timestamp, TopicId, TopicPartition};
 
-use crate::layout::{Layout, Object, Placed};
+use crate::layout::{File, Layout, Object, Placed, Row};
 use crate::notes::Intent;
 use crate::plan::{OnNull, Plan, Rotation, Schedule};
 use crate::problem::Problem;
@@ -23,6 +23,7 @@ use crate::problem::Problem;
 pub(crate) struct Units {
     plan: Arc<Plan>,
     of: TopicPartition,
+    topic: TopicId,
     next: Offset,
     open: Option<Unit>,
     /// Units of an earlier run whose ends were noted.
@@ -39,8 +40,9 @@ pub(crate) struct Unit {
     /// What must be noted before it is written.
     pub(crate) intent: Option<Intent>,
     pub(crate) records: u64,
-    /// Bytes of keys, values and headers.
+    /// Bytes, as the layout counts them.
     pub(crate) bytes: u64,
+    topic: TopicId,
     objects: BTreeMap<String, OpenObject>,
     /// The wall clock's time by which its records are placed.
     at: Timestamp,
@@ -66,7 +68,8 @@ enum Why {
 struct OpenObject {
     first: Offset,
     schema: u64,
-    object: Object,
+    time: Timestamp,
+    rows: Row,
 }
 
 impl Units {
@@ -74,12 +77,13 @@ impl Units {
     pub(crate) fn new(
         plan: Arc<Plan>,
         of: TopicPartition,
+        topic: TopicId,
         position: Offset,
         intents: VecDeque<Intent>,
         again_before: Offset,
     ) -> Self {
         let again_before = if plan.by_wall_clock() { Offset::ZERO } else { again_before };
-        Self { plan, of, next: position, open: None, intents, again_before }
+        Self { plan, of, topic, next: position, open: None, intents, again_before }
     }
 
     /// The next offset that it takes.
@@ -99,30 +103,57 @@ impl Units {
 
     /// Takes a record; what it closes goes to `closed`. One that can't be written is not taken.
     pub(crate) fn take(&mut self, record: &RecordView<'_>, now: Timestamp, closed: &mut Vec<Unit>) -> Result<(), Problem> {
-        self.pass_to(record.offset, now, closed);
-        let at = self.open.as_ref().map(|unit| unit.at);
-        let at = at.or_else(|| self.intents.front().map(|intent| Timestamp(intent.at))).unwrap_or(now);
+        let at = self.pass_to_record(record, now, closed);
         let placed = self.plan.layout.place(&self.of, record, at)?;
-        if placed.is_null && self.plan.on_null == OnNull::Fail {
+        if placed.is_empty() && self.plan.on_null == OnNull::Fail {
             return Err(self.plan.layout.no_value());
         }
-        if placed.is_null && self.plan.on_null == OnNull::Ignore {
-            self.next = record.offset.plus(1);
-            return Ok(());
+        self.put(record, placed, at, closed);
+        Ok(())
+    }
+
+    /// Takes a batch that can't be unpacked, as one record, if anything is written of such.
+    pub(crate) fn take_unreadable(
+        &mut self,
+        batch: &RecordView<'_>,
+        error: &Error,
+        now: Timestamp,
+        closed: &mut Vec<Unit>,
+    ) -> Result<(), Problem> {
+        let at = self.pass_to_record(batch, now, closed);
+        let placed = self.plan.layout.place_unreadable(&self.of, batch, error, at)?;
+        // It was taken already where a unit ended within its batch.
+        if batch.offset >= self.next {
+            self.put(batch, placed, at, closed);
         }
-        if self.open.as_ref().is_some_and(|unit| unit.ends_before(&placed, &self.plan.rotation)) {
+        Ok(())
+    }
+
+    /// Comes to a record; answers the time by which it is placed.
+    fn pass_to_record(&mut self, record: &RecordView<'_>, now: Timestamp, closed: &mut Vec<Unit>) -> Timestamp {
+        self.pass_to(record.offset, now, closed);
+        let at = self.open.as_ref().map(|unit| unit.at);
+        at.or_else(|| self.intents.front().map(|intent| Timestamp(intent.at))).unwrap_or(now)
+    }
+
+    /// Puts what became of a record into a unit.
+    fn put(&mut self, record: &RecordView<'_>, placed: Vec<Placed>, at: Timestamp, closed: &mut Vec<Unit>) {
+        let Some(first) = placed.first() else {
+            self.next = record.offset.plus(1);
+            return;
+        };
+        if self.open.as_ref().is_some_and(|unit| unit.ends_before(first, &placed, &self.plan.rotation)) {
             self.close(record.offset, Why::Rules, closed);
         }
         let unit = match &mut self.open {
             Some(unit) => unit,
-            none => none.insert(Unit::new(&self.plan, at, &placed, !self.intents.is_empty())),
+            none => none.insert(Unit::new(&self.plan, self.topic, at, first, !self.intents.is_empty())),
         };
-        unit.push(record, placed, &self.plan.layout);
+        unit.push(record.offset, placed);
         self.next = record.offset.plus(1);
         if unit.is_full(&self.plan.rotation) {
             self.close(self.next, Why::Rules, closed);
         }
-        Ok(())
     }
 
     /// There is nothing more before `offset`.
@@ -142,9 +173,14 @@ impl Units {
         }
     }
 
+    /// Whether everything is behind that an earlier run may have begun to write.
+    pub(crate) fn is_past_again(&self) -> bool {
+        self.intents.is_empty() && self.next >= self.again_before
+    }
+
     /// Whether what is open may be closed before its rules say so.
     pub(crate) fn may_close_early(&self) -> bool {
-        self.is_open() && self.intents.is_empty() && self.next >= self.again_before
+        self.is_open() && self.is_past_again()
     }
 
     /// Closes what is open, if it may.
@@ -168,12 +204,13 @@ impl Units {
 }
 
 impl Unit {
-    fn new(plan: &Plan, at: Timestamp, first: &Placed, is_noted: bool) -> Self {
+    fn new(plan: &Plan, topic: TopicId, at: Timestamp, first: &Placed, is_noted: bool) -> Self {
         Self {
             end: Offset::ZERO,
             intent: None,
             records: 0,
             bytes: 0,
+            topic,
             objects: BTreeMap::new(),
             at,
             time: first.time,
@@ -183,14 +220,14 @@ impl Unit {
     }
 
     /// Whether a record belongs in the next unit.
-    fn ends_before(&self, record: &Placed, rotation: &Rotation) -> bool {
+    fn ends_before(&self, first: &Placed, placed: &[Placed], rotation: &Rotation) -> bool {
         let by_time = rotation
             .record_time
-            .is_some_and(|most| record.folder != self.folder || self.time < record.time && self.time.until(record.time) >= most);
-        let by_object = match self.objects.get(&record.folder) {
-            Some(object) => object.schema != record.schema,
-            None => self.objects.len() >= rotation.objects,
-        };
+            .is_some_and(|most| first.folder != self.folder || self.time < first.time && self.time.until(first.time) >= most);
+        let is_other = |placed: &Placed| self.objects.get(&placed.folder).is_some_and(|object| object.schema != placed.schema);
+        let new = placed.iter().map(|placed| placed.folder.as_str()).filter(|folder| !self.objects.contains_key(*folder));
+        let new = new.collect::<BTreeSet<_>>().len();
+        let by_object = placed.iter().any(is_other) || new > 0 && self.objects.len() + new > rotation.objects;
         by_time || by_object
     }
 
@@ -198,22 +235,23 @@ impl Unit {
         self.records >= rotation.records || self.bytes >= rotation.bytes
     }
 
-    fn push(&mut self, record: &RecordView<'_>, placed: Placed, layout: &Layout) {
-        let Placed { folder, schema, row, .. } = placed;
-        let open = || OpenObject { first: record.offset, schema, object: layout.open() };
-        self.objects.entry(folder).or_insert_with(open).object.push(row);
+    fn push(&mut self, offset: Offset, placed: Vec<Placed>) {
+        for Placed { folder, time, schema, bytes, row } in placed {
+            let open = || OpenObject { first: offset, schema, time, rows: Row::default() };
+            let object = self.objects.entry(folder).or_insert_with(open);
+            object.time = object.time.min(time);
+            object.rows.push(row);
+            self.bytes += bytes;
+        }
         self.records += 1;
-        let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len) as u64;
-        self.bytes += len(record.key) + len(record.value) + record.headers.len() as u64;
     }
 
     /// Its files, as they are written. May compute for long.
-    pub(crate) fn files(self, of: &TopicPartition, layout: &Layout) -> Result<Vec<(Path, bytes::Bytes)>> {
+    pub(crate) fn files(self, of: &TopicPartition, layout: &dyn Layout) -> Result<Vec<File>> {
+        let (end, topic) = (self.end, self.topic);
         let mut files = Vec::with_capacity(self.objects.len());
-        for (folder, OpenObject { first, object, .. }) in self.objects {
-            for file in object.finish()? {
-                files.push((layout.path(of, &folder, first, &file.extension), file.content));
-            }
+        for (folder, OpenObject { first, time, rows, .. }) in self.objects {
+            files.extend(layout.files(Object { of, topic, folder: &folder, first, end, time, rows })?);
         }
         Ok(files)
     }
@@ -222,7 +260,7 @@ impl Unit {
 impl Plan {
     /// Whether units end, or records are placed, by the wall clock.
     pub(crate) fn by_wall_clock(&self) -> bool {
-        self.layout.by_wall_clock() || self.rotation.schedule.is_some()
+        self.layout.by_wall_clock() || self.rotation.age.is_some() || self.rotation.schedule.is_some()
     }
 
     /// When the wall clock closes a unit that was opened `at`.
@@ -231,8 +269,8 @@ impl Plan {
         let clock = self.layout.by_wall_clock();
         let place = clock.then(|| self.layout.until(at)).flatten();
         let span = self.rotation.record_time.filter(|_| clock);
-        let passed = span.map(|span| Timestamp(at.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))));
-        [scheduled, place, passed].into_iter().flatten().min()
+        let after = |span: Duration| Timestamp(at.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)));
+        [scheduled, place, span.map(after), self.rotation.age.map(after)].into_iter().flatten().min()
     }
 }
 

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::layout::File;
 use crate::plan::Retry;
 
 /// No pause between two tries is shorter, or the processor would do nothing else.
@@ -33,6 +34,7 @@ pub(crate) struct Writer {
     retry: Retry,
     overwrite: bool,
     places: Arc<Semaphore>,
+    trouble: Trouble,
 }
 
 /// Why a file was not written.
@@ -44,18 +46,18 @@ enum Failed {
 }
 
 impl Writer {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, retry: Retry, overwrite: bool) -> Self {
-        Self { store, retry, overwrite, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, retry: Retry, overwrite: bool, trouble: Trouble) -> Self {
+        Self { store, retry, overwrite, places: Arc::new(Semaphore::new(AT_ONCE)), trouble }
     }
 
     /// Writes files. After an error some are there and some are not.
-    pub(crate) async fn write(&self, files: Vec<(Path, Bytes)>) -> Result<()> {
+    pub(crate) async fn write(&self, files: Vec<File>) -> Result<()> {
         let mut writes = JoinSet::new();
-        for (path, content) in files {
+        for File { path, content, is_of_errors } in files {
             let place = self.places.clone().acquire_owned().await.map_err(|_| Error::internal("the task ends"))?;
             let writer = self.clone();
             writes.spawn(async move {
-                let written = writer.write_one(&path, &content).await;
+                let written = writer.write_one(&path, &content, is_of_errors).await;
                 drop(place);
                 written
             });
@@ -66,7 +68,8 @@ impl Writer {
         Ok(())
     }
 
-    async fn write_one(&self, path: &Path, content: &Bytes) -> Result<()> {
+    async fn write_one(&self, path: &Path, content: &Bytes, is_of_errors: bool) -> Result<()> {
+        let mut troubled = None;
         let (began, mut pause, mut times) = (Instant::now(), self.retry.pause.max(PAUSE_MIN), 0);
         loop {
             let error = match self.try_one(path, content).await {
@@ -80,7 +83,11 @@ impl Writer {
                     format!("object '{path}' can't be written, asked {} times: see to the store and restart the task", times + 1);
                 return Err(Error::retry(text).with_source(error));
             }
+            if times == 0 && is_of_errors {
+                tracing::error!(%path, %error, "records that could not be written as they should be can't even be written as errors, trying on");
+            }
             times += 1;
+            troubled.get_or_insert_with(|| self.trouble.begin()).says(&format!("object '{path}' can't be written: {error}"));
             tracing::warn!(%path, %error, ?pause, "an object can't be written, trying again");
             sleep(pause).await;
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
@@ -113,6 +120,53 @@ impl Writer {
             found.len(),
             content.len()
         ))))
+    }
+}
+
+/// What is wrong with a sink's store while it is asked again. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trouble(Arc<Mutex<Troubles>>);
+
+#[derive(Debug, Default)]
+struct Troubles {
+    /// Objects that are tried again.
+    objects: usize,
+    /// What was said of one of them last.
+    last: Option<String>,
+}
+
+/// Held while an object is tried again.
+struct Troubled<'a>(&'a Trouble);
+
+impl Trouble {
+    /// What is wrong, while it is so.
+    pub(crate) fn what(&self) -> Option<String> {
+        self.lock().last.clone()
+    }
+
+    fn begin(&self) -> Troubled<'_> {
+        self.lock().objects += 1;
+        Troubled(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Troubles> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Troubled<'_> {
+    fn says(&self, what: &str) {
+        self.0.lock().last = Some(what.to_owned());
+    }
+}
+
+impl Drop for Troubled<'_> {
+    fn drop(&mut self) {
+        let mut troubles = self.0.lock();
+        troubles.objects -= 1;
+        if troubles.objects == 0 {
+            troubles.last = None;
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 mod clocks;
 #[path = "main/crashes.rs"]
 mod crashes;
+#[path = "main/deliveries.rs"]
+mod deliveries;
 #[path = "main/errors.rs"]
 mod errors;
 #[path = "main/faulty.rs"]

@@ -29,6 +29,7 @@ use crate::address;
 use crate::config::{self, Config};
 use crate::connectors::{self, AppConnectors};
 use crate::console::AppConsole;
+use crate::delivery_streams::{self, AppDeliveryStreams};
 use crate::followed_log::FollowedLog;
 use crate::measures::Measures;
 use crate::pipeline_files;
@@ -51,6 +52,7 @@ pub(crate) struct App {
     doors: Doors,
     lake: Arc<Lake>,
     sinks: Arc<Sinks>,
+    deliveries: Arc<Sinks>,
     http: Door,
     /// None where a cluster serves Kafka's clients.
     kafka: Option<Door>,
@@ -90,7 +92,8 @@ impl App {
         let followers = Followers::default();
         // Before the log opens, so that retention never drops what they have not seen.
         Lake::register(&pipeline, &followers);
-        sinks::hold(&followers);
+        sinks::hold(&followers, connectors::KIND);
+        sinks::hold(&followers, delivery_streams::KIND);
         let log = ServerLog::open(config, clock.clone(), followers.clone()).await?;
         report("log", Ok(()));
         let shared = log.shared().clone();
@@ -107,11 +110,16 @@ impl App {
         let own = log.own_topics();
         let streams = Streams::open(shared.clone(), clock.clone(), &own.streams.parse()?).await.context("reading the streams")?;
         let followed = FollowedLog::new(shared.clone(), lake.clone(), followers.clone(), groups.clone(), log.is_own());
-        let auto_create = auto_create(config, pipeline);
+        let auto_create = auto_create(config, pipeline.clone());
         let doors = Doors::new(Arc::new(followed), clock.clone(), settings, auto_create, groups.clone(), streams);
         let clients = doors.producer().log().clone();
         let parts = connectors::parts(clients.clone(), followers.clone(), clock.clone(), config.buckets_location());
         let sinks = Arc::new(Sinks::open(shared.clone(), &own.sinks.parse()?, parts).await.context("reading the connectors")?);
+        let (buckets, delimiter) = (config.delivery_buckets_location(), config.firehose.delimiter());
+        let parts = delivery_streams::parts(clients.clone(), followers.clone(), clock.clone(), buckets, delimiter, pipeline);
+        let deliveries = Sinks::open(shared.clone(), &own.deliveries.parse()?, parts).await;
+        let deliveries = Arc::new(deliveries.context("reading the delivery streams")?);
+        let doors = doors.with_delivery_streams(Arc::new(AppDeliveryStreams::new(deliveries.clone())));
         let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
         let cluster_id = kafka::cluster_id(&groups).await.context("reading the cluster's id")?;
         let connectors = AppConnectors::new(sinks.clone(), cluster_id, config.http.listen.to_string());
@@ -139,7 +147,7 @@ impl App {
             report("Kafka", Ok(()));
         }
         let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
-        Ok(App { address, kafka_addresses, log, doors, lake, sinks, http, kafka, measures })
+        Ok(App { address, kafka_addresses, log, doors, lake, sinks, deliveries, http, kafka, measures })
     }
 
     /// Waits until a listener has ended, which it does unasked only by a defect.
@@ -165,7 +173,7 @@ impl App {
             None => Ok(0),
         };
         self.measures.abort();
-        self.sinks.close().await;
+        tokio::join!(self.sinks.close(), self.deliveries.close());
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
         served.context("the HTTP server stopped by a defect")?;

@@ -1,6 +1,7 @@
 //! Configuration: the embedded defaults, overridden by a file, overridden by the environment. Plain data, passed down.
 
 mod addresses;
+mod buckets;
 pub(crate) mod cluster;
 mod gateway;
 mod kinesis;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use addresses::{address, addresses, advertised, base_url};
+use buckets::{ConnectConfig, FirehoseConfig};
 use cluster::ClusterConfig;
 use gateway::GatewayConfig;
 use kinesis::KinesisConfig;
@@ -49,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) kinesis: KinesisConfig,
     pub(crate) gateway: GatewayConfig,
     pub(crate) connect: ConnectConfig,
+    pub(crate) firehose: FirehoseConfig,
     pub(crate) query: QueryConfig,
     /// Of the command line alone: whether everybody may delete all streams.
     #[serde(skip)]
@@ -175,12 +178,6 @@ pub(crate) struct DoorsConfig {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ConnectConfig {
-    buckets: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct QueryConfig {
     memory_max: Bytes,
     time_max: Span,
@@ -243,12 +240,6 @@ impl Config {
     /// Where archive and tables are kept.
     pub(crate) fn store_location(&self) -> String {
         if self.store.is_empty() { self.data_dir.join("lake").to_string_lossy().into_owned() } else { self.store.clone() }
-    }
-
-    /// Where connectors' buckets are kept that have no address of their own.
-    pub(crate) fn buckets_location(&self) -> String {
-        let own = || self.data_dir.join("buckets").to_string_lossy().into_owned();
-        if self.connect.buckets.is_empty() { own() } else { self.connect.buckets.clone() }
     }
 
     /// The pipeline's folder; `None` for the built-in one.

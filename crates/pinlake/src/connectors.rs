@@ -12,7 +12,8 @@ use pinlake_sink::{MakePlan, Parts, Sinks, State};
 use pinlake_web::connect::{About, Config, Connectors, Plugin, Restart, Status, TaskStatus, Wanted};
 use serde_json::Value;
 
-use machine::{ServerBuckets, ServerReferences};
+pub(crate) use machine::ServerBuckets;
+use machine::ServerReferences;
 
 /// The version of Kafka Connect that the API is that of.
 const CONNECT_VERSION: &str = "3.9.0";
@@ -24,10 +25,14 @@ const CONVERTERS: [(&str, &str); 4] = [
     ("org.apache.kafka.connect.storage.SimpleHeaderConverter", "header_converter"),
 ];
 
+/// What connectors are called among the log's followers.
+pub(crate) const KIND: &str = "sink";
+
 /// What sinks of this server work with: `clients` is the log as clients see it.
 pub(crate) fn parts(clients: Arc<dyn Log>, followers: Followers, clock: Clock, buckets: String) -> Parts {
     let plan: MakePlan = Arc::new(|_, config| connect::make_plan(config, &ServerReferences));
     Parts {
+        kind: KIND,
         log: clients.clone(),
         followers,
         clock: clock.clone(),

@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod connectors;
 mod console;
+mod delivery_streams;
 mod followed_log;
 mod measures;
 mod memory;

@@ -61,15 +61,27 @@ impl Operation {
 /// What a value may be.
 #[derive(Debug)]
 enum Shape {
-    Text { length: Bounds, pattern: Option<Pattern> },
+    Text {
+        length: Bounds,
+        pattern: Option<Pattern>,
+    },
     Enum(Vec<&'static str>),
     Int(Bounds),
     Flag,
     Time,
     Blob(Bounds),
-    List { length: Bounds, item: Arc<Shape> },
-    Map { length: Bounds, key: Arc<Shape>, value: Arc<Shape> },
+    List {
+        length: Bounds,
+        item: Arc<Shape>,
+    },
+    Map {
+        length: Bounds,
+        key: Arc<Shape>,
+        value: Arc<Shape>,
+    },
     Structure(Structure),
+    /// A structure that is not looked into: it belongs to what is not served.
+    Other,
 }
 
 /// The least and the most of a number or of a length, each if there is one.
@@ -84,6 +96,14 @@ struct Pattern {
     text: &'static str,
     /// Matches a whole value.
     regex: Regex,
+    /// What a value must not begin with: `(?!...)`, which the regex crate has not.
+    unless: Option<Regex>,
+}
+
+impl Pattern {
+    fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text.as_bytes()) && !self.unless.as_ref().is_some_and(|unless| unless.is_match(text.as_bytes()))
+    }
 }
 
 #[derive(Debug)]

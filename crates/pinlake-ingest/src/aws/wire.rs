@@ -17,13 +17,13 @@ use uuid::Builder;
 use super::access::{self, Caller};
 use super::error::AwsError;
 use super::event_stream;
-use super::model::Operation;
+use super::model::{Model, Operation};
 use super::read::{self, Node};
 use super::value::Value;
 use super::{Answer, Context, Events};
 use crate::doors::Call;
-use crate::kinesis;
 use crate::kinesis::plain::{self, Plain};
+use crate::{firehose, kinesis};
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -37,8 +37,44 @@ const NO_OPERATION: &str = "<AccessDeniedException>\n  <Message>Unable to determ
                             authorized</Message>\n</AccessDeniedException>\n";
 const NOT_THIS_FORM: &str = "<UnknownOperationException/>\n";
 
-/// The prefix of Kinesis's targets.
-const KINESIS: &str = "Kinesis_20131202";
+/// A service that is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Kinesis,
+    Firehose,
+}
+
+impl Service {
+    /// By what targets begin with.
+    fn of(prefix: &str) -> Option<Self> {
+        match prefix {
+            "Kinesis_20131202" => Some(Self::Kinesis),
+            "Firehose_20150804" => Some(Self::Firehose),
+            _ => None,
+        }
+    }
+
+    /// As credentials and actions call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kinesis => "kinesis",
+            Self::Firehose => "firehose",
+        }
+    }
+
+    fn model(self) -> &'static Model {
+        match self {
+            Self::Kinesis => &kinesis::MODEL,
+            Self::Firehose => &firehose::MODEL,
+        }
+    }
+}
+
+/// The service that a request is to; Kinesis, if it names none that is served.
+pub(crate) fn service_of(headers: &HeaderMap) -> Service {
+    Target::of(headers).service.and_then(Service::of).unwrap_or(Service::Kinesis)
+}
+
 /// Bytes of a target that the log repeats.
 const TARGET_SHOWN_MAX: usize = 100;
 
@@ -124,32 +160,41 @@ async fn respond(call: &Call<'_>, body: Body) -> Response {
         return if named { xml(StatusCode::NOT_FOUND, NOT_THIS_FORM) } else { xml(StatusCode::FORBIDDEN, NO_OPERATION) };
     }
     if form == Form::Json
-        && let Some(operation) = operation
+        && let Some((Service::Kinesis, operation)) = operation
         && let Some(put) = plain::read(operation.name(), &body)
     {
-        return form.answer(call, run_plain(call, operation, put, &body).await);
+        return form.answer(call, operation.name(), run_plain(call, operation.name(), put, &body).await);
     }
     let Some(node) = form.read(&body) else { return form.refuse(call, &AwsError::bare("SerializationException")) };
     let Some(operation) = operation.filter(|_| form != Form::Plain) else {
         target.say_what_is_missing(call);
         return form.refuse(call, &AwsError::unknown_operation());
     };
-    form.answer(call, run(call, operation, node, &body).await)
+    form.answer(call, operation.1.name(), run(call, operation, node, &body).await)
 }
 
-async fn run(call: &Call<'_>, operation: &Operation, node: Node<'_>, body: &Bytes) -> Result<Answer, AwsError> {
-    let asked = Context { call, caller: check(call, operation, body)? };
+async fn run(
+    call: &Call<'_>,
+    (service, operation): (Service, &Operation),
+    node: Node<'_>,
+    body: &Bytes,
+) -> Result<Answer, AwsError> {
+    let name = operation.name();
+    let asked = Context { call, caller: check(call, service, name, body)? };
     let input = operation.read(node)?;
-    kinesis::operations::run(&asked, operation.name(), input).await
+    match service {
+        Service::Kinesis => kinesis::operations::run(&asked, name, input).await,
+        Service::Firehose => firehose::operations::run(&asked, name, input).await.map(Answer::Value),
+    }
 }
 
-async fn run_plain(call: &Call<'_>, operation: &Operation, put: Plain, body: &Bytes) -> Result<Answer, AwsError> {
-    let asked = Context { call, caller: check(call, operation, body)? };
-    kinesis::operations::run_plain(&asked, operation.name(), put).await
+async fn run_plain(call: &Call<'_>, operation: &str, put: Plain, body: &Bytes) -> Result<Answer, AwsError> {
+    let asked = Context { call, caller: check(call, Service::Kinesis, operation, body)? };
+    kinesis::operations::run_plain(&asked, operation, put).await
 }
 
-fn check(call: &Call<'_>, operation: &Operation, body: &Bytes) -> Result<Caller, AwsError> {
-    access::check(&call.shared.access, call.shared.producer.now(), call.parts, "kinesis", operation.name(), body)
+fn check(call: &Call<'_>, service: Service, operation: &str, body: &Bytes) -> Result<Caller, AwsError> {
+    access::check(&call.shared.access, call.shared.producer.now(), call.parts, service.name(), operation, body)
 }
 
 /// What a request is for, as far as it says so: `Kinesis_20131202.PutRecord`.
@@ -166,19 +211,16 @@ impl<'a> Target<'a> {
         Self { service: there(service), operation: there(operation) }
     }
 
-    fn operation(&self) -> Option<&'static Operation> {
-        if self.service? == KINESIS { kinesis::MODEL.operation(self.operation?) } else { None }
+    fn operation(&self) -> Option<(Service, &'static Operation)> {
+        let service = Service::of(self.service?)?;
+        Some((service, service.model().operation(self.operation?)?))
     }
 
     /// Says it in the log, because AWS's answer has no place for it.
     fn say_what_is_missing(&self, call: &Call<'_>) {
         let Some(service) = self.service else { return };
         let (service, operation) = (shown(service), shown(self.operation.unwrap_or_default()));
-        let hint = if service.starts_with("Firehose_") {
-            "Firehose is not served by this version: put to a stream of Kinesis, the archive follows it"
-        } else {
-            "of AWS's services this version has Kinesis, without channels and queues"
-        };
+        let hint = "of AWS's services this version has Kinesis, without channels and queues, and Firehose";
         call.metrics.warn(format_args!("'{service}.{operation}' is not served: {hint}"));
     }
 }
@@ -216,12 +258,15 @@ impl Form {
         node.filter(|node| matches!(node, Node::Map(_) | Node::List(_)))
     }
 
-    fn answer(self, call: &Call<'_>, outcome: Result<Answer, AwsError>) -> Response {
+    fn answer(self, call: &Call<'_>, operation: &str, outcome: Result<Answer, AwsError>) -> Response {
         match outcome {
             Ok(Answer::Value(value)) => self.print(StatusCode::OK, &value),
             Ok(Answer::Json(body)) => printed(StatusCode::OK, JSON_TYPE, body),
             Ok(Answer::Events(events)) => self.stream(events),
-            Err(error) => self.refuse(call, &error),
+            Err(error) => {
+                call.metrics.failed(operation, &error.kind);
+                self.refuse(call, &error)
+            }
         }
     }
 

@@ -121,9 +121,11 @@ pub fn connection() -> Vec<Vec<u8>> {
 
 /// Inputs of [`super::any_aws_input`]: each in JSON and in CBOR.
 pub fn aws_input() -> Vec<Vec<u8>> {
-    let operations = kinesis::MODEL.operations();
-    let seeds = operations.iter().enumerate().flat_map(|(number, operation)| {
-        let of_it = AWS.iter().filter(|(name, _)| *name == operation.name());
+    let kinesis = kinesis::MODEL.operations().len();
+    let seeds = super::aws_operations().into_iter().enumerate().flat_map(|(number, operation)| {
+        // Both have a PutRecord.
+        let table = if number < kinesis { KINESIS } else { FIREHOSE };
+        let of_it = table.iter().filter(|(name, _)| *name == operation.name());
         of_it.flat_map(move |(_, text)| {
             let json = text.as_bytes().to_vec();
             let input = read::json(&json.clone().into()).and_then(|node| operation.read(node).ok());
@@ -133,7 +135,7 @@ pub fn aws_input() -> Vec<Vec<u8>> {
     seeds.map(|(number, body)| [&[u8::try_from(number).unwrap_or(0)], &body[..]].concat()).collect()
 }
 
-const AWS: &[(&str, &str)] = &[
+const KINESIS: &[(&str, &str)] = &[
     ("CreateStream", r#"{"StreamName":"t","ShardCount":2,"StreamModeDetails":{"StreamMode":"PROVISIONED"},"Tags":{"a":"b"}}"#),
     (
         "PutRecords",
@@ -148,6 +150,18 @@ const AWS: &[(&str, &str)] = &[
     ("RemoveTagsFromStream", r#"{"StreamARN":"arn:aws:kinesis:us-east-1:123456789012:stream/t","TagKeys":["a","b"]}"#),
     ("EnableEnhancedMonitoring", r#"{"StreamName":"t","ShardLevelMetrics":["ALL"]}"#),
     ("DeleteStream", r#"{"StreamName":"t","EnforceConsumerDeletion":"true","StreamId":"abcdefghij0123456789-abc"}"#),
+];
+
+const FIREHOSE: &[(&str, &str)] = &[
+    (
+        "CreateDeliveryStream",
+        r#"{"DeliveryStreamName":"t","ExtendedS3DestinationConfiguration":{"RoleARN":"arn:aws:iam::123456789012:role/r","BucketARN":"arn:aws:s3:::b","Prefix":"!{timestamp:yyyy}/","ErrorOutputPrefix":"e"},"Tags":[{"Key":"k","Value":"v"}]}"#,
+    ),
+    (
+        "UpdateDestination",
+        r#"{"DeliveryStreamName":"t","CurrentDeliveryStreamVersionId":"1","DestinationId":"destinationId-000000000001","ExtendedS3DestinationUpdate":{"ProcessingConfiguration":{"Enabled":true,"Processors":[{"Type":"AppendDelimiterToRecord","Parameters":[{"ParameterName":"Delimiter","ParameterValue":"x"}]}]}}}"#,
+    ),
+    ("PutRecordBatch", r#"{"DeliveryStreamName":"t","Records":[{"Data":"AAH/"},{"Data":""}]}"#),
 ];
 
 /// Inputs of [`super::any_http`].
@@ -168,6 +182,14 @@ const HTTP: &[&str] = &[
         "POST / application/x-amz-json-1.1|Kinesis_20131202.DescribeStream\n{\"StreamName\":\"t\",\"Limit\":1}\n\n",
         "POST / application/x-amz-cbor-1.1|Kinesis_20131202.ListStreams\n\u{0}\n\n",
         "POST / application/json|Kinesis_20131202.ListStreams\n{}",
+    ),
+    concat!(
+        "POST / application/x-amz-json-1.1|Firehose_20150804.CreateDeliveryStream\n{\"DeliveryStreamName\":\"d\",",
+        "\"S3DestinationConfiguration\":{\"RoleARN\":\"arn:aws:iam::123456789012:role/r\",\"BucketARN\":\"arn:aws:s3:::b\"}}\n\n",
+        "POST / application/x-amz-json-1.1|Firehose_20150804.PutRecordBatch\n{\"DeliveryStreamName\":\"d\",\"Records\":[{\"Data\":\"AAE=\"}]}\n\n",
+        "POST / application/x-amz-json-1.1|Firehose_20150804.UpdateDestination\n{\"DeliveryStreamName\":\"d\",\"DestinationId\":",
+        "\"destinationId-000000000001\",\"CurrentDeliveryStreamVersionId\":\"1\",\"ExtendedS3DestinationUpdate\":{\"Prefix\":\"!{\"}}\n\n",
+        "POST / application/x-amz-json-1.1|Firehose_20150804.DeleteDeliveryStream\n{\"DeliveryStreamName\":\"d\"}",
     ),
     concat!(
         "POST /consumers/c application/vnd.kafka.v2+json\n{\"name\":\"i\",\"format\":\"binary\",\"auto.offset.reset\":\"earliest\",",

@@ -62,8 +62,9 @@ const ROWS: &[Row] = &[
     ("POST", JSON, "Kinesis_20131202.ListStream", b"{}", 400, JSON, UNKNOWN),
     ("POST", JSON, "Kinesis_20131202.CreateChannel", b"{}", 400, JSON, UNKNOWN),
     ("POST", JSON, "DynamoDB_20120810.ListTables", b"{}", 400, JSON, UNKNOWN),
-    ("POST", JSON, "Firehose_20150804.PutRecord", b"{}", 400, JSON, UNKNOWN),
-    ("POST", CBOR, "Firehose_20150804.PutRecord", b"\xa0", 400, CBOR, UNKNOWN_CBOR),
+    ("POST", JSON, "Firehose_20150804.PutRecords", b"{}", 400, JSON, UNKNOWN),
+    ("POST", CBOR, "Firehose_20150804.PutRecords", b"\xa0", 400, CBOR, UNKNOWN_CBOR),
+    ("POST", JSON, "Kinesis_20131202.PutRecordBatch", b"{}", 400, JSON, UNKNOWN),
     (
         "POST",
         "Application/X-Amz-Json-1.1; charset=utf-8",

@@ -53,8 +53,11 @@ impl Log for Refusing {
 
 /// Doors onto such a log.
 pub(crate) fn refusing(partition: u32, error: Error) -> Router {
-    let log = Refusing { inner: MemoryLog::new(), partition, error, creates: true };
-    doors(Arc::new(log), DoorSettings::default()).router()
+    doors(refusing_log(partition, error), DoorSettings::default()).router()
+}
+
+pub(crate) fn refusing_log(partition: u32, error: Error) -> Arc<dyn Log> {
+    Arc::new(Refusing { inner: MemoryLog::new(), partition, error, creates: true })
 }
 
 fn put(path: &str, body: &'static str) -> Request<Body> {

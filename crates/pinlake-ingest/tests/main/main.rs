@@ -8,6 +8,7 @@ mod cases;
 mod concurrency;
 mod consumers;
 mod faults;
+mod firehose;
 mod gateway;
 mod http2;
 mod kafka;

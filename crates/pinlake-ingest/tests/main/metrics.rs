@@ -72,6 +72,35 @@ async fn each_door_counts_requests_records_and_bytes() {
 }
 
 #[tokio::test]
+async fn firehose_counts_records_and_errors_by_operation() {
+    let counters = Counters::default();
+    let _recorder = ::metrics::set_default_local_recorder(&counters);
+    let router = crate::firehose::delivering();
+    for (operation, body) in [
+        ("PutRecordBatch", r#"{"DeliveryStreamName":"d","Records":[{"Data":"YQ=="},{"Data":"YmM="}]}"#),
+        ("PutRecord", r#"{"DeliveryStreamName":"none","Record":{"Data":""}}"#),
+        ("DescribeDeliveryStream", "{}"),
+    ] {
+        crate::firehose::create(&router, "d").await;
+        let request = Request::post("/").header("x-amz-target", format!("Firehose_20150804.{operation}"));
+        let request = request.header("content-type", "application/x-amz-json-1.1").body(Body::from(body));
+        send(&router, request.unwrap()).await;
+    }
+    assert_eq!(
+        counters.above_zero(),
+        [
+            "pinlake_aws_errors_total firehose CreateDeliveryStream ResourceInUseException 2",
+            "pinlake_aws_errors_total firehose DescribeDeliveryStream ValidationException 1",
+            "pinlake_aws_errors_total firehose PutRecord ResourceNotFoundException 1",
+            "pinlake_received_bytes_total firehose 3",
+            "pinlake_received_records_total firehose 2",
+            "pinlake_requests_total firehose 2xx 2",
+            "pinlake_requests_total firehose 4xx 4",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn records_that_are_not_stored_are_counted_by_reason() {
     let counters = Counters::default();
     let _recorder = ::metrics::set_default_local_recorder(&counters);

@@ -2,6 +2,7 @@
 
 mod write;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::{TopicName, TopicPartition};
@@ -9,7 +10,7 @@ use pinlake_core::{TopicName, TopicPartition};
 use super::settings::Settings;
 use crate::place;
 use crate::plan::{
-    DeadLetterTopic, OnError, OnNull, Plan, Retry, Rotation, Schedule, TASKS_MAX, Target, TargetKeys, Topics, UNIT_OBJECTS,
+    DeadLetterTopic, OnError, OnNull, Plan, Retry, Rotation, Schedule, Start, TASKS_MAX, Target, TargetKeys, Topics, UNIT_OBJECTS,
 };
 
 /// The plan of a sink, unless something is wrong, which is said of the settings then.
@@ -36,9 +37,10 @@ pub(super) fn plan(settings: &mut Settings<'_>) -> Option<Plan> {
     let tasks = u32::try_from(settings.number("tasks.max")).unwrap_or(1);
     Some(Plan {
         topics: topics?,
+        start: Start::First,
         tasks: tasks.clamp(1, TASKS_MAX),
         target: target?,
-        layout: layout?,
+        layout: Arc::new(layout?),
         rotation: rotation(settings, schedule),
         on_null,
         on_error,
@@ -85,7 +87,7 @@ fn dead_letters(settings: &mut Settings<'_>, topics: Option<&Topics>) -> Option<
 
 fn target(settings: &mut Settings<'_>) -> Option<Target> {
     let bucket = settings.text_or_empty("s3.bucket.name").to_owned();
-    if settings.is_good("s3.bucket.name") && !is_bucket(&bucket) {
+    if settings.is_good("s3.bucket.name") && !Target::is_bucket(&bucket) {
         let why = "a bucket's name takes 3 to 63 characters of a-z, A-Z, 0-9, '.', '_' and '-', the first and the last a letter or digit";
         settings.wrong("s3.bucket.name", why);
     }
@@ -105,13 +107,6 @@ fn target(settings: &mut Settings<'_>) -> Option<Target> {
     };
     let region = settings.text("s3.region").map(str::to_ascii_lowercase);
     Some(Target { bucket, region, endpoint, path_style: settings.flag("s3.path.style.access.enabled"), keys })
-}
-
-/// Whether it is a bucket's name, and good as a folder's too.
-fn is_bucket(name: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let ends = [name.bytes().next(), name.bytes().last()];
-    (3..=63).contains(&name.len()) && name.bytes().all(is_part) && ends.iter().flatten().all(u8::is_ascii_alphanumeric)
 }
 
 fn schedule(settings: &mut Settings<'_>) -> Option<Schedule> {

@@ -9,6 +9,7 @@ use super::*;
 use crate::convert::Converter;
 use crate::format::parquet::Codec;
 use crate::format::{Compression, Format};
+use crate::layout::{Folders, Object};
 use crate::place::Placement;
 use crate::plan::{OnNull, Topics, UNIT_OBJECTS};
 
@@ -63,6 +64,11 @@ fn planned(other: &[(&str, &str)]) -> Plan {
     plan(&config(other), &Machine).unwrap_or_else(|validation| panic!("{}", validation.message()))
 }
 
+fn folders(plan: &Plan) -> &Folders {
+    let layout: &dyn std::any::Any = &*plan.layout;
+    layout.downcast_ref().expect("a connector's objects are in folders")
+}
+
 /// All errors of the classic configuration with other settings, each behind its setting.
 fn errors(other: &[(&str, &str)]) -> Vec<(String, String)> {
     let validation = plan(&config(other), &Machine).expect_err("it is wrong");
@@ -102,12 +108,13 @@ fn the_classic_configuration_passes_unchanged_and_names_its_objects_as_ever() {
     let of = TopicName::new("0a1b2c3d4e5f.pin").unwrap().partition(0);
     let batch = Batch::of(&[Record::of_key_value("k", "{ \"index\": 7528 }")], Timestamp(1)).unwrap();
     let view = batch.records().next().unwrap().unwrap();
-    let placed = plan.layout.place(&of, &view, Timestamp(1)).unwrap();
-    let mut object = plan.layout.open();
-    let path = |extension: &str| plan.layout.path(&of, "partition=0", pinlake_core::Offset(3), extension);
-    assert_eq!(path(".json").as_ref(), "topics/0a1b2c3d4e5f.pin/partition=0/0a1b2c3d4e5f.pin+0+0000000003.json");
-    object.push(placed.row);
-    assert_eq!(object.finish().unwrap()[0].content, "{\"index\":7528}\n");
+    let placed = plan.layout.place(&of, &view, Timestamp(1)).unwrap().remove(0);
+    let (first, end) = (pinlake_core::Offset(3), pinlake_core::Offset(4));
+    let topic = pinlake_core::TopicId::of_name([1; 16]);
+    let object = Object { of: &of, topic, folder: &placed.folder, first, end, time: placed.time, rows: placed.row };
+    let file = plan.layout.files(object).unwrap().remove(0);
+    assert_eq!(file.path.as_ref(), "topics/0a1b2c3d4e5f.pin/partition=0/0a1b2c3d4e5f.pin+0+0000000003.json");
+    assert_eq!(file.content, "{\"index\":7528}\n");
 }
 
 #[test]
@@ -242,7 +249,7 @@ fn topics_are_named_or_matched_and_not_both() {
 #[test]
 fn partitioners_by_time_want_all_that_they_need() {
     let plan = planned(&by_time(&[("rotate.interval.ms", "60000"), ("timestamp.extractor", "Record")]));
-    assert!(matches!(plan.layout.placement, Placement::Time(_)) && !plan.layout.by_wall_clock());
+    assert!(matches!(folders(&plan).placement, Placement::Time(_)) && !plan.layout.by_wall_clock());
     assert_eq!(plan.rotation.record_time, Some(Duration::from_secs(60)));
     assert!(planned(&by_time(&[])).layout.by_wall_clock());
     assert_eq!(planned(&[("rotate.interval.ms", "60000")]).rotation.record_time, None);
@@ -273,7 +280,7 @@ fn partitioners_by_time_want_all_that_they_need() {
     )]));
     for class in ["DailyPartitioner", "HourlyPartitioner"] {
         let plan = planned(&[("partitioner.class", class), ("locale", "en"), ("timezone", "UTC"), ("directory.delim", "_x_")]);
-        let Placement::Time(places) = plan.layout.placement else { panic!() };
+        let Placement::Time(places) = &folders(&plan).placement else { panic!() };
         let at = "2024-05-01T12:00:00Z".parse::<jiff::Timestamp>().unwrap().to_zoned(jiff::tz::TimeZone::UTC);
         let hour = if class == "HourlyPartitioner" { "_x_hour=12" } else { "" };
         assert_eq!(places.pattern.format(&at), format!("year=2024_x_month=05_x_day=01{hour}"));
@@ -309,11 +316,11 @@ fn formats_and_converters_are_as_configured() {
         ("format.bytearray.extension", ".raw"),
         ("s3.compression.type", "gzip"),
     ]);
-    let formats = &bytes.layout.formats;
+    let formats = &folders(&bytes).formats;
     assert_eq!(formats.values, Format::Bytes { extension: ".raw".to_owned(), separator: " \r\n".to_owned() });
     assert_eq!(formats.compression, Compression::Gzip(6));
     let parquet = planned(&[("format.class", "ParquetFormat"), ("parquet.codec", "zstd")]);
-    assert_eq!(parquet.layout.formats.values, Format::Parquet(Codec::Zstd));
+    assert_eq!(folders(&parquet).formats.values, Format::Parquet(Codec::Zstd));
     let class = "io.confluent.connect.s3.format.parquet.ParquetFormat";
     let both = errors(&[("format.class", class), ("s3.compression.type", "gzip")]);
     let text = format!("Compression Type gzip not valid for data format class: ( {class} ).");
@@ -321,13 +328,13 @@ fn formats_and_converters_are_as_configured() {
         both.iter().map(|(name, error)| (name.as_str(), error.as_str())).collect::<Vec<_>>(),
         [("format.class", text.as_str()), ("s3.compression.type", text.as_str())]
     );
-    assert_eq!(planned(&[]).layout.converters.value, Converter::Json);
-    assert_eq!(planned(&[("value.converter.schemas.enable", "")]).layout.converters.value, Converter::JsonWithSchema);
-    assert_eq!(planned(&[("value.converter", ""), ("key.converter", "")]).layout.converters.value, Converter::Json);
-    assert_eq!(planned(&[("value.converter", "StringConverter")]).layout.converters.value, Converter::Text);
+    assert_eq!(folders(&planned(&[])).converters.value, Converter::Json);
+    assert_eq!(folders(&planned(&[("value.converter.schemas.enable", "")])).converters.value, Converter::JsonWithSchema);
+    assert_eq!(folders(&planned(&[("value.converter", ""), ("key.converter", "")])).converters.value, Converter::Json);
+    assert_eq!(folders(&planned(&[("value.converter", "StringConverter")])).converters.value, Converter::Text);
     let with_keys = [("behavior.on.null.values", "write"), ("store.kafka.keys", "true"), ("keys.format.class", "JsonFormat")];
     let plan = planned(&with_keys);
-    assert_eq!((plan.on_null, plan.layout.formats.keys.as_ref()), (OnNull::Write, Some(&Format::Json)));
+    assert_eq!((plan.on_null, folders(&plan).formats.keys.as_ref()), (OnNull::Write, Some(&Format::Json)));
     let both = errors(&with_keys[..1]);
     assert_eq!(both.len(), 2);
     assert!(both.iter().all(|(_, error)| error.contains("is mandatory when tombstone writing is enabled")));

@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::arrow::arrow_writer::ArrowWriterOptions;
-use ::parquet::basic::{Compression, ZstdLevel};
+use ::parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use ::parquet::file::properties::WriterProperties;
+use arrow::datatypes::SchemaRef;
 use arrow_json::ReaderBuilder;
 use bytes::Bytes;
 use pinlake_core::{Error, Result};
@@ -42,6 +43,8 @@ pub enum Codec {
     Lz4,
     /// By Zstandard.
     Zstd,
+    /// By gzip.
+    Gzip,
 }
 
 impl Codec {
@@ -52,6 +55,7 @@ impl Codec {
             Self::Snappy => ".snappy",
             Self::Lz4 => ".lz4",
             Self::Zstd => ".zstd",
+            Self::Gzip => ".gz",
         }
     }
 
@@ -61,6 +65,7 @@ impl Codec {
             Self::Snappy => Compression::SNAPPY,
             Self::Lz4 => Compression::LZ4,
             Self::Zstd => Compression::ZSTD(ZstdLevel::default()),
+            Self::Gzip => Compression::GZIP(GzipLevel::default()),
         }
     }
 }
@@ -70,21 +75,29 @@ impl Codec {
 /// # Errors
 /// `Internal` if the lines are something else, or the encoder fails.
 pub(super) fn file(lines: &[u8], codec: Codec) -> Result<Bytes> {
-    let failed = |what: &'static str| move |error: arrow::error::ArrowError| Error::internal(what).with_source(error);
     let mut shape = Shape::default();
     for row in rows(lines) {
         shape.take(&row?);
     }
     let schema = Arc::new(shape.schema());
+    encode(schema, rows(lines).map(|row| row.map(|row| shape.fit(row))), codec)
+}
+
+/// The file of rows that are objects of these columns.
+///
+/// # Errors
+/// `Internal` if a row is something else, or the encoder fails.
+pub(crate) fn encode(schema: SchemaRef, rows: impl Iterator<Item = Result<Value>>, codec: Codec) -> Result<Bytes> {
+    let failed = |what: &'static str| move |error: arrow::error::ArrowError| Error::internal(what).with_source(error);
     // What wrote the file is not said by version: an object that is written again after an update must be the same.
     let properties = WriterProperties::builder().set_compression(codec.compression()).set_created_by("pinlake".to_owned());
     let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
     let writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options);
     let mut writer = writer.map_err(|e| Error::internal("starting a Parquet file").with_source(e))?;
     let mut decoder = ReaderBuilder::new(schema).with_batch_size(BATCH_ROWS).build_decoder().map_err(failed("decoding rows"))?;
-    let mut left = rows(lines).peekable();
+    let mut left = rows.peekable();
     while left.peek().is_some() {
-        let batch = left.by_ref().take(BATCH_ROWS).map(|row| row.map(|row| shape.fit(row))).collect::<Result<Vec<Value>>>()?;
+        let batch = left.by_ref().take(BATCH_ROWS).collect::<Result<Vec<Value>>>()?;
         decoder.serialize(&batch).map_err(failed("decoding rows"))?;
         if let Some(batch) = decoder.flush().map_err(failed("decoding rows"))? {
             writer.write(&batch).map_err(|e| Error::internal("encoding rows as Parquet").with_source(e))?;
@@ -94,7 +107,8 @@ pub(super) fn file(lines: &[u8], codec: Codec) -> Result<Bytes> {
     Ok(Bytes::from(content))
 }
 
-fn rows(lines: &[u8]) -> impl Iterator<Item = Result<Value>> {
+/// Lines of JSON, taken apart.
+pub(crate) fn rows(lines: &[u8]) -> impl Iterator<Item = Result<Value>> {
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).map_err(|e| Error::internal("a row is no JSON").with_source(e)))
 }

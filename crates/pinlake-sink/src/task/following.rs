@@ -7,6 +7,7 @@ use pinlake_core::{Error, ErrorKind, Offset, Result, TopicDescription, TopicId, 
 
 use super::Task;
 use crate::notes::{Change, Standing};
+use crate::plan::Start;
 use crate::reader::{Part, Reader};
 use crate::units::Units;
 
@@ -43,6 +44,11 @@ impl Following {
         }
     }
 
+    /// Whether its records are gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.reader.has_ended()
+    }
+
     /// Everything before is written, or is nothing to write.
     pub(super) fn position(&self) -> Offset {
         if self.writing.is_empty() && !self.units.is_open() { self.units.next().max(self.written) } else { self.written }
@@ -61,11 +67,14 @@ impl Task {
             }
             Err(error) => return Err(error),
         };
-        let mut found = Vec::new();
+        let (mut found, mut knows_all) = (Vec::new(), true);
         for topic in topics.iter().filter(|topic| self.context.plan.reads(&topic.name)) {
             for of in (0..topic.spec.partitions).map(|partition| topic.name.partition(partition)) {
                 if is_dealt_to(&of, self.context.task, self.context.plan.tasks) && !self.following.contains_key(&of) {
-                    found.extend(self.look_at(of, topic).await?);
+                    match self.look_at(of, topic).await? {
+                        Some(one) => found.push(one),
+                        None => knows_all = false,
+                    }
                 }
             }
         }
@@ -74,20 +83,29 @@ impl Task {
         for found in found {
             self.follow(found);
         }
+        self.knows_its_partitions = knows_all;
         Ok(())
     }
 
     /// Where to begin in a partition; nowhere while it can't be told.
     async fn look_at(&self, of: TopicPartition, topic: &TopicDescription) -> Result<Option<Found>> {
-        let ends = async { Ok((self.context.log.range(&of).await?, self.context.log.stable_end(&of).await?)) };
-        let (kept, stable_end) = match ends.await {
+        let known = self.context.notes.standing(&self.context.sink, &of);
+        let looked = async {
+            let (kept, stable_end) = (self.context.log.range(&of).await?, self.context.log.stable_end(&of).await?);
+            let start = match self.context.plan.start {
+                Start::At(time) if known.is_none() => self.context.log.offset_at(&of, time).await?.max(kept.start),
+                _ => kept.start,
+            };
+            Ok((kept, stable_end, start))
+        };
+        let (kept, stable_end, start) = match looked.await {
             Ok(ends) => ends,
             Err(error) if matches!(Error::kind(&error), ErrorKind::NotFound | ErrorKind::Retry) => return Ok(None),
             Err(error) => return Err(Error::new(error.kind(), format!("beginning to read {of}")).with_source(error)),
         };
-        let Some(standing) = self.context.notes.standing(&self.context.sink, &of) else {
-            let standing = Standing { position: kept.start, topic: Some(topic.id), ..Standing::default() };
-            return Ok(Some(Found { of, topic: topic.id, again_before: kept.start, standing, is_new: true }));
+        let Some(standing) = known else {
+            let standing = Standing { position: start, topic: Some(topic.id), ..Standing::default() };
+            return Ok(Some(Found { of, topic: topic.id, again_before: start, standing, is_new: true }));
         };
         let position = standing.position;
         let is_other = standing.topic.is_some_and(|noted| noted.tells_apart() && topic.id.tells_apart() && noted != topic.id);
@@ -114,7 +132,7 @@ impl Task {
         let reader_number = self.started;
         let part = Part { of: of.clone(), reader: reader_number, position, again_before, topic };
         let following = Following {
-            units: Units::new(self.context.plan.clone(), of.clone(), position, intents, again_before),
+            units: Units::new(self.context.plan.clone(), of.clone(), topic, position, intents, again_before),
             reader_number,
             topic,
             noted: position,
@@ -123,7 +141,7 @@ impl Task {
             writing: VecDeque::new(),
             written: position,
         };
-        self.context.followers.report(&self.follower, &of, position);
+        self.context.followers.report(&self.context.follower, &of, position);
         self.following.insert(of, following);
     }
 
@@ -133,7 +151,7 @@ impl Task {
             return Ok(());
         }
         let mut closed = Vec::new();
-        for (of, following) in self.following.iter_mut().filter(|(_, following)| following.reader.has_ended()) {
+        for (of, following) in self.following.iter_mut().filter(|(_, following)| following.has_ended()) {
             let mut units = Vec::new();
             following.units.close_early(&mut units);
             closed.push((of.clone(), units));
@@ -145,7 +163,7 @@ impl Task {
         self.finish_writes().await?;
         self.note_positions().await;
         // One that must wait for records that are gone is left as it stands.
-        self.following.retain(|_, following| !following.reader.has_ended() || (following.position() != following.noted));
+        self.following.retain(|_, following| !following.has_ended() || (following.position() != following.noted));
         Ok(())
     }
 }

@@ -12,13 +12,15 @@ pub(super) struct Measures {
 }
 
 impl Measures {
-    pub(super) fn of(sink: &str) -> Self {
+    /// `follower` is the kind of the sink and its name.
+    pub(super) fn of(follower: &str) -> Self {
         metrics::describe_counter!("pinlake_sink_records_total", "records that a sink wrote into objects");
         metrics::describe_counter!("pinlake_sink_bytes_total", "bytes of the objects that a sink wrote");
         metrics::describe_counter!("pinlake_sink_objects_total", "objects that a sink wrote");
         metrics::describe_counter!("pinlake_sink_errors_total", "records that a sink could not write");
         metrics::describe_counter!("pinlake_sink_missed_total", "records that the log no longer kept when a sink came to them");
-        let labels = [("sink", sink.to_owned())];
+        // One of Kafka Connect's is there under its name alone.
+        let labels = [("sink", follower.strip_prefix("sink/").unwrap_or(follower).to_owned())];
         Self {
             records: metrics::counter!("pinlake_sink_records_total", &labels),
             bytes: metrics::counter!("pinlake_sink_bytes_total", &labels),

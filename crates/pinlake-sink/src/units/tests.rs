@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use pinlake_core::{Batch, TopicName};
 
 use super::*;
-use crate::plan::{OnError, Retry, Target, Topics};
+use crate::layout::Folders;
+use crate::plan::{OnError, Retry, Start, Target, Topics};
 
 const MINUTE: i64 = 60_000;
 
@@ -15,7 +16,8 @@ fn plan(rotation: Rotation) -> Arc<Plan> {
         topics: Topics::Named(Vec::new()),
         tasks: 1,
         target: Target::default(),
-        layout: Layout::lines("topics"),
+        start: Start::First,
+        layout: Arc::new(Folders::lines("topics")),
         rotation,
         on_null: OnNull::Fail,
         on_error: OnError::default(),
@@ -30,7 +32,7 @@ fn of() -> TopicPartition {
 
 fn units(rotation: Rotation, intents: &[(i64, i64)], again_before: i64) -> Units {
     let intents = intents.iter().map(|(end, at)| Intent { end: Offset(*end), at: *at }).collect();
-    Units::new(plan(rotation), of(), Offset(0), intents, Offset(again_before))
+    Units::new(plan(rotation), of(), TopicId::of_name([1; 16]), Offset(0), intents, Offset(again_before))
 }
 
 /// Takes a record of ten bytes, with the byte of its headers; answers the ends of what it closes and of their intents.

@@ -5,17 +5,17 @@ use pinlake_core::ErrorKind;
 
 use super::*;
 
-fn files(content: &'static str) -> Vec<(Path, Bytes)> {
-    vec![(Path::from("a/b"), Bytes::from_static(content.as_bytes()))]
+fn files(content: &'static str) -> Vec<File> {
+    vec![File { path: Path::from("a/b"), content: Bytes::from_static(content.as_bytes()), is_of_errors: false }]
 }
 
 #[tokio::test]
 async fn what_is_there_must_be_the_same_unless_it_may_be_written_over() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let writer = Writer::new(store.clone(), Retry::default(), false);
+    let writer = Writer::new(store.clone(), Retry::default(), false, Trouble::default());
     writer.write(files("one")).await.unwrap();
     writer.write(files("one")).await.unwrap();
     assert_eq!(writer.write(files("two")).await.unwrap_err().kind(), ErrorKind::Conflict);
-    Writer::new(store.clone(), Retry::default(), true).write(files("two")).await.unwrap();
+    Writer::new(store.clone(), Retry::default(), true, Trouble::default()).write(files("two")).await.unwrap();
     assert_eq!(store.get(&Path::from("a/b")).await.unwrap().bytes().await.unwrap(), "two");
 }

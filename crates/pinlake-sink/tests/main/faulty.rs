@@ -46,6 +46,8 @@ pub(crate) struct Fuse {
     pub(crate) closed: AtomicBool,
     /// The next put answers so many seconds later.
     pub(crate) slow: AtomicU64,
+    /// Every put fails while it is set.
+    pub(crate) store_closed: AtomicBool,
 }
 
 impl Fuse {
@@ -128,6 +130,9 @@ impl ObjectStore for FaultyStore {
         // A store answers some time later.
         let slow = Duration::from_secs(self.fuse.slow.swap(0, Ordering::SeqCst));
         tokio::time::sleep(slow + Duration::from_millis(20)).await;
+        if self.fuse.store_closed.load(Ordering::SeqCst) {
+            return Err(silent());
+        }
         self.fuse.step(silent, self.objects.put_opts(location, payload, opts)).await
     }
 

@@ -208,7 +208,7 @@ async fn nothing_is_dropped_before_it_is_known_who_follows() {
     until_at(&sinks, &of, 2).await;
     sinks.close().await;
     drop(sinks);
-    pinlake_sink::sinks::hold(&world.followers);
+    pinlake_sink::sinks::hold(&world.followers, "sink");
     assert_eq!(world.followers.floor(&of), Some(Offset::ZERO));
     let _sinks = world.start(&Fuse::sound()).await.unwrap();
     assert_eq!(world.followers.floor(&of), Some(Offset(2)));

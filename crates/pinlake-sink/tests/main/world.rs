@@ -15,11 +15,12 @@ use pinlake_core::{
     BatchBuilder, Clock, Error, Followers, Log, MemoryLog, Offset, Result, Timestamp, TopicName, TopicPartition, TopicSpec,
 };
 use pinlake_sink::convert::{Converter, Converters};
+use pinlake_sink::firehose;
 use pinlake_sink::format::{Compression, Format, Formats};
 use pinlake_sink::place::{FieldPath, Pattern, Placement, TimeOf, TimePlaces};
 use pinlake_sink::{
-    Buckets, Config, DeadLetter, DeadLetterTopic, DeadLetters, Layout, OnError, OnNull, Parts, Plan, Retry, Rotation, Schedule,
-    Sinks, State, Target, Topics, Wanted,
+    Buckets, Config, DeadLetter, DeadLetterTopic, DeadLetters, Folders, OnError, OnNull, Parts, Plan, Retry, Rotation, Schedule,
+    Sinks, Start, State, Target, Topics, Wanted,
 };
 
 use crate::faulty::{FaultyLog, FaultyStore, Fuse};
@@ -99,10 +100,14 @@ impl World {
     pub(crate) async fn start(&self, fuse: &Arc<Fuse>) -> Result<Sinks> {
         let log = Arc::new(FaultyLog { log: self.log.clone(), fuse: fuse.clone() });
         let parts = Parts {
+            kind: "sink",
             log: log.clone(),
             followers: self.followers.clone(),
             clock: self.clock.clone(),
-            plan: Arc::new(|_, config| plan(config)),
+            plan: Arc::new(|_, config| match config.contains_key(firehose::DEFINITION) {
+                true => firehose::make_plan(config, &defaults()),
+                false => plan(config),
+            }),
             buckets: Arc::new(OneBucket(Arc::new(FaultyStore { objects: self.objects.clone(), fuse: fuse.clone() }))),
             letters: self.letters.clone(),
         };
@@ -177,6 +182,10 @@ pub(crate) fn config(options: &[(&str, &str)]) -> Config {
     options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+fn defaults() -> firehose::Defaults {
+    firehose::Defaults { delimiter: firehose::Delimiter::Newline, tables: Arc::new(|_| None) }
+}
+
 /// What the tests' configurations mean.
 fn plan(config: &Config) -> Result<Plan> {
     let text = |name: &str| config.get(name).map(String::as_str);
@@ -193,11 +202,11 @@ fn plan(config: &Config) -> Result<Plan> {
         }),
         Some(field) => Placement::Fields { fields: vec![FieldPath::new(field).unwrap()], delimiter: "/".to_owned() },
     };
-    let layout = Layout {
+    let layout = Folders {
         converters: Converters { key: Converter::Bytes, value: Converter::Json },
         placement,
         formats: Arc::new(Formats { values: Format::Json, keys: None, headers: None, compression: Compression::None }),
-        ..Layout::lines("topics")
+        ..Folders::lines("topics")
     };
     let millis = |name: &str| number(name).transpose().map(|millis| millis.map(Duration::from_millis));
     let rotation = Rotation {
@@ -205,15 +214,17 @@ fn plan(config: &Config) -> Result<Plan> {
         open_bytes: number("open_bytes").transpose()?.unwrap_or(pinlake_sink::plan::OPEN_BYTES),
         objects: number("objects").transpose()?.map_or(pinlake_sink::plan::UNIT_OBJECTS, |most| usize::try_from(most).unwrap()),
         record_time: millis("record_time")?,
+        age: millis("age")?,
         schedule: millis("schedule")?.map(|every| Schedule { every, zone }),
         ..Rotation::by_records(number("records").transpose()?.unwrap_or(1))
     };
     let dead_letters = text("dead").map(|topic| DeadLetterTopic { topic: TopicName::new(topic).unwrap(), headers: true });
     Ok(Plan {
+        start: number("from").transpose()?.map_or(Start::First, |ms| Start::At(Timestamp(i64::try_from(ms).unwrap()))),
         topics: Topics::matching(text("topics").unwrap_or("t.*"))?,
         tasks: number("tasks").transpose()?.map_or(1, |tasks| u32::try_from(tasks).unwrap()),
         target: Target { bucket: text("bucket").unwrap_or("b").to_owned(), ..Target::default() },
-        layout,
+        layout: Arc::new(layout),
         rotation,
         on_null: if text("null") == Some("fail") { OnNull::Fail } else { OnNull::Ignore },
         on_error: OnError { tolerate: dead_letters.is_some() || text("tolerate").is_some(), dead_letters, log: true },

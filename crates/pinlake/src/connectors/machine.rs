@@ -16,13 +16,13 @@ use pinlake_sink::{Buckets, ObjectStore, Target};
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Where buckets are kept.
-pub(super) struct ServerBuckets {
+pub(crate) struct ServerBuckets {
     location: String,
 }
 
 impl ServerBuckets {
     /// In folders of a folder or URL; or as buckets of a cloud, which is named by its scheme alone.
-    pub(super) fn at(location: String) -> Self {
+    pub(crate) fn at(location: String) -> Self {
         Self { location }
     }
 

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::server::Server;
 
-const TOPIC: &str = "0a1b2c3d4e5f.pin";
+pub(crate) const TOPIC: &str = "0a1b2c3d4e5f.pin";
 /// How long a connector may take for what it usually does at once.
 const WAIT: Duration = Duration::from_secs(60);
 
 /// The classic connector, as it is configured nearly everywhere.
-fn classic() -> Value {
+pub(crate) fn classic() -> Value {
     json!({
         "connector.class": "io.confluent.connect.s3.S3SinkConnector",
         "s3.region": "us-east-1",
@@ -32,7 +32,7 @@ fn classic() -> Value {
 }
 
 /// Posts a record, as the classic scripts do.
-async fn post(server: &Server, index: u64) {
+pub(crate) async fn post(server: &Server, index: u64) {
     let body = format!("{{\"records\":[{{\"value\":{{ \"index\": {index}, \"title\": \"a  b\" }}}}]}}");
     let request = reqwest::Client::new().post(format!("{}/topics/{TOPIC}", server.url));
     let answer = request.header("content-type", "application/vnd.kafka.json.v2+json").body(body).send().await.unwrap();
@@ -40,7 +40,7 @@ async fn post(server: &Server, index: u64) {
 }
 
 /// Calls the API; the answer's status and JSON, null where there is none.
-async fn call(server: &Server, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+pub(crate) async fn call(server: &Server, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
     let mut request = reqwest::Client::new().request(method.parse().unwrap(), format!("{}{path}", server.url));
     if let Some(body) = body {
         request = request.json(&body);
@@ -51,7 +51,7 @@ async fn call(server: &Server, method: &str, path: &str, body: Option<Value>) ->
 }
 
 /// Waits until an answer is as wanted.
-async fn until(server: &Server, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(server: &Server, path: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
     let asked = async {
         let mut turns = tokio::time::interval(Duration::from_millis(20));
         loop {
@@ -76,7 +76,7 @@ async fn written(server: &Server, offset: u64) {
 }
 
 /// All objects of a bucket: their names and contents.
-fn objects(data: &Path) -> BTreeMap<String, String> {
+pub(crate) fn objects(data: &Path) -> BTreeMap<String, Vec<u8>> {
     let root = data.join("buckets/user-0a1b2c3d4e5f-bucket");
     let (mut found, mut folders) = (BTreeMap::new(), vec![root.clone()]);
     while let Some(folder) = folders.pop() {
@@ -86,17 +86,17 @@ fn objects(data: &Path) -> BTreeMap<String, String> {
                 folders.push(path);
             } else {
                 let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, std::fs::read_to_string(&path).unwrap());
+                found.insert(name, std::fs::read(&path).unwrap());
             }
         }
     }
     found
 }
 
-fn expected(count: u64) -> BTreeMap<String, String> {
+fn expected(count: u64) -> BTreeMap<String, Vec<u8>> {
     let one = |index| {
         let name = format!("topics/{TOPIC}/partition=0/{TOPIC}+0+{index:010}.json");
-        (name, format!("{{\"index\":{index},\"title\":\"a  b\"}}\n"))
+        (name, format!("{{\"index\":{index},\"title\":\"a  b\"}}\n").into_bytes())
     };
     (0..count).map(one).collect()
 }

@@ -56,7 +56,7 @@ async fn check_with_python(script: &str) {
 }
 
 /// Whether a program can be started; says so where not, and the test is skipped.
-async fn is_there(program: &str, version: &str) -> bool {
+pub(crate) async fn is_there(program: &str, version: &str) -> bool {
     let asked = Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
     let found = asked.is_ok();
     if !found {

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the files that the server wrote")]
 
+mod aws_clients;
 mod between_doors;
 mod browsers;
 mod commands;
 mod connectors;
 mod crash;
+mod delivery_streams;
 mod demo;
 mod hostile;
 mod hostile_sql;

@@ -27,7 +27,7 @@ const KAFKA_JSON: &str = "application/vnd.kafka.json.v2+json";
 const KAFKA_BINARY: &str = "application/vnd.kafka.binary.v2+json";
 
 /// The python that has the libraries; says so where there is none, and the test is skipped.
-fn python_with_libraries() -> Option<OsString> {
+pub(crate) fn python_with_libraries() -> Option<OsString> {
     let python = std::env::var_os(PYTHON);
     if python.is_none() {
         say(&format!("skipped: {PYTHON} names no python that has tests/python/requirements.txt"));

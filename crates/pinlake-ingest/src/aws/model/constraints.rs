@@ -123,7 +123,7 @@ enum Rule<'a> {
 impl Rule<'_> {
     fn holds(&self, value: &Value) -> bool {
         match (self, value) {
-            (Self::Pattern(pattern), Value::Text(text)) => pattern.regex.is_match(text.as_bytes()),
+            (Self::Pattern(pattern), Value::Text(text)) => pattern.is_match(text),
             (Self::LengthMin(min), value) => length(value) >= *min,
             (Self::LengthMax(max), value) => length(value) <= *max,
             (Self::Min(min), Value::Int(number)) => number >= min,
@@ -155,7 +155,7 @@ fn rules(shape: &Shape) -> impl Iterator<Item = Rule<'_>> {
         Shape::Enum(values) => (Some(Rule::Enum(values)), [None, None]),
         Shape::Int(bounds) => (None, [bounds.max.map(Rule::Max), bounds.min.map(Rule::Min)]),
         Shape::Blob(length) | Shape::List { length, .. } | Shape::Map { length, .. } => (None, lengths(length)),
-        Shape::Flag | Shape::Time | Shape::Structure(_) => (None, [None, None]),
+        Shape::Flag | Shape::Time | Shape::Structure(_) | Shape::Other => (None, [None, None]),
     };
     [first, second, third].into_iter().flatten()
 }

@@ -11,7 +11,8 @@ use super::{Bounds, Member, Model, Operation, Pattern, Shape, Structure};
 pub(super) fn model(table: &'static str) -> Result<Model, String> {
     let mut reader = Reader::default();
     for (at, line) in table.lines().enumerate() {
-        let line = line.split_once('#').map_or(line, |(before, _)| before);
+        // Patterns have such signs too, but no spaces.
+        let line = if line.starts_with('#') { "" } else { line.split_once(" #").map_or(line, |(before, _)| before) };
         reader.line(line).map_err(|problem| format!("line {}: {problem}", at + 1))?;
     }
     reader.end_of_structure();
@@ -50,6 +51,7 @@ impl Reader {
             "enum" => Shape::Enum(words.by_ref().collect()),
             "int" => Shape::Int(bounds(words.next())?),
             "flag" => Shape::Flag,
+            "other" => Shape::Other,
             "time" => Shape::Time,
             "blob" => Shape::Blob(bounds(words.next())?),
             "list" => Shape::List { length: bounds(words.next())?, item: self.named(next(&mut words)?)? },
@@ -103,8 +105,16 @@ fn bounds(word: Option<&str>) -> Result<Bounds, String> {
     Ok(Bounds { min: number(min)?, max: number(max)? })
 }
 
-/// A pattern as Java matches it: ASCII classes, and the whole value.
+/// A pattern as Java matches it: ASCII classes unless it names some of Unicode's, and the whole value.
 fn pattern(text: &'static str) -> Result<Pattern, String> {
-    let regex = RegexBuilder::new(&format!("^(?:{text})$")).unicode(false).build();
-    Ok(Pattern { text, regex: regex.map_err(|error| format!("'{text}' is no pattern: {error}"))? })
+    let build = |pattern: &str| {
+        let regex = RegexBuilder::new(pattern).unicode(text.contains(r"\p{")).build();
+        regex.map_err(|error| format!("'{text}' is no pattern: {error}"))
+    };
+    match text.strip_prefix("^(?!").and_then(|rest| rest.split_once(')')) {
+        Some((unless, rest)) => {
+            Ok(Pattern { text, regex: build(&format!("^(?:{rest})$"))?, unless: Some(build(&format!("^(?:{unless})"))?) })
+        }
+        None => Ok(Pattern { text, regex: build(&format!("^(?:{text})$"))?, unless: None }),
+    }
 }

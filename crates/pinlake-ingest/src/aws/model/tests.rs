@@ -1,4 +1,4 @@
-//! Inputs by tables: a small one that has all types, and Kinesis's own, of which every operation gets good, missing, malformed and
+//! Inputs by tables: a small one that has all types, and those of Kinesis and Firehose, of which every operation gets good, missing, malformed and
 //! out-of-range input in both codecs.
 
 use expect_test::{expect, expect_file};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aws::read::{cbor, json};
-use crate::kinesis;
+use crate::{firehose, kinesis};
 
 mod cases;
 mod service_model;
@@ -66,6 +66,7 @@ fn a_line_that_is_none_is_named() {
     assert!(problem("text A .. (").starts_with("line 1: '(' is no pattern: "));
     assert_eq!(problem("list A 1..2 B"), "line 1: no type 'B' is stated before");
     assert_eq!(problem("flag A more"), "line 1: 'more' is too much");
+    assert!(problem("text A .. ^(?!()b").starts_with("line 1: '^(?!()b' is no pattern: "));
     assert_eq!(problem("flag"), "line 1: a word is missing at the end");
     assert_eq!(problem("flag A\n  A"), "line 2: a member needs its struct or operation before it");
 }
@@ -173,6 +174,17 @@ fn a_pattern_is_met_by_the_whole_text() {
     for name in ["a b", "\na", "a\n", "ab٣"] {
         let sent = serde_json::json!({"Entries": [{"Name": "a"}], "Name": name}).to_string();
         assert!(read(&sent).contains("regular expression"), "{name:?}");
+    }
+}
+
+#[test]
+fn a_pattern_may_refuse_what_it_begins_with_and_name_classes_of_unicode() {
+    let told = |key: &str| {
+        let body = serde_json::json!({"DeliveryStreamName": "s", "TagKeys": [key]}).to_string().into();
+        firehose::MODEL.operation("UntagDeliveryStream").unwrap().read(json(&body).unwrap()).is_ok()
+    };
+    for (key, is_taken) in [("aws", true), ("schl\u{fc}ssel 1", true), ("aws:x", false), ("a#b", false), ("a\tb", false)] {
+        assert_eq!(told(key), is_taken, "{key:?}");
     }
 }
 

@@ -49,6 +49,9 @@ fn typed(shape: &Shape, node: Node<'_>) -> Result<Value, AwsError> {
         (Shape::Map { .. }, node @ Node::List(_)) => Err(mismatch(&node, "")),
         (Shape::Map { .. }, _) => Err(AwsError::serialization("Expected map or null")),
         (Shape::Structure(shape), node) => structure(shape, node),
+        (Shape::Other, Node::Map(_)) => Ok(Value::Map(Vec::new())),
+        (Shape::Other, node @ Node::List(_)) => Err(mismatch(&node, "")),
+        (Shape::Other, _) => Err(AwsError::serialization("Expected null")),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::connect::settings::Settings;
 use crate::convert::{Converter, Converters};
 use crate::format::parquet::Codec;
 use crate::format::{Compression, Format, Formats};
-use crate::layout::{Layout, Words};
+use crate::layout::{Folders, Words};
 use crate::name::Naming;
 use crate::place::{self, FieldPath, Pattern, Placement, TimeOf, TimePlaces};
 
@@ -24,7 +24,7 @@ const DATA_ERROR: &str = "org.apache.kafka.connect.errors.DataException";
 const PARTITION_ERROR: &str = "io.confluent.connect.storage.errors.PartitionException";
 
 /// Which objects there are and what is in them.
-pub(super) fn layout(settings: &mut Settings<'_>) -> Option<Layout> {
+pub(super) fn layout(settings: &mut Settings<'_>) -> Option<Folders> {
     let naming = naming(settings);
     let placement = placement(settings);
     let formats = formats(settings);
@@ -45,7 +45,7 @@ pub(super) fn layout(settings: &mut Settings<'_>) -> Option<Layout> {
     };
     let is_written = settings.text_or_empty("behavior.on.null.values").eq_ignore_ascii_case("write");
     let nulls = is_written.then_some(nulls);
-    Some(Layout { converters, placement: placement?, naming, formats: Arc::new(formats?), nulls, words })
+    Some(Folders { converters, placement: placement?, naming, formats: Arc::new(formats?), nulls, words })
 }
 
 /// Whether records are placed by a time.

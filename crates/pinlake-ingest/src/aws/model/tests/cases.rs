@@ -1,5 +1,5 @@
-//! Good, missing, malformed and out-of-range input for every operation of Kinesis, made from its table. What is told is kept in
-//! `told.txt`: each text, how many cases it answers, and one of them.
+//! Good, missing, malformed and out-of-range input for every operation of Kinesis and of Firehose, made from their tables. What is told is kept in
+//! `told.txt` and `told_firehose.txt`: each text, how many cases it answers, and one of them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,8 +16,13 @@ enum Step {
 
 #[test]
 fn every_operation_takes_what_is_good_and_tells_what_is_not() {
+    expect_file!["told.txt"].assert_eq(&told_of(&kinesis::MODEL));
+    expect_file!["told_firehose.txt"].assert_eq(&told_of(&firehose::MODEL));
+}
+
+fn told_of(model: &Model) -> String {
     let mut told: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    for operation in &kinesis::MODEL.operations {
+    for operation in &model.operations {
         let name = operation.0.name;
         let good = structure(&operation.0);
         assert_eq!(both(operation, &good), Ok(Input(good.clone())), "{name}");
@@ -36,12 +41,12 @@ fn every_operation_takes_what_is_good_and_tells_what_is_not() {
     for (text, (count, case)) in told {
         writeln!(file, "{text}\n    {count}: {case}").unwrap();
     }
-    expect_file!["told.txt"].assert_eq(&file);
+    file
 }
 
 #[test]
 fn what_is_optional_may_be_missing() {
-    for operation in &kinesis::MODEL.operations {
+    for operation in kinesis::MODEL.operations.iter().chain(&firehose::MODEL.operations) {
         let required = operation.0.members.iter().filter(|member| member.required);
         let least = Value::Map(required.map(|member| (member.name.into(), good(&member.shape))).collect());
         assert_eq!(both(operation, &least), Ok(Input(least)), "{}", operation.0.name);
@@ -64,7 +69,7 @@ fn text(error: &AwsError) -> String {
         0..=400 => message.clone(),
         length => format!("{} ... {length} bytes ... {}", &message[..120], &message[length - 120..]),
     };
-    format!("{} {member}: {message}", error.kind)
+    format!("{} {member}: {}", error.kind, message.replace('\n', "\\n"))
 }
 
 fn printed(steps: &[Step]) -> String {
@@ -89,8 +94,12 @@ fn good(shape: &Shape) -> Value {
                 "abcdefghij0123456789-abc",
                 "arn:aws:kinesis:us-east-1:123456789012:stream/name",
                 "arn:aws:kinesis:us-east-1:123456789012:stream/name/consumer/one:1600000000",
+                "arn:aws:iam::123456789012:role/name",
+                "arn:aws:s3:::name",
+                "arn:aws:kms:us-east-1:123456789012:key/name",
+                ".json",
             ];
-            let fits = samples.iter().find(|sample| pattern.regex.is_match(sample.as_bytes()));
+            let fits = samples.iter().find(|sample| pattern.is_match(sample));
             Value::from(*fits.unwrap_or_else(|| panic!("no sample fits {}", pattern.text)))
         }
         Shape::Text { .. } => "text".into(),
@@ -102,6 +111,7 @@ fn good(shape: &Shape) -> Value {
         Shape::List { item, .. } => Value::List(vec![good(item)]),
         Shape::Map { value, .. } => Value::Map(vec![("key".into(), good(value))]),
         Shape::Structure(shape) => structure(shape),
+        Shape::Other => Value::Map(Vec::new()),
     }
 }
 
@@ -155,7 +165,8 @@ fn bad_values(shape: &Shape, required: bool) -> Vec<(&'static str, Value)> {
         Shape::Text { length, pattern } => {
             bad.extend(length.max.map(|max| ("too long", "a".repeat(max as usize + 1).into())));
             bad.extend(length.min.filter(|min| *min > 0).map(|_| ("empty", "".into())));
-            bad.extend(pattern.as_ref().map(|_| ("no match", "a b".into())));
+            let unfit = |pattern: &Pattern| ["a b", "\n", "a:b"].into_iter().find(|text| !pattern.is_match(text));
+            bad.extend(pattern.as_ref().and_then(unfit).map(|text| ("no match", text.into())));
         }
         Shape::Enum(_) => bad.push(("none of the set", "NONE_OF_THESE".into())),
         Shape::Int(bounds) => {
@@ -167,16 +178,18 @@ fn bad_values(shape: &Shape, required: bool) -> Vec<(&'static str, Value)> {
         }
         Shape::List { length, item } => {
             bad.extend(length.max.map(|max| ("too long", Value::List(vec![good(item); max as usize + 1]))));
-            bad.push(("empty", Value::List(Vec::new())));
+            bad.extend(length.min.filter(|min| *min > 0).map(|_| ("empty", Value::List(Vec::new()))));
         }
-        Shape::Map { length, value, .. } => {
+        Shape::Map { length, key, value } => {
             let of = |names: Vec<String>| Value::Map(names.into_iter().map(|name| (name.into(), good(value))).collect());
             bad.extend(length.max.map(|max| ("too long", of((0..=max).map(|key| format!("key{key}")).collect()))));
-            bad.push(("empty", of(Vec::new())));
+            bad.extend(length.min.map(|_| ("empty", of(Vec::new()))));
             bad.push(("empty key", of(vec![String::new()])));
-            bad.push(("long key", of(vec!["k".repeat(129)])));
+            if let Shape::Text { length: Bounds { max: Some(max), .. }, .. } = **key {
+                bad.push(("long key", of(vec!["k".repeat(max as usize + 1)])));
+            }
         }
-        Shape::Flag | Shape::Time | Shape::Structure(_) => {}
+        Shape::Flag | Shape::Time | Shape::Structure(_) | Shape::Other => {}
     }
     bad
 }
@@ -196,7 +209,7 @@ fn malformed(shape: &Shape) -> Vec<(&'static str, Value)> {
         Shape::Flag => &["flag"],
         Shape::Blob(_) => &[],
         Shape::List { .. } => &["list"],
-        Shape::Map { .. } | Shape::Structure(_) => &["structure"],
+        Shape::Map { .. } | Shape::Structure(_) | Shape::Other => &["structure"],
     };
     all.into_iter().filter(|(kind, _)| !right.contains(kind)).collect()
 }

@@ -10,18 +10,43 @@ use super::*;
 
 #[test]
 fn kinesis_is_as_its_service_model_states() {
+    check("kinesis", &kinesis::MODEL);
+}
+
+#[test]
+fn firehose_is_as_its_service_model_states() {
+    check("firehose", &firehose::MODEL);
+}
+
+fn check(service: &str, model: &Model) {
     let Some(python) = std::env::var_os("PINLAKE_TEST_AWS_PYTHON") else {
         eprintln!("skipped: PINLAKE_TEST_AWS_PYTHON names no python that has botocore");
         return;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance/kinesis/service_model.py");
-    let printed = Command::new(python).arg(script).arg("kinesis").output().unwrap();
+    let printed = Command::new(python).arg(script).arg(service).args(others(model)).output().unwrap();
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     let stated: Map<String, Json> = serde_json::from_slice(&printed.stdout).unwrap();
-    for operation in &kinesis::MODEL.operations {
+    for operation in &model.operations {
         let name = operation.0.name;
         assert_eq!(Some(&described(&operation.0)), stated.get(name), "{name}");
     }
+}
+
+/// The structures that the table does not look into.
+fn others(model: &Model) -> Vec<&'static str> {
+    fn add(shape: &Shape, name: &'static str, found: &mut Vec<&'static str>) {
+        match shape {
+            Shape::Other => found.push(name),
+            Shape::Structure(of) => of.members.iter().for_each(|member| add(&member.shape, member.name, found)),
+            Shape::List { item, .. } => add(item, name, found),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    let members = model.operations.iter().flat_map(|operation| &operation.0.members);
+    members.for_each(|member| add(&member.shape, member.name, &mut found));
+    found
 }
 
 /// A structure as the script prints it.
@@ -59,5 +84,6 @@ fn shape(shape: &Shape) -> Json {
             map
         }
         Shape::Structure(structure) => described(structure),
+        Shape::Other => json!({"kind": "other"}),
     }
 }
