@@ -258,7 +258,7 @@ impl Form {
         node.filter(|node| matches!(node, Node::Map(_) | Node::List(_)))
     }
 
-    fn answer(self, call: &Call<'_>, operation: &str, outcome: Result<Answer, AwsError>) -> Response {
+    fn answer(self, call: &Call<'_>, operation: &'static str, outcome: Result<Answer, AwsError>) -> Response {
         match outcome {
             Ok(Answer::Value(value)) => self.print(StatusCode::OK, &value),
             Ok(Answer::Json(body)) => printed(StatusCode::OK, JSON_TYPE, body),
