@@ -5,6 +5,7 @@
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use axum::http::request::Parts;
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use pinlake_core::pipeline::Pattern;
 use pinlake_core::secret::Secret;
 
 use super::error::AwsError;
+use super::signing::{Scope, ScopeKey};
 use super::sigv4::{self, Credential};
 use crate::auth::equal;
 use crate::settings::{AccessKey, AccessMode, Grant, KinesisSettings};
@@ -31,6 +33,8 @@ struct Key {
     session_token: Option<Secret>,
     expires: Option<Timestamp>,
     allow: Vec<Allowed>,
+    /// Of the scope that was asked for last, and its text: a client's is the same all day.
+    last: Mutex<Option<(String, ScopeKey)>>,
 }
 
 struct Allowed {
@@ -81,7 +85,7 @@ pub(crate) fn check(
     credential.check_scope(time, service)?;
     let unknown = || AwsError::new("UnrecognizedClientException", "The security token included in the request is invalid.");
     let key = access.keys.get(&credential.key_id).ok_or_else(unknown)?;
-    if !stated.is_signed_with(&key.secret, &credential, parts, body) {
+    if !stated.is_signed_with(&key.of_scope(credential.scope()), &credential, parts, body) {
         return Err(AwsError::new("InvalidSignatureException", NOT_SIGNED));
     }
     let same_token = match (&key.session_token, &stated.token) {
@@ -157,7 +161,22 @@ impl Key {
             actions: actions.iter().map(|action| Pattern::new(action)).collect(),
             streams: streams.iter().map(|stream| Pattern::new(stream)).collect(),
         });
-        Self { secret: secret.clone(), session_token: session_token.clone(), expires: *expires, allow: allow.collect() }
+        Self {
+            secret: secret.clone(),
+            session_token: session_token.clone(),
+            expires: *expires,
+            allow: allow.collect(),
+            last: Mutex::default(),
+        }
+    }
+
+    fn of_scope(&self, scope: Scope<'_>) -> ScopeKey {
+        let text = scope.text();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((of, key)) if *of == text => key.clone(),
+            _ => last.insert((text, scope.derive(&self.secret))).1.clone(),
+        }
     }
 }
 

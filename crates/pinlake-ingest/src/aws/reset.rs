@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::error::AwsError;
 use super::value::Value;
 use crate::doors::Doors;
+use crate::firehose;
 use crate::kinesis::streams::changes::Place;
 use crate::kinesis::wording::Words;
 
@@ -27,8 +28,9 @@ pub(crate) async fn answer(doors: &Doors) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_json()).into_response()
 }
 
-/// Each service in turn.
+/// Each service in turn; first what reads from streams.
 async fn reset(doors: &Doors) -> Result<(), AwsError> {
     let words = Words::of(&doors.shared().settings.kinesis, None);
+    firehose::operations::reset(doors, &words).await?;
     Place::of(doors, words).reset().await
 }

@@ -74,9 +74,9 @@ impl Scope<'_> {
         hex(hmac::sign(&self.key(secret), text.as_bytes()).as_ref())
     }
 
-    /// Whether `signature` is that of `text`; takes the same time wherever it is wrong.
-    pub(crate) fn is_signature(&self, secret: &Secret, text: &str, signature: &str) -> bool {
-        unhex(signature).is_some_and(|signature| hmac::verify(&self.key(secret), text.as_bytes(), &signature).is_ok())
+    /// The key of this scope. It takes four signatures to make, and signs as long as the scope is the same.
+    pub(crate) fn derive(&self, secret: &Secret) -> ScopeKey {
+        ScopeKey(self.key(secret))
     }
 
     fn key(&self, secret: &Secret) -> hmac::Key {
@@ -84,6 +84,17 @@ impl Scope<'_> {
         let first = key(format!("AWS4{}", secret.expose()).as_bytes());
         let parts = [self.date, self.region, self.service, TERMINATOR];
         parts.iter().fold(first, |last, part| key(hmac::sign(&last, part.as_bytes()).as_ref()))
+    }
+}
+
+/// The key of a scope. Not to be shown.
+#[derive(Clone)]
+pub(crate) struct ScopeKey(hmac::Key);
+
+impl ScopeKey {
+    /// Whether `signature` is that of `text`; takes the same time wherever it is wrong.
+    pub(crate) fn is_signature(&self, text: &str, signature: &str) -> bool {
+        unhex(signature).is_some_and(|signature| hmac::verify(&self.0, text.as_bytes(), &signature).is_ok())
     }
 }
 

@@ -7,12 +7,11 @@ mod tests;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use pinlake_core::Timestamp;
-use pinlake_core::secret::Secret;
 
 use super::error::AwsError;
 use super::signing::{
-    ALGORITHM, Canonical, Parameter, Scope, TERMINATOR, UNSIGNED_PAYLOAD, canonical_path, canonical_query, canonical_value,
-    parameters, parse_time, sha256_hex, time_text,
+    ALGORITHM, Canonical, Parameter, Scope, ScopeKey, TERMINATOR, UNSIGNED_PAYLOAD, canonical_path, canonical_query,
+    canonical_value, parameters, parse_time, sha256_hex, time_text,
 };
 
 /// How far a request's clock may be off.
@@ -214,10 +213,10 @@ impl Stated {
         Ok(Credential { key_id, date, region, service, terminator })
     }
 
-    /// Whether the key with this secret has signed just this request.
-    pub(crate) fn is_signed_with(&self, secret: &Secret, credential: &Credential, parts: &Parts, body: &[u8]) -> bool {
+    /// Whether this key, of the credential's scope, has signed just this request.
+    pub(crate) fn is_signed_with(&self, key: &ScopeKey, credential: &Credential, parts: &Parts, body: &[u8]) -> bool {
         let Some(text) = self.to_sign(credential, parts, body) else { return false };
-        credential.scope().is_signature(secret, &text, &self.signature)
+        key.is_signature(&text, &self.signature)
     }
 
     /// The text that must have been signed; `None` if a header is said to be signed that is not there, or is no text.
@@ -241,7 +240,8 @@ impl Stated {
 }
 
 impl Credential {
-    fn scope(&self) -> Scope<'_> {
+    /// What the key that signs is good for.
+    pub(crate) fn scope(&self) -> Scope<'_> {
         Scope { date: &self.date, region: &self.region, service: &self.service }
     }
 

@@ -91,7 +91,7 @@ fn text_of(definition: &Definition) -> Result<String, AwsError> {
 }
 
 /// Runs to its end whatever becomes of the caller.
-async fn finished(work: impl Future<Output = Result<Value, AwsError>> + Send + 'static) -> Result<Value, AwsError> {
+async fn finished<T: Send + 'static>(work: impl Future<Output = Result<T, AwsError>> + Send + 'static) -> Result<T, AwsError> {
     match tokio::spawn(work).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::internal("the change was given up: look for a panic in the server's log").into()),
@@ -205,17 +205,33 @@ async fn source(context: &Context<'_>, input: &Value) -> Result<(&'static str, V
 
 async fn delete(context: &Context<'_>) -> Result<Value, AwsError> {
     let (doors, words, name) = (context.call.doors.clone(), context.words.clone(), context.name.to_owned());
+    finished(async move { delete_now(&doors, &words, &name).await.map(|()| Value::map([])) }).await
+}
+
+async fn delete_now(doors: &Doors, words: &Words, name: &str) -> Result<(), AwsError> {
+    let shared = doors.shared();
+    let _turn = shared.deliveries.turn(name).await;
+    let definition = definition(doors, words, name)?;
+    let streams = shared.deliveries.get().ok_or_else(|| wording::not_found(words, name))?;
+    // First, because a topic that is followed is not deleted.
+    streams.delete(name).await.map_err(|error| wording::told(words, name, &error))?;
+    if definition.takes_records() {
+        remove_topic(&Place::of(doors, words.clone()), &TopicName::new(&definition.topic)?).await;
+    }
+    Ok(())
+}
+
+/// Deletes all delivery streams.
+pub(crate) async fn reset(doors: &Doors, words: &Words) -> Result<(), AwsError> {
+    let (doors, words) = (doors.clone(), words.clone());
     finished(async move {
-        let shared = doors.shared();
-        let _turn = shared.deliveries.turn(&name).await;
-        let definition = definition(&doors, &words, &name)?;
-        let streams = shared.deliveries.get().ok_or_else(|| wording::not_found(&words, &name))?;
-        // First, because a topic that is followed is not deleted.
-        streams.delete(&name).await.map_err(|error| wording::told(&words, &name, &error))?;
-        if definition.takes_records() {
-            remove_topic(&Place::of(&doors, words), &TopicName::new(&definition.topic)?).await;
+        for name in doors.shared().deliveries.names() {
+            match delete_now(&doors, &words, &name).await {
+                Err(error) if error.kind != "ResourceNotFoundException" => return Err(error),
+                _ => {}
+            }
         }
-        Ok(Value::map([]))
+        Ok(())
     })
     .await
 }

@@ -66,10 +66,13 @@ impl SequenceNumber {
     pub fn push_to(self, out: &mut String) {
         let mut limbs = self.limbs();
         let mut groups = [0_u32; DIGITS_MAX.div_ceil(9)];
-        let mut count = 0;
-        while count == 0 || limbs.iter().any(|limb| *limb != 0) {
-            groups[count] = divide(&mut limbs, 1_000_000_000);
+        let (mut count, mut left) = (0, LIMBS);
+        while left > 0 {
+            groups[count] = divide(&mut limbs[..left], 1_000_000_000);
             count += 1;
+            while left > 0 && limbs[left - 1] == 0 {
+                left -= 1;
+            }
         }
         let mut digits = itoa::Buffer::new();
         out.push_str(digits.format(groups[count - 1]));
@@ -132,7 +135,8 @@ pub fn shard_id(shard: u32) -> String {
 }
 
 /// Divides in place and answers the remainder.
-fn divide(limbs: &mut [u32; LIMBS], by: u32) -> u32 {
+#[inline]
+fn divide(limbs: &mut [u32], by: u32) -> u32 {
     let mut rest = 0_u64;
     for limb in limbs.iter_mut().rev() {
         let value = rest << 32 | u64::from(*limb);

@@ -304,6 +304,19 @@ impl Log for Held {
     }
 }
 
+#[tokio::test]
+async fn a_reset_deletes_delivery_streams() {
+    let world = World::with(DoorSettings { allow_reset: true, ..DoorSettings::default() });
+    for name in ["d", "e"] {
+        world.create(name).await;
+    }
+    let reset = Request::post("/moto-api/reset").body(Body::empty()).unwrap();
+    assert_eq!(send(&world.router, reset).await.0, 200);
+    assert_eq!(world.deliveries.names(), Vec::<String>::new());
+    assert!(world.log.topic(&topic("firehose.d")).await.is_err());
+    world.create("d").await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_topic_that_is_followed_goes_later() {
     let log = Arc::new(Held { inner: MemoryLog::new(), is_held: AtomicBool::new(true) });

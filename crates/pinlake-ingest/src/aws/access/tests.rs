@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aws::signing::{
-    Canonical, Scope, canonical_path, canonical_query, canonical_value, escaped, parameters, sha256_hex, time_text,
+    Canonical, canonical_path, canonical_query, canonical_value, escaped, parameters, sha256_hex, time_text,
 };
 use crate::settings::AccessSettings;
 
@@ -535,5 +535,16 @@ proptest! {
                 prop_assert!(mode == AccessMode::Open || checked.is_err());
             }
         }
+    }
+}
+
+#[test]
+fn a_key_signs_for_every_scope_whichever_was_asked_for_last() {
+    let (key, secret) = (Key::of(&key(ID, &[])), Secret::new(SECRET));
+    let scope = |region| Scope { date: "20150830", region, service: "kinesis" };
+    for region in ["eu-west-1", "eu-west-1", "us-east-1", "eu-west-1"] {
+        let signature = scope(region).sign(&secret, "text");
+        assert!(key.of_scope(scope(region)).is_signature("text", &signature), "{region}");
+        assert!(!key.of_scope(scope("eu-north-1")).is_signature("text", &signature), "{region}");
     }
 }
