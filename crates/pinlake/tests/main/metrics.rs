@@ -13,8 +13,9 @@ use crate::server::Server;
 const LAG_WAIT: Duration = Duration::from_secs(60);
 
 /// The units that a name may end with, before `_total`.
-const UNITS: [&str; 14] = [
+const UNITS: [&str; 15] = [
     "bytes",
+    "errors",
     "seconds",
     "records",
     "requests",
@@ -69,6 +70,9 @@ async fn busy(server: &Server) -> String {
         let answer = request.header("content-type", "application/vnd.kafka.json.v2+json").send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status);
     }
+    let refused = reqwest::Client::new().post(&server.url).header("X-Amz-Target", "Kinesis_20131202.DescribeStream");
+    let refused = refused.header("Content-Type", "application/x-amz-json-1.1").body(r#"{"StreamName":"nobodys"}"#);
+    assert_eq!(refused.send().await.unwrap().status().as_u16(), 400);
     speak_kafka(server.kafka()).await;
     server.post("/api/v1/flush", Value::Null).await;
     let measured = async {
