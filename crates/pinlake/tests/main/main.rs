@@ -29,4 +29,5 @@ mod server;
 mod setup;
 mod shell;
 mod shutdown;
+mod sink_stores;
 mod wire;
