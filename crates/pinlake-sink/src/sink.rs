@@ -321,6 +321,11 @@ impl Owner {
     }
 
     async fn alter(&mut self, config: Config) -> Result<()> {
+        if self.plan.as_ref().is_some_and(|plan| plan.retry.at_least.is_none()) {
+            // What a failed task has begun is finished too, where nothing is ever given up.
+            let failed = self.tasks_where(|state| state == State::Failed);
+            self.start(failed);
+        }
         if !self.settle_all().await {
             // What is half written would be written again, elsewhere. One that failed meanwhile is not waited for the next time.
             let ids = self.tasks_where(|state| state != State::Failed);

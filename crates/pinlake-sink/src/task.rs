@@ -367,14 +367,14 @@ async fn write_unit(
     unit: Unit,
     gives_up: watch::Receiver<bool>,
 ) -> Result<Written> {
-    let Unit { end, records, bytes: unit_bytes, .. } = unit;
+    let Unit { end, is_first, records, bytes: unit_bytes, .. } = unit;
     let make = {
         let of = of.clone();
         move || unit.files(&of, &*plan.layout)
     };
     let files: Vec<File> = tokio::task::spawn_blocking(make).await.map_err(defect).flatten()?;
     let (count, file_bytes) = (files.len(), files.iter().map(|file| file.content.len()).sum());
-    let wrote = writer.write(files, gives_up).await?;
+    let wrote = writer.write(files, is_first, gives_up).await?;
     Ok(Written { of, end, wrote, records, unit_bytes, files: count, file_bytes })
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Unit {
     pub(crate) end: Offset,
     /// What must be noted before it is written.
     pub(crate) intent: Option<Intent>,
+    /// Whether no earlier run can have begun to write it.
+    pub(crate) is_first: bool,
     pub(crate) records: u64,
     /// Bytes, as the layout counts them.
     pub(crate) bytes: u64,
@@ -151,7 +153,9 @@ impl Units {
         };
         unit.push(record.offset, placed);
         self.next = record.offset.plus(1);
-        if unit.is_full(&self.plan.rotation) {
+        // What is noted ended where the note says so, by whatever rules there were then.
+        let noted = self.intents.front().filter(|_| self.plan.by_wall_clock());
+        if unit.is_full(&self.plan.rotation) && noted.is_none_or(|intent| intent.end <= self.next) {
             self.close(self.next, Why::Rules, closed);
         }
     }
@@ -199,6 +203,7 @@ impl Units {
             Why::Early => true,
         };
         unit.intent = must_note.then_some(Intent { end, at: unit.at.0 });
+        unit.is_first = unit.intent.is_some() || (!self.plan.by_wall_clock() && end > self.again_before);
         closed.push(unit);
     }
 }
@@ -208,6 +213,7 @@ impl Unit {
         Self {
             end: Offset::ZERO,
             intent: None,
+            is_first: false,
             records: 0,
             bytes: 0,
             topic,

@@ -59,26 +59,31 @@ impl Writer {
         Self { store, retry, overwrite, places: Arc::new(Semaphore::new(AT_ONCE)), trouble }
     }
 
-    /// Writes files. After an error some are there and some are not. What the store refuses is given up once `gives_up` says so, unless others of
-    /// them may be there.
-    pub(crate) async fn write(&self, files: Vec<File>, gives_up: watch::Receiver<bool>) -> Result<Wrote> {
+    /// Writes files. After an error some are there and some are not. What the store refuses is given up once `gives_up` says so, unless it, or
+    /// others of them, may be there; `is_first` is whether nobody has tried to write them before.
+    pub(crate) async fn write(&self, files: Vec<File>, is_first: bool, gives_up: watch::Receiver<bool>) -> Result<Wrote> {
         let count = files.len();
-        let given_up = self.write_unless_refused(files, Some(gives_up)).await?;
+        let given_up = self.write_unless_refused(files, is_first, Some(gives_up)).await?;
         if count > 0 && given_up.len() == count {
             return Ok(Wrote::Nothing);
         }
-        self.write_unless_refused(given_up, None).await?;
+        self.write_unless_refused(given_up, is_first, None).await?;
         Ok(Wrote::All)
     }
 
     /// Answers the files that were given up.
-    async fn write_unless_refused(&self, files: Vec<File>, gives_up: Option<watch::Receiver<bool>>) -> Result<Vec<File>> {
+    async fn write_unless_refused(
+        &self,
+        files: Vec<File>,
+        is_first: bool,
+        gives_up: Option<watch::Receiver<bool>>,
+    ) -> Result<Vec<File>> {
         let mut writes = JoinSet::new();
         for file in files {
             let place = self.places.clone().acquire_owned().await.map_err(|_| Error::internal("the task ends"))?;
             let (writer, gives_up) = (self.clone(), gives_up.clone());
             writes.spawn(async move {
-                let wrote = writer.write_one(&file, gives_up).await;
+                let wrote = writer.write_one(&file, is_first, gives_up).await;
                 drop(place);
                 wrote.map(|wrote| (wrote == Wrote::Nothing).then_some(file))
             });
@@ -90,7 +95,7 @@ impl Writer {
         Ok(given_up)
     }
 
-    async fn write_one(&self, file: &File, mut gives_up: Option<watch::Receiver<bool>>) -> Result<Wrote> {
+    async fn write_one(&self, file: &File, is_first: bool, mut gives_up: Option<watch::Receiver<bool>>) -> Result<Wrote> {
         let File { path, content, is_of_errors } = file;
         let (began, mut pause, mut times) = (Instant::now(), self.retry.pause.max(PAUSE_MIN), 0);
         let mut troubled = None;
@@ -110,15 +115,32 @@ impl Writer {
                 tracing::error!(%path, %error, "records that could not be written as they should be can't even be written as errors, trying on");
             }
             times += 1;
-            troubled.get_or_insert_with(|| self.trouble.begin()).says(&format!("object '{path}' can't be written: {error}"));
+            troubled
+                .get_or_insert_with(|| self.trouble.begin())
+                .says(&format!("object '{path}' can't be written: {}", shown(&error)));
             // Another try may have come to the store although its answer was lost.
             gives_up = gives_up.filter(|_| is_refusal(&error));
             tracing::warn!(%path, %error, ?pause, "an object can't be written, trying again");
             tokio::select! {
                 () = sleep(pause) => {}
-                () = told(&mut gives_up) => return Ok(Wrote::Nothing),
+                () = told(&mut gives_up) => {
+                    if self.is_away(path, is_first).await {
+                        return Ok(Wrote::Nothing);
+                    }
+                    gives_up = None;
+                }
             }
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Whether an object that the store refuses is not there. One that an earlier run may have written is looked for; where that is refused too, it
+    /// may be there.
+    async fn is_away(&self, path: &Path, is_first: bool) -> bool {
+        match within_time(self.store.head(path)).await {
+            Ok(_) => false,
+            Err(object_store::Error::NotFound { .. }) => true,
+            Err(error) => is_first && is_refusal(&error),
         }
     }
 
@@ -220,6 +242,17 @@ async fn told(it: &mut Option<watch::Receiver<bool>>) {
 fn is_refusal(error: &object_store::Error) -> bool {
     use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
     matches!(error, NotFound { .. } | PermissionDenied { .. } | Unauthenticated { .. })
+}
+
+/// What an API's caller is told of an error: without addresses, keys and answers of the store, which are for the server's log.
+fn shown(error: &object_store::Error) -> &'static str {
+    use object_store::Error::{NotFound, PermissionDenied, Unauthenticated};
+    match error {
+        NotFound { .. } => "the store says that the bucket is not there",
+        PermissionDenied { .. } => "the store denies access",
+        Unauthenticated { .. } => "the store does not accept the server's keys",
+        _ => "the store fails, and the server's log says how",
+    }
 }
 
 /// What no second try changes.

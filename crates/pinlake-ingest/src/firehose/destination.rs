@@ -142,6 +142,10 @@ fn is_enabled(of: &Value) -> bool {
 }
 
 fn check(of: &Value) -> Result<(), AwsError> {
+    if of.get("EncryptionConfiguration").is_some_and(|encryption| encryption.get("KMSEncryptionConfig").is_some()) {
+        let way_out = "leave KMSEncryptionConfig out, and let the bucket encrypt what comes";
+        return Err(argument(format!("EncryptionConfiguration: this server encrypts no objects: {way_out}")));
+    }
     if let Some(backup) = of.get("S3BackupConfiguration") {
         if let Some(name) = ["RoleARN", "BucketARN"].into_iter().find(|name| backup.text(name).is_none()) {
             return Err(argument(format!("S3BackupUpdate needs {name}: there is no backup yet")));

@@ -2,7 +2,6 @@
 //! operation that answers nothing gives an empty structure, as AWS's do.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use pinlake_core::{Error, ErrorKind, Timestamp, TopicName};
 
@@ -24,8 +23,6 @@ use crate::kinesis::wording::{Words, argument};
 pub(crate) const DELIVERY_STREAMS_MAX: usize = 200;
 /// Tags of one delivery stream.
 const TAGS_MAX: usize = 50;
-/// The first pause before a topic that could not be deleted is tried again.
-const DELETE_AGAIN: Duration = Duration::from_secs(1);
 /// Names of one ListDeliveryStreams unless asked for fewer or more.
 const LIST_DEFAULT: usize = 10;
 
@@ -159,9 +156,7 @@ async fn create(context: &Context<'_>, input: &Value) -> Result<Value, AwsError>
         }
         if definition.takes_records() {
             let place = Place::of(&doors, words.clone());
-            if place.find(&topic).await.is_ok_and(|found| found.stream.status(now) == Status::Deleting) {
-                return Err(wording::being_deleted(name));
-            }
+            check_topic(&place, &topic, name).await?;
             // First, so that whoever delivers finds it. One that is left behind by a failure is found by the next try.
             put::make_topic(place.log(), &topic).await?;
         }
@@ -236,18 +231,33 @@ pub(crate) async fn reset(doors: &Doors, words: &Words) -> Result<(), AwsError> 
     .await
 }
 
-/// Deletes the topic of a delivery stream that is no more. If a table or the archive has not taken its records yet it goes later, also over a restart,
-/// as a Kinesis stream does.
+/// Deletes the topic of a delivery stream that is no more. If a table or the archive has not taken its records yet it goes later, also over a restart.
 async fn remove_topic(place: &Place, topic: &TopicName) {
-    for transition in [Duration::ZERO, DELETE_AGAIN] {
-        match place.clone().delete(topic.clone(), transition, true).await {
-            Err(error) if error.kind != "ResourceNotFoundException" => {
-                let why = error.message.unwrap_or_default();
-                tracing::warn!(%topic, "the topic of a deleted delivery stream is still there: {why}");
-            }
-            _ => return,
+    match place.clone().delete_for_good(topic.clone()).await {
+        Err(error) if error.kind != "ResourceNotFoundException" => {
+            let why = error.message.unwrap_or_default();
+            tracing::warn!(%topic, "the topic of a deleted delivery stream is still there: {why}");
         }
+        _ => {}
     }
+}
+
+/// Refuses a topic of somebody else's: its records are not this delivery stream's to read, nor is it its to delete. One without records is taken,
+/// as a creation that was cut off leaves it.
+async fn check_topic(place: &Place, topic: &TopicName, name: &str) -> Result<(), AwsError> {
+    let found = match place.find(topic).await {
+        Ok(found) => found,
+        Err(error) if error.kind == "ResourceNotFoundException" => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if found.stream.status(place.now()) == Status::Deleting {
+        return Err(wording::being_deleted(name));
+    }
+    let mut is_others = place.streams.kept().iter().any(|kept| kept.name == *topic);
+    for partition in 0..found.topic.spec.partitions {
+        is_others |= place.log().range(&topic.partition(partition)).await.is_ok_and(|kept| kept.start < kept.end);
+    }
+    if is_others { Err(wording::topic_in_use(topic)) } else { Ok(()) }
 }
 
 fn arn(words: &Words, name: &str) -> String {

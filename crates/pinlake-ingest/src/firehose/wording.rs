@@ -1,7 +1,7 @@
 //! What Firehose says, in its own words: the one place for texts that clients compare. Texts that are not known of AWS say what is wrong and what to
 //! do.
 
-use pinlake_core::{Error, ErrorKind};
+use pinlake_core::{Error, ErrorKind, TopicName};
 
 use crate::aws::error::AwsError;
 use crate::kinesis::wording::{Words, argument};
@@ -60,6 +60,13 @@ pub(crate) fn slow_down() -> AwsError {
 /// One of this name was deleted, and its topic is not gone yet.
 pub(crate) fn being_deleted(name: &str) -> AwsError {
     let message = format!("The hose {name} is currently being deleted. Please retry after some time");
+    AwsError::new("ResourceInUseException", message)
+}
+
+/// Its topic is somebody else's.
+pub(crate) fn topic_in_use(topic: &TopicName) -> AwsError {
+    let message =
+        format!("Topic {topic} is there and is not this delivery stream's: choose another name, or delete the topic first");
     AwsError::new("ResourceInUseException", message)
 }
 

@@ -4,8 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use bytes::Bytes;
 
 use super::put::Incoming;
@@ -106,7 +105,7 @@ impl<'a> Reader<'a> {
         match name {
             b"Data" if entry.data.is_none() => {
                 let mut is_base64 = false;
-                let data = self.incoming.records.write(|out| is_base64 = STANDARD.decode_vec(string, out).is_ok());
+                let data = self.incoming.records.write(|out| is_base64 = STANDARD.decode_append(string, out).is_ok());
                 entry.data = Some(data).filter(|data| is_base64 && data.len() <= DATA_LEN_MAX);
                 entry.data.map(drop)
             }

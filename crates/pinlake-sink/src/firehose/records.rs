@@ -33,7 +33,7 @@ impl Parts {
     /// Why it can't be taken apart.
     pub(super) fn of<'a>(&self, value: &'a [u8]) -> Result<Vec<&'a [u8]>, Failure> {
         let failed = |why: String| Failure::processing(CODE, why);
-        let whole = match aggregated::data_of(value, PARTS_MAX).filter(|_| self.aggregated) {
+        let whole = match self.aggregated.then(|| aggregated::data_of(value, PARTS_MAX)).flatten() {
             Some(data) => data.map_err(failed)?,
             None => vec![value],
         };

@@ -39,7 +39,7 @@ pub enum Codec {
     None,
     /// By Snappy.
     Snappy,
-    /// By LZ4.
+    /// By LZ4, in the form that every reader knows.
     Lz4,
     /// By Zstandard.
     Zstd,
@@ -63,7 +63,7 @@ impl Codec {
         match self {
             Self::None => Compression::UNCOMPRESSED,
             Self::Snappy => Compression::SNAPPY,
-            Self::Lz4 => Compression::LZ4,
+            Self::Lz4 => Compression::LZ4_RAW,
             Self::Zstd => Compression::ZSTD(ZstdLevel::default()),
             Self::Gzip => Compression::GZIP(GzipLevel::default()),
         }

@@ -14,9 +14,9 @@ async fn what_is_there_must_be_the_same_unless_it_may_be_written_over() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let writer = Writer::new(store.clone(), Retry::default(), false, Trouble::default());
     let never = watch::channel(false).1;
-    writer.write(files("one"), never.clone()).await.unwrap();
-    writer.write(files("one"), never.clone()).await.unwrap();
-    assert_eq!(writer.write(files("two"), never.clone()).await.unwrap_err().kind(), ErrorKind::Conflict);
-    Writer::new(store.clone(), Retry::default(), true, Trouble::default()).write(files("two"), never).await.unwrap();
+    writer.write(files("one"), true, never.clone()).await.unwrap();
+    writer.write(files("one"), true, never.clone()).await.unwrap();
+    assert_eq!(writer.write(files("two"), true, never.clone()).await.unwrap_err().kind(), ErrorKind::Conflict);
+    Writer::new(store.clone(), Retry::default(), true, Trouble::default()).write(files("two"), true, never).await.unwrap();
     assert_eq!(store.get(&Path::from("a/b")).await.unwrap().bytes().await.unwrap(), "two");
 }

@@ -179,6 +179,50 @@ proptest! {
     }
 }
 
+/// A process dies after a step, and the next finds a store that denies everything for a while. Answers whether the first died.
+fn run_before_a_denial(step: u64) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let world = World::new();
+        let of = world.topic("t", 1).await.partition(0);
+        let fuse = Fuse::at(Fault::DeathAfter, step);
+        tokio::select! {
+            biased;
+            () = fuse.death() => {}
+            () = async {
+                let sinks = world.start(&fuse).await.unwrap();
+                tell(&world, &fuse, &sinks, &of, 0).await;
+            } => {}
+        }
+        let denying = Fuse::sound();
+        denying.denies.store(true, Ordering::SeqCst);
+        let sinks = world.start(&denying).await.unwrap();
+        if sinks.names().is_empty() {
+            sinks.create(NAME, plain(1), Wanted::Running).await.unwrap();
+        }
+        let end = end_of(&world, &of).await;
+        append(&world, &of, end..end + 2).await;
+        world.clock.advance(MINUTE * 7);
+        tokio::time::sleep(MINUTE).await;
+        // It may be taken or not, as the dead one got far.
+        let _ = sinks.alter(NAME, plain(98)).await;
+        denying.denies.store(false, Ordering::SeqCst);
+        alter(&sinks, plain(99)).await;
+        until_delivered(&world, &sinks, end + 2).await;
+        assert_eq!(delivered(&world).await, expected(end + 2), "each record once, step {step}: {:#?}", world.objects().await);
+        fuse.has_struck()
+    })
+}
+
+#[test]
+fn a_store_that_denies_everything_after_a_death_has_what_it_took() {
+    let mut step = 1;
+    while run_before_a_denial(step) {
+        step += 1;
+    }
+    assert!(step > 12, "it died {step} times");
+}
+
 async fn started(fuse: &Arc<Fuse>, config: Config) -> (World, TopicPartition, Sinks) {
     let world = World::new();
     let of = world.topic("t", 1).await.partition(0);
@@ -196,7 +240,7 @@ async fn another_definition_waits_for_what_the_old_one_has_begun() {
     fuse.store_closed.store(true, Ordering::SeqCst);
     let troubled = until(async || {
         world.clock.advance(MINUTE);
-        sinks.failure(NAME).unwrap().is_some_and(|why| why.contains("can't be written: Generic faulty error"))
+        sinks.failure(NAME).unwrap().is_some_and(|why| why.contains("can't be written: the store fails"))
     });
     assert!(troubled.await, "{:?}", sinks.failure(NAME));
     let refused = sinks.alter(NAME, plain(2)).await.unwrap_err();

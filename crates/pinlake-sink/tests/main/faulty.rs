@@ -50,6 +50,8 @@ pub(crate) struct Fuse {
     pub(crate) store_closed: AtomicBool,
     /// Every put of an object whose name holds `refused` is refused while it is set.
     pub(crate) refuses: AtomicBool,
+    /// Every put and every look at an object is denied while it is set.
+    pub(crate) denies: AtomicBool,
 }
 
 impl Fuse {
@@ -79,6 +81,13 @@ impl Fuse {
     pub(crate) fn kill(&self) {
         self.dead.store(true, Ordering::SeqCst);
         self.died.notify_waiters();
+    }
+
+    fn may(&self, location: &Path) -> object_store::Result<()> {
+        if self.denies.load(Ordering::SeqCst) {
+            return Err(object_store::Error::PermissionDenied { path: location.to_string(), source: "not for you".into() });
+        }
+        Ok(())
     }
 
     /// Does a step, or what goes wrong with it.
@@ -135,6 +144,7 @@ impl ObjectStore for FaultyStore {
         if self.fuse.store_closed.load(Ordering::SeqCst) {
             return Err(silent());
         }
+        self.fuse.may(location)?;
         if self.fuse.refuses.load(Ordering::SeqCst) && location.as_ref().contains("refused") {
             return Err(object_store::Error::NotFound { path: location.to_string(), source: "there is no such bucket".into() });
         }
@@ -150,6 +160,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+        self.fuse.may(location)?;
         self.fuse.step(silent, self.objects.get_opts(location, options)).await
     }
 

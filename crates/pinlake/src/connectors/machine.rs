@@ -48,7 +48,8 @@ fn s3_options(target: &Target) -> Vec<(String, String)> {
         ("aws_region", target.region.clone()),
         ("aws_endpoint", target.endpoint.clone()),
         ("aws_allow_http", is_plain.then(|| "true".to_owned())),
-        ("aws_virtual_hosted_style_request", Some((!target.path_style).to_string())),
+        // Without an endpoint of its own, the environment says how buckets are named.
+        ("aws_virtual_hosted_style_request", target.endpoint.as_ref().map(|_| (!target.path_style).to_string())),
         ("aws_access_key_id", keys.map(|keys| keys.id.clone())),
         ("aws_secret_access_key", keys.map(|keys| keys.secret.clone())),
     ];

@@ -155,14 +155,14 @@ async fn readers_of_parquet_open_what_a_sink_writes() {
     let answer = request.body(json!({ "records": records }).to_string()).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let format = "io.confluent.connect.s3.format.parquet.ParquetFormat";
-    for codec in ["none", "snappy", "zstd"] {
+    for codec in ["none", "snappy", "lz4", "zstd"] {
         let more = [("format.class", format), ("flush.size", "3"), ("parquet.codec", codec), ("topics.dir", codec)];
         make(&server, codec, with(classic(), &more)).await;
         has_written(&server, codec, 3).await;
     }
     let found = objects(folder.path());
     let names: Vec<&String> = found.keys().collect();
-    assert_eq!(found.len(), 3, "{names:?}");
+    assert_eq!(found.len(), 4, "{names:?}");
     let root = folder.path().join("buckets").join(BUCKET);
     let paths: Vec<_> = names.iter().map(|name| root.join(name)).collect();
     let read = python("sink_objects.py", &paths).await.unwrap();
@@ -176,7 +176,7 @@ async fn readers_of_parquet_open_what_a_sink_writes() {
         .collect();
     for reader in ["duckdb", "polars"] {
         let of_files = read[reader].as_array().unwrap();
-        assert_eq!(of_files.len(), 3);
+        assert_eq!(of_files.len(), 4);
         for (rows, name) in of_files.iter().zip(&names) {
             assert_eq!(*rows, json!(wanted), "{name} by {reader}");
         }

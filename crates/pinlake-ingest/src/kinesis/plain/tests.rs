@@ -53,6 +53,31 @@ fn what_clients_send_is_read_at_once() {
 }
 
 #[test]
+fn data_that_is_no_base64_is_left_to_the_model() {
+    for data in [
+        "A",
+        "AA",
+        "AA=",
+        "AAA",
+        "AB==",
+        "AAB=",
+        "A===",
+        "====",
+        "AA==AA==",
+        "AA=A",
+        "A A=",
+        " AA==",
+        "AA== ",
+        "-_8=",
+        "AAAA=",
+        "AAA\u{e9}",
+    ] {
+        let body = Bytes::from(format!(r#"{{"StreamName":"s","Data":"{data}","PartitionKey":"k"}}"#));
+        assert_eq!(plain("PutRecord", &body), None, "{data}");
+    }
+}
+
+#[test]
 fn what_is_unusual_is_left_to_the_model() {
     let key = "k".repeat(257);
     let long = format!(r#"{{"StreamName":"s","Data":"","PartitionKey":"{key}"}}"#);
@@ -114,7 +139,8 @@ fn record(names: &'static [&'static str]) -> impl Strategy<Value = String> {
 
 /// A record as it should be, in any order.
 fn good_record() -> impl Strategy<Value = String> {
-    let data = prop::collection::vec(any::<u8>(), 0..20).prop_map(|data| format!("\"Data\":\"{}\"", STANDARD.encode(data)));
+    let data =
+        prop::collection::vec(any::<u8>(), 0..20).prop_map(|data| format!("\"Data\":\"{}\"", STANDARD.encode_to_string(data)));
     let key = "[a-z ü]{1,9}".prop_map(|key| format!("\"PartitionKey\" : \"{key}\""));
     let hash = prop::option::of(any::<u128>()).prop_map(|hash| hash.map(|hash| format!("\"ExplicitHashKey\":\"{hash}\"")));
     (data, key, hash)

@@ -232,8 +232,37 @@ impl Place {
 
     /// Deletes a stream after the transition; at once, and with the log's answer, if that is nothing.
     pub(crate) async fn delete(self, name: TopicName, transition: Duration, with_consumers: bool) -> Result<(), AwsError> {
+        let Some(topic) = self.clone().begin_to_delete(&name, transition, with_consumers).await? else { return Ok(()) };
+        if transition.is_zero() {
+            return finished(async move { Ok(self.remove(&name, topic).await?) }).await;
+        }
+        tokio::spawn(self.remove_after(name, topic, transition));
+        Ok(())
+    }
+
+    /// Deletes a stream now, consumers or not. It is noted first, so that a death in between is made up for at the next start; what can't go
+    /// now goes later.
+    pub(crate) async fn delete_for_good(self, name: TopicName) -> Result<(), AwsError> {
+        let Some(topic) = self.clone().begin_to_delete(&name, RETRY.0, true).await? else { return Ok(()) };
+        finished(async move {
+            if let Err(error) = self.remove(&name, topic).await {
+                tracing::info!(stream = %name, "what is deleted is still there, it is tried again: {error}");
+                tokio::spawn(self.remove_after(name, topic, RETRY.0));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The topic that is to go; none if it is about to.
+    async fn begin_to_delete(
+        self,
+        name: &TopicName,
+        transition: Duration,
+        with_consumers: bool,
+    ) -> Result<Option<TopicId>, AwsError> {
         let words = self.words.clone();
-        let topic = self.clone().change(name.clone(), move |found, stream, now| {
+        self.change(name.clone(), move |found, stream, now| {
             if !with_consumers && stream.consumers(now).next().is_some() {
                 return Err(words.has_consumers(stream.name.as_str()));
             }
@@ -245,13 +274,8 @@ impl Place {
                     Ok(Some(found.topic.id))
                 }
             }
-        });
-        let Some(topic) = topic.await? else { return Ok(()) };
-        if transition.is_zero() {
-            return finished(async move { Ok(self.remove(&name, topic).await?) }).await;
-        }
-        tokio::spawn(self.remove_after(name, topic, transition));
-        Ok(())
+        })
+        .await
     }
 
     async fn remove_after(self, name: TopicName, topic: TopicId, wait: Duration) {
