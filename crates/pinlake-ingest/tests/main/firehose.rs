@@ -267,6 +267,22 @@ async fn a_topic_that_somebody_deleted_is_made_again() {
     assert_eq!(stored(&*world.log).await, ["firehose.d/0 - a"]);
 }
 
+#[tokio::test]
+async fn a_topic_of_somebody_else_is_neither_read_nor_deleted() {
+    let world = World::new();
+    let theirs = "400 ResourceInUseException: Topic firehose.d is there and is not this delivery stream's: choose another name, or delete the topic first";
+    world.call("Kinesis_20131202.CreateStream", json!({"StreamName": "firehose.d", "ShardCount": 1})).await;
+    assert_eq!(world.refused("CreateDeliveryStream", creation("d")).await, theirs, "a stream without records too");
+    world.create("e").await;
+    world.call("PutRecord", put("e", "YQ==")).await;
+    // As if the server died between forgetting a delivery stream and deleting its topic.
+    world.deliveries.delete("e").await.unwrap();
+    assert_eq!(world.refused("CreateDeliveryStream", creation("e")).await, theirs.replace("firehose.d", "firehose.e"));
+    assert_eq!(stored(&*world.log).await, ["firehose.e/0 - a"]);
+    world.log.create_topic(&topic("firehose.f"), TopicSpec::with_partitions(1)).await.unwrap();
+    world.create("f").await;
+}
+
 /// A log whose topics are not deleted while somebody holds them.
 struct Held {
     inner: MemoryLog,
