@@ -7,7 +7,7 @@ use std::time::Duration;
 use pinlake_core::{Error, Offset, Result, TopicName, TopicPartition};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Config;
 use crate::notes::{Change, Notes, Wanted};
@@ -17,6 +17,8 @@ use crate::status::{SinkStatus, State, TaskStatus};
 use crate::task::{self, Stop, TaskContext};
 use crate::write::{Trouble, Writer};
 
+/// How long a sink that never gives up waits until it tries to begin again.
+const BEGIN_AGAIN: Duration = Duration::from_secs(10);
 /// How long tasks may take to write what they have begun; then they end as they are, and the next ones go on.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// The same before another configuration, by which nothing may go on that was begun by the old one.
@@ -107,8 +109,25 @@ impl Owner {
                 Some(ended) = self.tasks.join_next_with_id() => {
                     self.ended(ended);
                 }
+                () = sleep(BEGIN_AGAIN), if self.begins_again() => self.begin(),
             }
         }
+    }
+
+    /// Whether it is one that never gives up, and could not begin.
+    fn begins_again(&self) -> bool {
+        let failed = self.running.is_empty() && self.status.borrow().state == State::Failed;
+        failed && self.never_gives_up() && self.wanted() == Wanted::Running
+    }
+
+    fn never_gives_up(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.retry.at_least.is_none())
+    }
+
+    /// Whether something was begun whose end is not noted as written.
+    fn has_begun_something(&self) -> bool {
+        let known = self.notes.sink(&self.name).unwrap_or_default();
+        known.partitions.values().any(|standing| !standing.intents.is_empty())
     }
 
     /// Answers whether the sink ends by it.
@@ -321,12 +340,16 @@ impl Owner {
     }
 
     async fn alter(&mut self, config: Config) -> Result<()> {
-        if self.plan.as_ref().is_some_and(|plan| plan.retry.at_least.is_none()) {
-            // What a failed task has begun is finished too, where nothing is ever given up.
+        if self.begins_again() {
+            self.begin();
+        } else if self.never_gives_up() {
+            // What a failed task has begun is finished too.
             let failed = self.tasks_where(|state| state == State::Failed);
             self.start(failed);
         }
-        if !self.settle_all().await {
+        // One whose store can't even be opened has no task that could tell what is there.
+        let is_in_doubt = self.never_gives_up() && self.running.is_empty() && self.has_begun_something();
+        if is_in_doubt || !self.settle_all().await {
             // What is half written would be written again, elsewhere. One that failed meanwhile is not waited for the next time.
             let ids = self.tasks_where(|state| state != State::Failed);
             self.start(ids);

@@ -106,13 +106,17 @@ impl Connectors for AppConnectors {
     }
 
     async fn create(&self, name: &str, config: Config, state: Wanted) -> Result<()> {
-        tracing::info!(connector = name, config = ?connect::masked(&config), "a connector is to be made");
-        self.sinks.create(name, config, wanted(state)).await.map_err(told(name))
+        let shown = connect::masked(&config);
+        self.sinks.create(name, config, wanted(state)).await.map_err(told(name))?;
+        tracing::info!(connector = name, config = ?shown, "a connector was made");
+        Ok(())
     }
 
     async fn alter(&self, name: &str, config: Config) -> Result<()> {
-        tracing::info!(connector = name, config = ?connect::masked(&config), "a connector is to have another configuration");
-        self.sinks.alter(name, config).await.map_err(told(name))
+        let shown = connect::masked(&config);
+        self.sinks.alter(name, config).await.map_err(told(name))?;
+        tracing::info!(connector = name, config = ?shown, "a connector has another configuration");
+        Ok(())
     }
 
     async fn delete(&self, name: &str) -> Result<()> {

@@ -154,17 +154,18 @@ async fn create(context: &Context<'_>, input: &Value) -> Result<Value, AwsError>
         if names.len() >= DELIVERY_STREAMS_MAX {
             return Err(wording::quota(DELIVERY_STREAMS_MAX, &names));
         }
+        let (place, mut is_made) = (Place::of(&doors, words.clone()), false);
         if definition.takes_records() {
-            let place = Place::of(&doors, words.clone());
             check_topic(&place, &topic, name).await?;
-            // First, so that whoever delivers finds it. One that is left behind by a failure is found by the next try.
-            put::make_topic(place.log(), &topic).await?;
+            // First, so that whoever delivers finds it. One that is left behind by a death is found by the next try.
+            is_made = put::make_topic(place.log(), &topic).await?;
         }
-        let created = streams.create(name, text).await;
-        created.map_err(|error| match error.kind() {
-            ErrorKind::Conflict => wording::exists(&words, name),
-            _ => AwsError::from(error),
-        })?;
+        if let Err(error) = streams.create(name, text).await {
+            if is_made {
+                remove_topic(&place, &topic).await;
+            }
+            return Err(if error.kind() == ErrorKind::Conflict { wording::exists(&words, name) } else { error.into() });
+        }
         Ok(Value::map([("DeliveryStreamARN", arn(&words, name).into())]))
     })
     .await

@@ -27,11 +27,12 @@ fn spec() -> TopicSpec {
     TopicSpec { retention_ms: Some(RETENTION_MS), ..TopicSpec::with_partitions(1) }
 }
 
-/// Makes the topic, unless there is one.
-pub(super) async fn make_topic(log: &Arc<dyn Log>, topic: &TopicName) -> pinlake_core::Result<()> {
+/// Makes the topic, unless there is one; answers whether it did.
+pub(super) async fn make_topic(log: &Arc<dyn Log>, topic: &TopicName) -> pinlake_core::Result<bool> {
     match log.create_topic(topic, spec()).await {
-        Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
-        made => made,
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

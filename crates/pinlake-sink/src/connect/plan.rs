@@ -94,6 +94,8 @@ fn target(settings: &mut Settings<'_>) -> Option<Target> {
     let endpoint = settings.text("store.url").filter(|url| !url.is_empty()).map(str::to_owned);
     if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
         settings.wrong("store.url", "it takes the address of a store that speaks S3, http:// or https://");
+    } else if endpoint.as_ref().is_some_and(|url| url.contains('@')) {
+        settings.wrong("store.url", "it takes no name and password: give aws.access.key.id and aws.secret.access.key");
     }
     let id = settings.text_or_empty("aws.access.key.id").to_owned();
     let secret = settings.text_or_empty("aws.secret.access.key").to_owned();

@@ -195,6 +195,11 @@ fn values_are_checked_one_by_one() {
         ),
         ("s3.bucket.name", "../..", "Invalid value ../.. for configuration s3.bucket.name: a bucket's name takes"),
         ("store.url", "file:///etc", "Invalid value file:///etc for configuration store.url: it takes the address"),
+        (
+            "store.url",
+            "http://a:b@store:9000",
+            "Invalid value http://a:b@store:9000 for configuration store.url: it takes no name and password",
+        ),
         ("topics.dir", "a/../b", "Invalid value a/../b for configuration topics.dir: no object can have the name"),
         ("transforms", "insert", "Invalid value insert for configuration transforms: records are not transformed"),
         ("s3.ssea.name", "AES256", "Invalid value AES256 for configuration s3.ssea.name: encryption is not asked for"),

@@ -47,7 +47,8 @@ impl Failure {
             "arrivalTimestamp": record.timestamp.0,
             code: self.code,
             message: self.message,
-            "attemptEndingTimestamp": at.0,
+            // The unit's, which a second run has too; records may come after that.
+            "attemptEndingTimestamp": at.max(record.timestamp).0,
             "rawData": STANDARD.encode(raw),
         });
         if is_conversion {

@@ -232,6 +232,45 @@ async fn started(fuse: &Arc<Fuse>, config: Config) -> (World, TopicPartition, Si
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bucket_that_can_t_be_opened_is_tried_again() {
+    let fuse = Fuse::sound();
+    fuse.is_shut.store(true, Ordering::SeqCst);
+    let (world, of, sinks) = started(&fuse, plain(1)).await;
+    append(&world, &of, 0..4).await;
+    assert!(until(async || sinks.failure(NAME).unwrap().is_some()).await);
+    fuse.is_shut.store(false, Ordering::SeqCst);
+    until_delivered(&world, &sinks, 4).await;
+    assert_eq!(delivered(&world).await, expected(4));
+    assert_eq!(sinks.failure(NAME).unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_definition_waits_for_a_bucket_that_can_t_be_opened() {
+    let fuse = Fuse::sound();
+    let (world, of, sinks) = started(&fuse, plain(1)).await;
+    append(&world, &of, 0..4).await;
+    until_at(&sinks, &of, 0).await;
+    // One object is written and its answer is slow, so that the end of the range is noted and its position is not.
+    fuse.slow.store(3600, Ordering::SeqCst);
+    let begun = until(async || {
+        world.clock.advance(MINUTE);
+        fuse.slow.load(Ordering::SeqCst) == 0 && !world.objects().await.is_empty()
+    });
+    assert!(begun.await);
+    fuse.kill();
+    let shut = Fuse::sound();
+    shut.is_shut.store(true, Ordering::SeqCst);
+    let sinks = world.start(&shut).await.unwrap();
+    assert_eq!(sinks.alter(NAME, plain(2)).await.unwrap_err().kind(), ErrorKind::Retry);
+    assert_eq!(sinks.alter(NAME, plain(2)).await.unwrap_err().kind(), ErrorKind::Retry, "also when it is asked again");
+    shut.is_shut.store(false, Ordering::SeqCst);
+    alter(&sinks, plain(2)).await;
+    append(&world, &of, 4..6).await;
+    until_delivered(&world, &sinks, 6).await;
+    assert_eq!(delivered(&world).await, expected(6));
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_definition_waits_for_what_the_old_one_has_begun() {
     let fuse = Fuse::sound();
     let (world, of, sinks) = started(&fuse, plain(1)).await;

@@ -52,6 +52,8 @@ pub(crate) struct Fuse {
     pub(crate) refuses: AtomicBool,
     /// Every put and every look at an object is denied while it is set.
     pub(crate) denies: AtomicBool,
+    /// No store can be opened while it is set.
+    pub(crate) is_shut: AtomicBool,
 }
 
 impl Fuse {

@@ -1,6 +1,7 @@
 //! A log, a bucket and a clock that outlive the processes over them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,7 +57,8 @@ struct OneBucket(Arc<FaultyStore>);
 
 impl Buckets for OneBucket {
     fn open(&self, target: &Target) -> Result<Arc<dyn ObjectStore>> {
-        if target.bucket.is_empty() { Err(Error::invalid("there is no bucket")) } else { Ok(self.0.clone()) }
+        let is_shut = self.0.fuse.is_shut.load(Ordering::SeqCst);
+        if target.bucket.is_empty() || is_shut { Err(Error::invalid("there is no bucket")) } else { Ok(self.0.clone()) }
     }
 }
 
