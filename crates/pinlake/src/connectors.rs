@@ -28,11 +28,23 @@ const CONVERTERS: [(&str, &str); 4] = [
 /// What connectors are called among the log's followers.
 pub(crate) const KIND: &str = "sink";
 
-/// What sinks of this server work with: `clients` is the log as clients see it.
+/// What connectors of this server work with: `clients` is the log as clients see it.
 pub(crate) fn parts(clients: Arc<dyn Log>, followers: Followers, clock: Clock, buckets: String) -> Parts {
     let plan: MakePlan = Arc::new(|_, config| connect::make_plan(config, &ServerReferences));
+    sink_parts(KIND, plan, clients, followers, clock, buckets)
+}
+
+/// What sinks of any kind work with, by the plans of that kind.
+pub(crate) fn sink_parts(
+    kind: &'static str,
+    plan: MakePlan,
+    clients: Arc<dyn Log>,
+    followers: Followers,
+    clock: Clock,
+    buckets: String,
+) -> Parts {
     Parts {
-        kind: KIND,
+        kind,
         log: clients.clone(),
         followers,
         clock: clock.clone(),

@@ -6,11 +6,10 @@ use async_trait::async_trait;
 use pinlake_core::pipeline::Pipeline;
 use pinlake_core::{Clock, Error, ErrorKind, Followers, Log, Result};
 use pinlake_ingest::DeliveryStreams;
-use pinlake_sink::connect::TopicDeadLetters;
 use pinlake_sink::firehose::{self, DEFINITION, Defaults, Delimiter};
 use pinlake_sink::{MakePlan, Parts, Sinks, Wanted};
 
-use crate::connectors::ServerBuckets;
+use crate::connectors::sink_parts;
 
 /// What delivery streams are called among the log's followers.
 pub(crate) const KIND: &str = "firehose";
@@ -27,15 +26,7 @@ pub(crate) fn parts(
     let tables = Arc::new(move |name: &str| pipeline.table(name).map(|table| table.schema.clone()));
     let defaults = Defaults { delimiter, tables };
     let plan: MakePlan = Arc::new(move |_, config| firehose::make_plan(config, &defaults));
-    Parts {
-        kind: KIND,
-        log: clients.clone(),
-        followers,
-        clock: clock.clone(),
-        plan,
-        buckets: Arc::new(ServerBuckets::at(buckets)),
-        letters: Arc::new(TopicDeadLetters::new(clients, clock)),
-    }
+    sink_parts(KIND, plan, clients, followers, clock, buckets)
 }
 
 /// The API's view of the sinks.

@@ -94,7 +94,7 @@ async fn posts_and_the_end_do_not_wait_for_endless_queries() {
     server.terminate().await;
     assert!(server.ended().await.success());
     let answers = asked.join_all().await.into_iter().map(|answer| answer.unwrap().status().as_u16());
-    // On a slow machine some may have run out of memory before.
+    // One may have met its bound of memory before.
     let (cut_short, others): (Vec<u16>, Vec<u16>) = answers.partition(|status| *status == 503);
     assert!(!cut_short.is_empty(), "a query that is cut short is told so");
     assert!(others.iter().all(|status| *status == 400), "{others:?}");
