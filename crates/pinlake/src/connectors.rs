@@ -12,8 +12,7 @@ use pinlake_sink::{MakePlan, Parts, Sinks, State};
 use pinlake_web::connect::{About, Config, Connectors, Plugin, Restart, Status, TaskStatus, Wanted};
 use serde_json::Value;
 
-pub(crate) use machine::ServerBuckets;
-use machine::ServerReferences;
+use machine::{ServerBuckets, ServerReferences};
 
 /// The version of Kafka Connect that the API is that of.
 const CONNECT_VERSION: &str = "3.9.0";
