@@ -6,6 +6,7 @@ pub mod batch;
 pub mod clock;
 pub mod error;
 pub mod followers;
+pub mod jobs;
 pub mod log;
 pub mod memory_log;
 pub mod pipeline;

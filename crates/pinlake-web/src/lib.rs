@@ -10,6 +10,7 @@ pub mod console;
 mod extract;
 mod failure;
 mod home;
+pub mod jobs;
 mod query;
 mod routes;
 mod state;
@@ -24,6 +25,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 pub use browsers::guarded;
 pub use connect::Connectors;
 pub use console::{Console, Format, Query, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
+pub use jobs::Jobs;
 
 /// The largest request body, bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
