@@ -1,9 +1,10 @@
-//! The pipeline definition: which topics feed which table, how each table is cleaned, and the questions asked of them.
+//! The pipeline definition: which topics feed which table, how each table is cleaned, the questions asked of them, and the jobs.
 //!
 //! Pure data. `parse` reads the files that a data engineer edits and reports every problem at once; what needs a query engine
 //! (is the cleaning row-local? does it yield the key?) is checked in `pinlake-lake`.
 
 mod choices;
+mod jobs;
 mod parse;
 mod route;
 mod tree;
@@ -20,6 +21,7 @@ pub use choices::{Choice, Chosen};
 pub use parse::{parse, parse_draft};
 pub use route::{Pattern, Route, Routed, TopicRule};
 
+use crate::jobs::JobSpec;
 use crate::position::TopicName;
 
 /// The files of a pipeline by path relative to its folder, e.g. `clean/pin.sql`.
@@ -41,12 +43,25 @@ pub struct Pipeline {
     pub questions: Vec<Question>,
     /// What the questions leave to whoever asks.
     pub choices: Vec<Choice>,
+    /// Its jobs, in the order of the file. Whether their schedules are any is for whoever runs them to say.
+    pub jobs: Vec<JobSpec>,
+    /// Where the schedules stand, by the names of their jobs.
+    pub schedule_lines: BTreeMap<String, ScheduleLines>,
+}
+
+/// The lines of a job's schedule in [`PIPELINE_FILE`]; 0 if there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScheduleLines {
+    /// Of its text.
+    pub text: u64,
+    /// Of its time zone, or of the text where that is left out.
+    pub timezone: u64,
 }
 
 /// What could be read of a pipeline that may have problems.
 #[derive(Debug, Default)]
 pub struct Draft {
-    /// The pipeline without the tables that could not be read.
+    /// The pipeline without the tables, and the tasks of jobs, that could not be read.
     pub pipeline: Pipeline,
     /// The names of those tables.
     pub tables_unread: Vec<String>,

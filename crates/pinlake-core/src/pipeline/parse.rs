@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::jobs::{self, Known};
 use super::tree::{Fields, Problems, Tree};
 use super::units::{Bytes, Span};
 use super::{
@@ -30,7 +31,7 @@ pub fn parse_draft(files: &Files) -> Draft {
         None => problems.add(0, "the file is missing; 'pinlake init' writes the built-in pipeline to start from"),
         Some(Err((line, message))) => problems.add(line, &message),
         Some(Ok(tree)) => {
-            let known = ["pipeline", "topics", "archive", "tables", "questions", "choices"];
+            let known = ["pipeline", "topics", "archive", "tables", "questions", "choices", "jobs"];
             if let Some(whole) = problems.fields("", &tree, &known) {
                 read(&whole, files, &mut draft, &mut problems);
             }
@@ -65,6 +66,11 @@ fn read(whole: &Fields<'_>, files: &Files, draft: &mut Draft, problems: &mut Pro
     }
     draft.pipeline.questions = questions(whole.get("questions"), files, problems);
     draft.pipeline.choices = whole.get("choices").map(|tree| choices(tree, problems)).unwrap_or_default();
+    if let Some(tree) = whole.get("jobs") {
+        let known = Known { files, pipeline: &draft.pipeline, tables_unread: &draft.tables_unread };
+        let (jobs, schedule_lines) = jobs::read(tree, &known, problems);
+        (draft.pipeline.jobs, draft.pipeline.schedule_lines) = (jobs, schedule_lines);
+    }
 }
 
 fn archive(tree: &Tree, problems: &mut Problems) -> Option<Flush> {
@@ -248,7 +254,8 @@ fn order_of(sql: &str) -> u32 {
     comments(sql).find_map(number).unwrap_or(u32::MAX)
 }
 
-fn is_identifier(name: &str) -> bool {
+/// Whether it can stand in SQL without quotes.
+pub(super) fn is_identifier(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     name.chars().next().is_some_and(|c| c.is_ascii_lowercase()) && name.chars().all(legal)
 }

@@ -127,7 +127,7 @@ tables:
     let problems: Vec<String> = draft.problems.iter().map(ToString::to_string).collect();
     let expected = expect_test::expect![[r#"
         pipeline.yml:1: 'pipeline' is missing
-        pipeline.yml:2: unknown key 'pipelin': there are pipeline, topics, archive, tables, questions, choices
+        pipeline.yml:2: unknown key 'pipelin': there are pipeline, topics, archive, tables, questions, choices, jobs
         pipeline.yml:5: 'topics.order.match': invalid type: string "*.order", expected a sequence
         pipeline.yml:6: unknown key 'topics.order.colour': there are match, shared, keys
         pipeline.yml:9: 'archive.format' is 'csv'; the one format is json
@@ -152,7 +152,7 @@ fn what_is_good_of_a_pipeline_is_read_beside_its_problems() {
     let expected = expect_test::expect![[r#"
         pipeline.yml:6: 'archive.flush.records' must be more than 0
         pipeline.yml:9: column 'paid' has type 'money'; the types are bigint, double, boolean and string
-        pipeline.yml:10: unknown key 'question': there are pipeline, topics, archive, tables, questions, choices"#]];
+        pipeline.yml:10: unknown key 'question': there are pipeline, topics, archive, tables, questions, choices, jobs"#]];
     expected.assert_eq(&problems.join("\n"));
     let read: Vec<&str> = draft.pipeline.tables.iter().map(|table| table.name.as_str()).collect();
     assert_eq!((read, draft.tables_unread), (vec!["order"], vec!["visit".to_owned()]));

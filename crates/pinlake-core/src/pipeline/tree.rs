@@ -1,6 +1,7 @@
 //! A YAML document as a tree that knows its lines, read value by value, so that one wrong value does not hide the others. Must
 //! not know what a pipeline is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -18,6 +19,7 @@ pub(super) struct Tree {
 enum Node {
     /// A mapping in the order it was written.
     Map(Vec<(String, Tree)>),
+    List(Vec<Tree>),
     Other(Value),
 }
 
@@ -47,12 +49,22 @@ impl Tree {
     fn value(&self) -> Value {
         match &self.node {
             Node::Map(entries) => entries.iter().map(|(key, tree)| (key.clone(), tree.value())).collect(),
+            Node::List(list) => list.iter().map(Tree::value).collect(),
             Node::Other(value) => value.clone(),
         }
     }
 
-    fn is_null(&self) -> bool {
+    pub(super) fn is_null(&self) -> bool {
         matches!(self.node, Node::Other(Value::Null))
+    }
+
+    pub(super) fn is_mapping(&self) -> bool {
+        matches!(self.node, Node::Map(_))
+    }
+
+    /// The text, if it is one.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        if let Node::Other(Value::String(text)) = &self.node { Some(text) } else { None }
     }
 }
 
@@ -93,7 +105,7 @@ impl Problems {
         let entries: &[(String, Tree)] = match &tree.node {
             Node::Map(entries) => entries,
             Node::Other(Value::Null) => &[],
-            Node::Other(_) => {
+            Node::List(_) | Node::Other(_) => {
                 let what = if path.is_empty() { "the file".to_owned() } else { format!("'{path}'") };
                 self.add(tree.line, &format!("{what} takes a mapping"));
                 return None;
@@ -111,6 +123,15 @@ impl Problems {
         Some(fields)
     }
 
+    /// The values of a list.
+    pub(super) fn list<'a>(&mut self, path: &str, tree: &'a Tree) -> Option<&'a [Tree]> {
+        if let Node::List(list) = &tree.node {
+            return Some(list);
+        }
+        self.add(tree.line, &format!("'{path}' takes a list"));
+        None
+    }
+
     /// The value as a type.
     pub(super) fn read<T: DeserializeOwned>(&mut self, path: &str, tree: &Tree) -> Option<T> {
         let read = serde_json::from_value(tree.value());
@@ -126,6 +147,15 @@ impl Problems {
     pub(super) fn texts(&mut self, path: &str, tree: &Tree) -> Option<Vec<String>> {
         let texts: Vec<Text> = self.read(path, tree)?;
         Some(texts.into_iter().map(|Text(text)| text).collect())
+    }
+
+    /// The value as texts by name.
+    pub(super) fn texts_by_name(&mut self, path: &str, tree: &Tree) -> Option<BTreeMap<String, String>> {
+        let fields = self.mapping(path, tree)?;
+        let read = fields.all().iter().map(|(name, tree)| Some((name.clone(), self.text(&fields.path_of(name), tree)?)));
+        // All are looked at before the first wrong one counts.
+        let read: Vec<Option<(String, String)>> = read.collect();
+        read.into_iter().collect()
     }
 }
 
@@ -184,10 +214,10 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = list.next_element::<Value>()? {
-            values.push(value);
+        while let Some(value) = list.next_element::<Spanned<Node>>()? {
+            values.push(Tree { line: value.referenced.line(), node: value.value });
         }
-        Ok(Node::Other(values.into()))
+        Ok(Node::List(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
