@@ -263,3 +263,8 @@ impl Walls {
 fn timestamp(seconds: i64) -> Timestamp {
     Timestamp(seconds * 1000)
 }
+
+/// A time as people and protocols write it.
+pub(crate) fn shown(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.to_string(), |at| at.to_string())
+}

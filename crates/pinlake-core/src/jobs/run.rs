@@ -130,6 +130,8 @@ pub struct Run {
     pub name: String,
     /// The job's number; 0 for tasks that somebody handed in.
     pub job_id: i64,
+    /// Its place among the runs of its job, from 1.
+    pub sequence: i64,
     /// The job as it was when the run was made.
     pub spec: JobSpec,
     /// The first 12 hexadecimal digits of the definition's digest.

@@ -1,0 +1,178 @@
+//! Runs under any order of what can happen to them.
+
+use std::collections::BTreeMap;
+
+use pinlake_core::Timestamp;
+use pinlake_core::jobs::{
+    Again, Cause, EndReason, JobSpec, Missed, Retries, Run, RunId, RunKind, RunState, TaskRun, TaskSpec, TaskState, Waits, Work,
+};
+use proptest::prelude::*;
+
+use super::{Outcome, again, begin, cancel, claim, end, is_late, ready, wake_at};
+
+/// A run of tasks that each wait for some of those before.
+fn run(after: &[Vec<usize>], done: &[bool], retries: u32) -> Run {
+    let task = |place: usize| TaskRun {
+        id: RunId(place as i64 + 2),
+        spec: TaskSpec {
+            name: place.to_string(),
+            work: Work::Archive,
+            after: after[place].iter().map(usize::to_string).collect(),
+            waits: if done[place] { Waits::AllDone } else { Waits::AllSuccess },
+            retries: Retries { count: retries, ..Retries::default() },
+            timeout: None,
+            pool: None,
+        },
+        state: TaskState::Waiting,
+        reason: None,
+        not_before: None,
+        child: None,
+        attempts: Vec::new(),
+    };
+    let spec = JobSpec {
+        name: "any".to_owned(),
+        schedule: None,
+        triggers: Vec::new(),
+        missed: Missed::Latest,
+        parameters: BTreeMap::new(),
+        timeout: None,
+        concurrency: 1,
+        starts_within: None,
+        expected: None,
+        tasks: Vec::new(),
+    };
+    Run {
+        id: RunId(1),
+        name: "any".to_owned(),
+        job_id: 1,
+        sequence: 1,
+        spec,
+        version: String::new(),
+        kind: RunKind::Manual,
+        cause: Cause::default(),
+        interval: None,
+        parameters: BTreeMap::new(),
+        state: RunState::Queued,
+        reason: None,
+        message: String::new(),
+        generation: 1,
+        created_at: Timestamp(0),
+        started_at: None,
+        ended_at: None,
+        tasks: (0..after.len()).map(task).collect(),
+        notes: BTreeMap::new(),
+    }
+}
+
+fn outcome(choice: u8) -> Outcome {
+    let ended = |reason| Outcome::Ended { reason, message: "said".to_owned(), again: true };
+    match choice % 5 {
+        0 | 1 => Outcome::Done { message: String::new(), output: None },
+        2 => ended(EndReason::Failed),
+        3 => ended(EndReason::TimedOut),
+        _ => ended(EndReason::LostProcess),
+    }
+}
+
+/// What holds for every run at any time.
+fn check(run: &Run) {
+    for task in &run.tasks {
+        let before = || task.spec.after.iter().map(|name| run.task(name).unwrap());
+        if matches!(task.state, TaskState::Queued | TaskState::Running | TaskState::Retrying) {
+            assert!(before().all(|before| before.state.has_ended()), "{} runs before what it waits for", task.spec.name);
+            let all_succeeded = before().all(|before| before.state == TaskState::Succeeded);
+            assert!(task.spec.waits == Waits::AllDone || all_succeeded, "{} runs after a failure", task.spec.name);
+        }
+        assert_eq!(task.state == TaskState::Failed, task.reason.is_some(), "{task:?}");
+        let open = task.attempts.iter().filter(|attempt| attempt.ended_at.is_none()).count();
+        assert_eq!(open, usize::from(task.state == TaskState::Running), "{task:?}");
+    }
+    let all_ended = run.tasks.iter().all(|task| task.state.has_ended());
+    assert_eq!(run.state.has_ended(), all_ended && run.state != RunState::Queued, "{run:?}");
+    assert_eq!(run.state.has_ended(), run.ended_at.is_some());
+    let all_succeeded = run.tasks.iter().all(|task| task.state == TaskState::Succeeded);
+    assert_eq!(run.state == RunState::Succeeded, run.state.has_ended() && all_succeeded);
+    assert!(run.state != RunState::Failed || run.reason.is_some());
+}
+
+proptest! {
+    /// Whatever happens in whatever order, a run ends, and never in a state that says two things.
+    #[test]
+    fn a_run_ends_whatever_happens(
+        edges in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..4), 1..9),
+        done in prop::collection::vec(any::<bool>(), 9),
+        choices in prop::collection::vec(any::<u8>(), 1..200),
+        retries in 0_u32..3,
+        cancelled_at in 0_usize..300,
+    ) {
+        let after: Vec<Vec<usize>> = edges.iter().enumerate().map(|(place, edges)| {
+            if place == 0 { Vec::new() } else { edges.iter().map(|edge| edge.index(place)).collect() }
+        }).collect();
+        let mut run = run(&after, &done, retries);
+        let mut now = Timestamp(0);
+        begin(&mut run, now);
+        check(&run);
+        let mut choice = choices.iter().cycle().copied();
+        for step in 0..2_000 {
+            if step == cancelled_at {
+                cancel(&mut run, EndReason::Cancelled, "cancelled", now);
+                check(&run);
+            }
+            if run.state.has_ended() {
+                break;
+            }
+            let running: Vec<usize> = (0..run.tasks.len()).filter(|&at| run.tasks[at].state == TaskState::Running).collect();
+            let may = ready(&run, now);
+            let next = choice.next().unwrap();
+            match (may.first(), running.first()) {
+                (Some(&at), _) if next % 2 == 0 || running.is_empty() => {
+                    let number = claim(&mut run, at, "me", now);
+                    prop_assert_eq!(number as usize, run.tasks[at].attempts.len());
+                }
+                (_, Some(_)) => {
+                    let at = running[usize::from(next) % running.len()];
+                    let number = run.tasks[at].last().unwrap().number;
+                    prop_assert!(!end(&mut run, at, number + 1, outcome(0), now, 0.0), "an attempt that was never made");
+                    prop_assert!(end(&mut run, at, number, outcome(choice.next().unwrap()), now, 0.5));
+                    prop_assert!(!end(&mut run, at, number, outcome(0), now, 0.0), "it ended twice");
+                }
+                _ => now = wake_at(&run).expect("something waits for a time"),
+            }
+            check(&run);
+        }
+        prop_assert!(run.state.has_ended(), "{:?}", run);
+        let failed = run.state == RunState::Failed;
+        again(&mut run, if failed { Again::Failed } else { Again::All });
+        check(&run);
+        prop_assert!(run.tasks.iter().any(|task| task.state == TaskState::Waiting));
+    }
+}
+
+#[test]
+fn a_process_that_is_lost_uses_up_no_retry_and_waits_longer_each_time() {
+    let mut run = run(&[Vec::new()], &[false], 0);
+    begin(&mut run, Timestamp(0));
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        let now = run.tasks[0].not_before.unwrap_or_default();
+        let number = claim(&mut run, 0, "me", now);
+        end(&mut run, 0, number, outcome(4), now, 0.0);
+        waits.push(now.until(run.tasks[0].not_before.unwrap()).as_secs());
+    }
+    assert_eq!(waits, [0, 4, 8, 16, 32]);
+    let now = run.tasks[0].not_before.unwrap();
+    let number = claim(&mut run, 0, "me", now);
+    end(&mut run, 0, number, outcome(2), now, 0.0);
+    assert_eq!((run.state, run.reason), (RunState::Failed, Some(EndReason::Failed)));
+}
+
+#[test]
+fn a_run_that_succeeded_before_its_cancel_came_has_succeeded() {
+    let mut run = run(&[Vec::new()], &[false], 0);
+    begin(&mut run, Timestamp(0));
+    let number = claim(&mut run, 0, "me", Timestamp(0));
+    assert!(cancel(&mut run, EndReason::Cancelled, "cancelled", Timestamp(1)));
+    assert!(!cancel(&mut run, EndReason::TimedOut, "late", Timestamp(2)) && !is_late(&run, Timestamp(2)));
+    end(&mut run, 0, number, outcome(0), Timestamp(3), 0.0);
+    assert_eq!((run.state, run.reason, run.message.as_str()), (RunState::Succeeded, None, ""));
+}

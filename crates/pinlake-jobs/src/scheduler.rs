@@ -1,0 +1,388 @@
+//! The scheduler itself: it looks for what is due, has it carried out, and keeps what came of it. A process may die at any time: what it has not committed did not
+//! happen, and what it was doing is begun again by the next.
+
+mod alerts;
+mod attempts;
+mod calls;
+mod definitions;
+mod make;
+mod step;
+mod triggers;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pinlake_core::jobs::{Event, Run, RunId, SchedulerState};
+use pinlake_core::{Clock, Error, Result, Timestamp};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::lineage::Lineage;
+use crate::outbox::{Receiver, Sender};
+use crate::progress;
+use crate::schedule::Times;
+use crate::store::{Kind, Store};
+use crate::task::Runner;
+
+/// How often it looks for what is due.
+const TICK: Duration = Duration::from_secs(1);
+/// How often a process says that it is alive.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How long it is taken for alive after that.
+const LEASE: Duration = Duration::from_secs(20);
+/// Events that a slow watcher may be behind.
+const EVENTS_MAX: usize = 4_096;
+/// Steps of one tick, so that a long queue does not keep the loop from its other work.
+const STEPS_MAX: usize = 50;
+/// How often it is looked for what somebody should know.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
+/// How often old runs are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
+/// Old runs that are deleted in one change.
+const TIDY_RUNS_MAX: i64 = 100;
+
+/// How a scheduler works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Tasks that this process carries out at once.
+    pub tasks_max: usize,
+    /// The pools by name: tasks of a pool that this process carries out at once. A pool that is not here has one place.
+    pub pools: BTreeMap<String, usize>,
+    /// How long runs that have ended are kept.
+    pub keep: Duration,
+    /// Who is told of alerts.
+    pub receivers: Vec<Receiver>,
+    /// Who is told of lineage.
+    pub lineage: Option<Lineage>,
+    /// How long a cancelled attempt has to end by itself.
+    pub grace: Duration,
+    /// What chance is drawn from.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tasks_max: 8,
+            pools: BTreeMap::new(),
+            keep: Duration::from_secs(90 * 24 * 3_600),
+            receivers: Vec::new(),
+            lineage: None,
+            grace: Duration::from_secs(5),
+            seed: 0,
+        }
+    }
+}
+
+/// The scheduler. A clone is the same.
+#[derive(Clone)]
+pub struct Scheduler {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    settings: Settings,
+    runner: Arc<dyn Runner>,
+    /// This process, among all that ever had this database open.
+    owner: String,
+    client: reqwest::Client,
+    places: Arc<Semaphore>,
+    pools: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// What this process carries out, by the task's number.
+    underway: Mutex<HashMap<RunId, Underway>>,
+    /// Compiled schedules by job and version.
+    times: Mutex<HashMap<i64, (String, Arc<Times>)>>,
+    watched: Mutex<triggers::Watched>,
+    problems: Mutex<Vec<String>>,
+    ticked_at: AtomicI64,
+    open: Mutex<(u64, u64)>,
+    changed: Notify,
+    logged: Notify,
+    events: broadcast::Sender<Event>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    /// One step at a time.
+    stepping: tokio::sync::Mutex<Upkeep>,
+}
+
+#[derive(Default)]
+struct Upkeep {
+    renewed_at: Option<Timestamp>,
+    tidied_at: Option<Timestamp>,
+    watched_at: Option<Timestamp>,
+}
+
+struct Underway {
+    run: RunId,
+    cancel: CancellationToken,
+}
+
+/// The places that a task takes while it runs.
+struct Places {
+    _all: OwnedSemaphorePermit,
+    _pool: Option<OwnedSemaphorePermit>,
+}
+
+impl Scheduler {
+    /// Opens the scheduler over a database. Nothing runs before [`Scheduler::serve`] or [`Scheduler::tick`].
+    ///
+    /// # Errors
+    /// What is wrong with the database.
+    pub async fn open(store: Store, runner: Arc<dyn Runner>, clock: Clock, settings: Settings) -> Result<Scheduler> {
+        let inner = Inner {
+            owner: uuid::Uuid::new_v4().simple().to_string(),
+            // A redirect could carry an alert, or a secret, elsewhere.
+            client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap_or_default(),
+            places: Arc::new(Semaphore::new(settings.tasks_max.max(1))),
+            pools: Mutex::default(),
+            underway: Mutex::default(),
+            times: Mutex::default(),
+            watched: Mutex::default(),
+            problems: Mutex::default(),
+            ticked_at: AtomicI64::new(i64::MIN),
+            open: Mutex::default(),
+            changed: Notify::new(),
+            logged: Notify::new(),
+            events: broadcast::channel(EVENTS_MAX).0,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            stepping: tokio::sync::Mutex::default(),
+            store,
+            clock,
+            settings,
+            runner,
+        };
+        let scheduler = Scheduler { inner: Arc::new(inner) };
+        scheduler.take_over().await?;
+        Ok(scheduler)
+    }
+
+    /// Runs jobs until [`Scheduler::stop`].
+    pub async fn serve(&self) {
+        let inner = &self.inner;
+        let sender = self.sender();
+        let sending = sender.serve(&inner.stop);
+        futures::future::join(sending, self.look_on()).await;
+    }
+
+    async fn look_on(&self) {
+        let inner = &self.inner;
+        while !inner.stop.is_cancelled() {
+            if let Err(error) = self.tick().await {
+                tracing::warn!(%error, "the scheduler could not go on: it tries again");
+            }
+            tokio::select! {
+                () = inner.stop.cancelled() => break,
+                () = inner.changed.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// What sends alerts and lineage.
+    fn sender(&self) -> Sender {
+        let inner = &self.inner;
+        let mut receivers = inner.settings.receivers.clone();
+        receivers.extend(inner.settings.lineage.as_ref().map(Lineage::receiver));
+        Sender { store: inner.store.clone(), clock: inner.clock.clone(), receivers, client: inner.client.clone() }
+    }
+
+    /// Looks once for what is due, and has it begun.
+    ///
+    /// # Errors
+    /// `Retry` while the database does not answer; nothing is lost then.
+    pub async fn tick(&self) -> Result<()> {
+        let inner = &self.inner;
+        let mut upkeep = inner.stepping.lock().await;
+        let begun = tokio::time::Instant::now();
+        let now = inner.clock.now();
+        if upkeep.renewed_at.is_none_or(|at| at.until(now) >= RENEW_EVERY) {
+            self.renew(now).await?;
+            upkeep.renewed_at = Some(now);
+        }
+        self.look_at_data(now).await?;
+        for _ in 0..STEPS_MAX {
+            if !inner.store.has_due(now).await? || !self.step(now).await? {
+                break;
+            }
+        }
+        self.end_cancelled().await?;
+        if upkeep.watched_at.is_none_or(|at| at.until(now) >= WATCH_EVERY) {
+            self.look_for_alerts(now).await?;
+            upkeep.watched_at = Some(now);
+        }
+        if upkeep.tidied_at.is_none_or(|at| at.until(now) >= TIDY_EVERY) {
+            self.tidy(now).await?;
+            upkeep.tidied_at = Some(now);
+        }
+        let open = inner.store.count_open().await?;
+        *lock(&inner.open) = open;
+        inner.ticked_at.store(now.0, Ordering::Release);
+        metrics::gauge!("pinlake_jobs_runs", "state" => "queued").set(measure(open.0));
+        metrics::gauge!("pinlake_jobs_runs", "state" => "running").set(measure(open.1));
+        metrics::histogram!("pinlake_jobs_tick_seconds").record(begun.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Ends: attempts under way are cut short, and begun again by the next process.
+    pub async fn stop(&self) {
+        let inner = &self.inner;
+        inner.stop.cancel();
+        inner.tasks.close();
+        inner.tasks.wait().await;
+        let released = async {
+            let mut change = inner.store.change().await?;
+            change.renew(&inner.owner, Timestamp(0)).await?;
+            change.commit().await
+        };
+        if let Err(error) = released.await {
+            tracing::warn!(%error, "the scheduler's lease stays until it runs out");
+        }
+        inner.store.close().await;
+    }
+
+    /// How it is.
+    pub fn state(&self) -> SchedulerState {
+        let inner = &self.inner;
+        let ticked = inner.ticked_at.load(Ordering::Acquire);
+        let (queued, running) = *lock(&inner.open);
+        let ticked_at = (ticked != i64::MIN).then_some(Timestamp(ticked));
+        SchedulerState { ticked_at, problems: lock(&inner.problems).clone(), queued, running }
+    }
+
+    /// Every change from now on.
+    pub fn watch(&self) -> broadcast::Receiver<Event> {
+        self.inner.events.subscribe()
+    }
+
+    /// What no living process does any more is begun again.
+    async fn take_over(&self) -> Result<()> {
+        let now = self.inner.clock.now();
+        // SQLite's file is in a data folder that is locked: whoever had it open before is gone.
+        let alone = self.inner.store.kind() == Kind::Sqlite;
+        let mut change = self.inner.store.change().await?;
+        change.forget_lost(if alone { Timestamp(i64::MAX) } else { now }).await?;
+        change.renew(&self.inner.owner, progress::after(now, LEASE)).await?;
+        let events = self.requeue_lost(&mut change, now).await?;
+        change.commit().await?;
+        self.tell(events);
+        Ok(())
+    }
+
+    /// Says that this process is alive, and begins again what others did that are not.
+    async fn renew(&self, now: Timestamp) -> Result<()> {
+        let mut change = self.inner.store.change().await?;
+        change.renew(&self.inner.owner, progress::after(now, LEASE)).await?;
+        let lost = change.forget_lost(now).await?;
+        let events = if lost > 0 { self.requeue_lost(&mut change, now).await? } else { Vec::new() };
+        change.commit().await?;
+        self.tell(events);
+        Ok(())
+    }
+
+    /// Deletes runs that are older than they are kept.
+    async fn tidy(&self, now: Timestamp) -> Result<()> {
+        let before = Timestamp(now.0.saturating_sub(i64::try_from(self.inner.settings.keep.as_millis()).unwrap_or(i64::MAX)));
+        loop {
+            let mut change = self.inner.store.change().await?;
+            let old = change.old_runs(before, TIDY_RUNS_MAX).await?;
+            for run in &old {
+                change.delete_run(run).await?;
+            }
+            change.commit().await?;
+            if old.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells those who watch, after a commit.
+    fn tell(&self, events: Vec<Event>) {
+        for event in events {
+            // Nobody may watch.
+            let _ = self.inner.events.send(event);
+        }
+    }
+
+    /// Has the loop look at once.
+    fn wake(&self) {
+        self.inner.changed.notify_one();
+    }
+
+    /// The compiled schedule of a job, if it has one.
+    fn times_of(&self, job: &crate::store::StoredJob) -> Result<Option<Arc<Times>>> {
+        let Some(schedule) = &job.spec.schedule else { return Ok(None) };
+        let mut known = lock(&self.inner.times);
+        if let Some((_, times)) = known.get(&job.id).filter(|(version, _)| *version == job.version) {
+            return Ok(Some(times.clone()));
+        }
+        let times = Arc::new(Times::parse(schedule)?);
+        known.insert(job.id, (job.version.clone(), times.clone()));
+        Ok(Some(times))
+    }
+
+    /// A place for a task, if there is one: the answer says which is full otherwise.
+    fn place_for(&self, pool: Option<&str>) -> std::result::Result<Places, Full> {
+        let inner = &self.inner;
+        let all = inner.places.clone().try_acquire_owned().map_err(|_| Full::All)?;
+        let pool = pool.map(|name| {
+            let places = || Arc::new(Semaphore::new(inner.settings.pools.get(name).copied().unwrap_or(1).max(1)));
+            lock(&inner.pools).entry(name.to_owned()).or_insert_with(places).clone()
+        });
+        let pool = pool.map(|pool| pool.try_acquire_owned().map_err(|_| Full::Pool)).transpose()?;
+        Ok(Places { _all: all, _pool: pool })
+    }
+}
+
+/// What has no place left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    All,
+    Pool,
+}
+
+/// A number from -1 to 1 that looks like chance, the same for the same attempt.
+fn jitter(seed: u64, task: RunId, attempt: u32) -> f64 {
+    // The finaliser of splitmix64.
+    let mut mixed = seed ^ task.0.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(attempt).rotate_left(32);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^= mixed >> 31;
+    let unit = f64::from(u32::try_from(mixed >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    unit * 2.0 - 1.0
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge")]
+fn measure(count: u64) -> f64 {
+    count as f64
+}
+
+/// The error for a run that there is not.
+fn no_run(id: RunId) -> Error {
+    Error::not_found(format!("run {id} does not exist"))
+}
+
+/// The error for a job that there is not.
+fn no_job(key: &pinlake_core::jobs::JobKey) -> Error {
+    match key {
+        pinlake_core::jobs::JobKey::Name(name) => Error::not_found(format!("job '{name}' does not exist")),
+        pinlake_core::jobs::JobKey::Id(id) => Error::not_found(format!("job {id} does not exist")),
+    }
+}
+
+/// The run's document with a shared owner, for attempts.
+fn shared(run: &Run) -> Arc<Run> {
+    Arc::new(run.clone())
+}

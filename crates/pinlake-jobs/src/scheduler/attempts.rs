@@ -1,0 +1,243 @@
+//! Attempts: carried out by this process, written down when they end. An attempt whose process is lost is begun again.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use pinlake_core::jobs::{EndReason, Event, LogLine, Run, RunId, TaskState};
+use pinlake_core::{Error, Result, Timestamp};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::step::{After, Claimed};
+use super::{Scheduler, Underway, jitter, lock};
+use crate::lineage::Lineage;
+use crate::outbox::WAITING_MAX;
+use crate::progress::{self, Outcome};
+use crate::store::Change;
+use crate::task::{AttemptLog, Done, TaskCall};
+
+/// How often an attempt's log is written.
+const LOG_EVERY: Duration = Duration::from_millis(250);
+/// How long until a change that the database did not take is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// Why an attempt was cut short.
+enum Cut {
+    Cancelled,
+    TimedOut(Duration),
+    Stopped,
+}
+
+impl Scheduler {
+    /// Carries out a claimed attempt, in a task of its own.
+    pub(super) fn carry_out(&self, claimed: Claimed) {
+        let cancel = CancellationToken::new();
+        let task = claimed.run.tasks[claimed.place].id;
+        let underway = Underway { run: claimed.run.id, cancel: cancel.clone() };
+        lock(&self.inner.underway).insert(task, underway);
+        let scheduler = self.clone();
+        self.inner.tasks.spawn(async move {
+            scheduler.attempt(&claimed, cancel).await;
+            lock(&scheduler.inner.underway).remove(&task);
+            // The places are free before the loop looks.
+            drop(claimed.places);
+            scheduler.wake();
+        });
+    }
+
+    async fn attempt(&self, claimed: &Claimed, cancel: CancellationToken) {
+        let inner = &self.inner;
+        let (run, task) = (&claimed.run, &claimed.run.tasks[claimed.place]);
+        let log = AttemptLog::new(inner.clock.clone());
+        let call = TaskCall {
+            run: run.clone(),
+            place: claimed.place,
+            attempt: claimed.attempt,
+            log: log.clone(),
+            cancel: cancel.child_token(),
+        };
+        let token = call.cancel.clone();
+        let begun = Instant::now();
+        let work = AssertUnwindSafe(inner.runner.run(call)).catch_unwind();
+        let mut work = std::pin::pin!(work);
+        let deadline = task.spec.timeout.map(|timeout| begun + timeout.0);
+        let mut writing = tokio::time::interval(LOG_EVERY);
+        let cut = loop {
+            tokio::select! {
+                ended = &mut work => {
+                    let done = ended.unwrap_or_else(|_| Err(Error::internal("the task stopped by a defect")));
+                    // It may fail because it was told to end, before that is seen here.
+                    let outcome = match (done, cancel.is_cancelled(), inner.stop.is_cancelled()) {
+                        (Err(_), true, _) => cancelled(),
+                        (Err(_), false, true) => stopped(),
+                        (done, ..) => outcome_of(done),
+                    };
+                    return self.ended(claimed, &log, outcome, begun).await;
+                }
+                () = cancel.cancelled() => break Cut::Cancelled,
+                () = sleep_until(deadline) => break Cut::TimedOut(task.spec.timeout.map(|timeout| timeout.0).unwrap_or_default()),
+                () = inner.stop.cancelled() => break Cut::Stopped,
+                _ = writing.tick() => self.write_log(task.id, claimed.attempt, &log).await,
+            }
+        };
+        token.cancel();
+        let by_itself = tokio::time::timeout(inner.settings.grace, &mut work).await;
+        let outcome = match (cut, by_itself) {
+            // It was done when it was told to end.
+            (Cut::Cancelled | Cut::Stopped, Ok(Ok(Ok(done)))) => outcome_of(Ok(done)),
+            (Cut::Cancelled, _) => cancelled(),
+            (Cut::TimedOut(after), _) => ended(
+                EndReason::TimedOut,
+                format!("the attempt took more than {}", pinlake_core::pipeline::units::Span(after)),
+                true,
+            ),
+            (Cut::Stopped, _) => stopped(),
+        };
+        self.ended(claimed, &log, outcome, begun).await;
+    }
+
+    /// Writes an attempt's end, as long as it takes.
+    async fn ended(&self, claimed: &Claimed, log: &AttemptLog, outcome: Outcome, begun: Instant) {
+        let task = &claimed.run.tasks[claimed.place];
+        if let Outcome::Ended { reason, message, .. } = &outcome {
+            log.error(format!("{reason}: {message}"));
+        }
+        let kind = task.spec.work.kind();
+        metrics::histogram!("pinlake_jobs_task_seconds", "work" => kind).record(begun.elapsed().as_secs_f64());
+        let lines = log.take();
+        loop {
+            match self.write_end(claimed, &lines, outcome.clone()).await {
+                Ok(()) => break,
+                Err(error) if self.inner.stop.is_cancelled() => {
+                    tracing::warn!(%error, run = %claimed.run.id, task = task.spec.name, "the end of an attempt could not be written: it is begun again");
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, run = %claimed.run.id, task = task.spec.name, "the end of an attempt could not be written yet");
+                    tokio::time::sleep(TRY_AGAIN).await;
+                }
+            }
+        }
+        self.inner.logged.notify_waiters();
+    }
+
+    async fn write_end(&self, claimed: &Claimed, lines: &[LogLine], outcome: Outcome) -> Result<()> {
+        let inner = &self.inner;
+        let mut change = inner.store.change().await?;
+        let task = &claimed.run.tasks[claimed.place];
+        change.add_lines(task.id, claimed.attempt, lines).await?;
+        let mut after = After::default();
+        // It may have been deleted, or taken from this process.
+        if let Some(mut stored) = change.run(claimed.run.id).await? {
+            let now = inner.clock.now();
+            let chance = jitter(inner.settings.seed, task.id, claimed.attempt);
+            if progress::end(&mut stored.run, claimed.place, claimed.attempt, outcome, now, chance) {
+                self.note_lineage(&mut change, &stored.run, claimed.place, now).await?;
+                change.put_run(&stored).await?;
+                after.events.push(stored.run.event(now, Some(&task.spec.name)));
+                self.follow_up(&mut change, stored.run, now, &mut after).await?;
+            }
+        }
+        change.commit().await?;
+        self.tell(after.events);
+        Ok(())
+    }
+
+    /// Has an attempt's begin or end told to whoever follows lineage, with the change that it is part of.
+    pub(super) async fn note_lineage(&self, change: &mut Change, run: &Run, place: usize, now: Timestamp) -> Result<()> {
+        let Some(event) = self.inner.settings.lineage.as_ref().and_then(|lineage| lineage.event(run, place, now)) else {
+            return Ok(());
+        };
+        if !change.post(Lineage::name(), &event.to_string(), now, WAITING_MAX).await? {
+            tracing::error!("{WAITING_MAX} events of lineage wait: this one is lost");
+        }
+        Ok(())
+    }
+
+    async fn write_log(&self, task: RunId, attempt: u32, log: &AttemptLog) {
+        let lines = log.take();
+        if lines.is_empty() {
+            return;
+        }
+        let write = async {
+            let mut change = self.inner.store.change().await?;
+            change.add_lines(task, attempt, &lines).await?;
+            change.commit().await
+        };
+        match write.await {
+            Ok(()) => self.inner.logged.notify_waiters(),
+            Err(error) => {
+                tracing::debug!(%error, "a log could not be written yet");
+                log.put_back(lines);
+            }
+        }
+    }
+
+    /// Tells the attempts of this process whose runs were asked to end.
+    pub(super) async fn end_cancelled(&self) -> Result<()> {
+        if lock(&self.inner.underway).is_empty() {
+            return Ok(());
+        }
+        let ending = self.inner.store.ending_runs().await?;
+        let underway = lock(&self.inner.underway);
+        underway.values().filter(|work| ending.contains(&work.run)).for_each(|work| work.cancel.cancel());
+        Ok(())
+    }
+
+    /// Ends the attempts whose processes are not among those that are known.
+    pub(super) async fn requeue_lost(&self, change: &mut Change, now: Timestamp) -> Result<Vec<Event>> {
+        let mut after = After::default();
+        let alive = change.processes().await?;
+        for mut stored in change.running().await? {
+            let lost = lost_attempts(&stored.run, &alive);
+            for (place, attempt) in &lost {
+                let outcome = ended(EndReason::LostProcess, "the process that ran it is gone".to_owned(), true);
+                let chance = jitter(self.inner.settings.seed, stored.run.tasks[*place].id, *attempt);
+                progress::end(&mut stored.run, *place, *attempt, outcome, now, chance);
+                after.events.push(stored.run.event(now, Some(&stored.run.tasks[*place].spec.name)));
+            }
+            if !lost.is_empty() {
+                change.put_run(&stored).await?;
+                self.follow_up(change, stored.run, now, &mut after).await?;
+            }
+        }
+        Ok(after.events)
+    }
+}
+
+/// The running attempts of processes that are not among the living.
+fn lost_attempts(run: &Run, alive: &[String]) -> Vec<(usize, u32)> {
+    let running = run.tasks.iter().enumerate().filter(|(_, task)| task.state == TaskState::Running && task.child.is_none());
+    let lost = running.filter_map(|(place, task)| {
+        let last = task.last()?;
+        (!alive.contains(&last.owner)).then_some((place, last.number))
+    });
+    lost.collect()
+}
+
+fn outcome_of(done: Result<Done>) -> Outcome {
+    match done {
+        Ok(Done { message, output }) => Outcome::Done { message, output },
+        Err(error) => ended(EndReason::Failed, error.to_string(), true),
+    }
+}
+
+fn cancelled() -> Outcome {
+    ended(EndReason::Cancelled, "cancelled".to_owned(), false)
+}
+
+fn stopped() -> Outcome {
+    ended(EndReason::LostProcess, "the server stopped".to_owned(), true)
+}
+
+fn ended(reason: EndReason, message: String, again: bool) -> Outcome {
+    Outcome::Ended { reason, message, again }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,358 @@
+//! What is asked of the scheduler by whoever calls it: each call is one change, or a reading.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use pinlake_core::jobs::{
+    Again, Backfill, BackfillPlan, Cause, EndReason, Interval, Job, JobKey, LogPage, NewRun, Order, PlannedInterval, Run,
+    RunFilter, RunId, RunKind, RunState, RunSummary, Submission,
+};
+use pinlake_core::{Error, Result, Timestamp};
+use tokio::time::Instant;
+
+use super::make::{self, Owner, Particulars};
+use super::step::{After, QUEUED_MAX, last_interval};
+use super::{Scheduler, definitions, no_job, no_run};
+use crate::progress;
+use crate::store::{Change, Group, NewRow, StoredJob, Wanted};
+
+/// Runs that one answer holds.
+const RUNS_MAX: usize = 1_000;
+/// Intervals of one backfill.
+const INTERVALS_MAX: usize = 10_000;
+/// How often a log of another process is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Characters of a caller's token.
+const TOKEN_CHARS_MAX: usize = 256;
+
+impl Scheduler {
+    /// All jobs, by name.
+    ///
+    /// # Errors
+    /// `Retry` while the database does not answer, as of all calls.
+    pub async fn jobs(&self) -> Result<Vec<Job>> {
+        let store = &self.inner.store;
+        let (jobs, open, newest) = (store.jobs().await?, store.open_runs().await?, store.newest_runs().await?);
+        let newest: HashMap<i64, &Run> = newest.iter().map(|run| (run.job_id, run)).collect();
+        let count = |id: i64, state: &str| {
+            let found = open.iter().find(|(job, found, _)| *job == id && found == state);
+            found.map_or(0, |(_, _, count)| u64::try_from(*count).unwrap_or(0))
+        };
+        let shown = |job: StoredJob| Job {
+            id: job.id,
+            version: job.version,
+            origin: job.origin,
+            paused: job.paused,
+            next_at: job.next_at.filter(|_| !job.paused),
+            created_at: job.created_at,
+            queued: count(job.id, "queued"),
+            running: count(job.id, "running"),
+            last: newest.get(&job.id).map(|run| run.summary()),
+            notes: job.notes,
+            spec: job.spec,
+        };
+        Ok(jobs.into_iter().filter(|job| !job.gone).map(shown).collect())
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn job(&self, key: &JobKey) -> Result<Job> {
+        let is_it = |job: &Job| match key {
+            JobKey::Name(name) => job.spec.name == *name,
+            JobKey::Id(id) => job.id == *id,
+        };
+        self.jobs().await?.into_iter().find(is_it).ok_or_else(|| no_job(key))
+    }
+
+    /// Starts a run.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a parameter that the job does not have; `Retry` when too many of its runs wait.
+    pub async fn start(&self, asked: NewRun) -> Result<RunId> {
+        let now = self.inner.clock.now();
+        check_token(asked.token.as_deref())?;
+        let mut change = self.inner.store.change().await?;
+        let job = change.job(&asked.job).await?.filter(|job| !job.gone).ok_or_else(|| no_job(&asked.job))?;
+        if !asked.any_parameters {
+            known_parameters(&job, asked.parameters.keys())?;
+        }
+        refuse_too_many(&mut change, job.id).await?;
+        let interval = match (asked.interval, self.times_of(&job)?) {
+            (None, Some(times)) => last_interval(&times, now),
+            (interval, _) => interval,
+        };
+        let of = Particulars {
+            kind: RunKind::Manual,
+            cause: Cause { text: asked.cause, ..Cause::default() },
+            interval,
+            parameters: asked.parameters,
+            notes: asked.notes,
+            at: now,
+        };
+        let run = make::run(&mut change, Owner::next(&job), of).await?;
+        change.advance_job(job.id, job.next_at, run.sequence).await?;
+        self.add(change, run, asked.token, None).await
+    }
+
+    /// Runs tasks of no job.
+    ///
+    /// # Errors
+    /// `Invalid` for a definition that is wrong; `Retry` when too many wait.
+    pub async fn submit(&self, asked: Submission) -> Result<RunId> {
+        let now = self.inner.clock.now();
+        check_token(asked.token.as_deref())?;
+        definitions::check(&asked.spec)?;
+        let version = make::version_of(&asked.spec);
+        let same = format!("{version}/{}/{}", crate::store::to_json(&asked.parameters), asked.cause);
+        let mut change = self.inner.store.change().await?;
+        if let Some(same) = if asked.join { change.open_same(&same).await? } else { None } {
+            return Ok(same);
+        }
+        refuse_too_many(&mut change, 0).await?;
+        let of = Particulars {
+            kind: RunKind::Submit,
+            cause: Cause { text: asked.cause, ..Cause::default() },
+            parameters: asked.parameters,
+            notes: asked.notes,
+            ..Particulars::plain(now)
+        };
+        let owner = Owner { job_id: 0, sequence: 0, spec: &asked.spec, version: &version };
+        let mut run = make::run(&mut change, owner, of).await?;
+        // It has no job whose runs are counted.
+        run.sequence = run.id.0;
+        self.add(change, run, asked.token, Some(same)).await
+    }
+
+    /// Runs a job for intervals that are over, or says what it would run.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` for a job without a schedule, no interval or too many.
+    pub async fn backfill(&self, asked: Backfill) -> Result<BackfillPlan> {
+        let now = self.inner.clock.now();
+        let mut change = self.inner.store.change().await?;
+        let job = change.job(&asked.job).await?.filter(|job| !job.gone).ok_or_else(|| no_job(&asked.job))?;
+        known_parameters(&job, asked.parameters.keys())?;
+        let Some(times) = self.times_of(&job)? else {
+            return Err(Error::invalid(format!("job '{}' has no schedule, and so no intervals", job.spec.name)));
+        };
+        let to = asked.to.min(now);
+        let mut intervals: Vec<Interval> = times.intervals_within(asked.from, to).take(INTERVALS_MAX + 1).collect();
+        if intervals.len() > INTERVALS_MAX {
+            return Err(Error::invalid(format!("these are more than {INTERVALS_MAX} intervals: do it in parts")));
+        }
+        let (Some(first), Some(last)) = (intervals.first(), intervals.last()) else {
+            return Err(Error::invalid("no interval of the schedule lies within these times and is over"));
+        };
+        let within = Interval { from: first.from, to: last.to };
+        let before: HashMap<Option<Interval>, RunState> =
+            change.runs_of_intervals(job.id, within).await?.into_iter().map(|run| (run.interval, run.state)).collect();
+        let all = intervals.len();
+        intervals.retain(|interval| match before.get(&Some(*interval)) {
+            Some(RunState::Queued | RunState::Running) => false,
+            Some(RunState::Succeeded) => !asked.only_failed,
+            Some(RunState::Failed) | None => true,
+        });
+        let left_out = (all - intervals.len()) as u64;
+        if asked.order == Order::Newest {
+            intervals.reverse();
+        }
+        let planned = |interval: Interval| PlannedInterval { interval, run: None, before: before.get(&Some(interval)).copied() };
+        let mut plan = BackfillPlan { id: None, intervals: intervals.into_iter().map(planned).collect(), left_out };
+        if asked.preview || plan.intervals.is_empty() {
+            return Ok(plan);
+        }
+        self.plan_runs(&mut change, &job, &asked, &mut plan, now).await?;
+        change.commit().await?;
+        self.wake();
+        Ok(plan)
+    }
+
+    async fn plan_runs(
+        &self,
+        change: &mut Change,
+        job: &StoredJob,
+        asked: &Backfill,
+        plan: &mut BackfillPlan,
+        now: Timestamp,
+    ) -> Result<()> {
+        let request = format!("{} to {}", asked.from, asked.to);
+        let id = change.add_backfill(job.id, asked.parallel.max(1), &request, now).await?;
+        let mut sequence = job.sequence;
+        for planned in &mut plan.intervals {
+            let of = Particulars {
+                kind: RunKind::Backfill,
+                cause: Cause { text: asked.cause.clone(), backfill: Some(id), ..Cause::default() },
+                interval: Some(planned.interval),
+                parameters: asked.parameters.clone(),
+                ..Particulars::plain(now)
+            };
+            let owner = Owner { sequence: sequence + 1, ..Owner::next(job) };
+            let run = make::run(change, owner, of).await?;
+            change.add_run(&run, NewRow::default()).await?;
+            sequence += 1;
+            planned.run = Some(run.id);
+        }
+        change.advance_job(job.id, job.next_at, sequence).await?;
+        plan.id = Some(id);
+        Ok(())
+    }
+
+    /// Runs, the newest first.
+    ///
+    /// # Errors
+    /// `NotFound` for a job that there is not.
+    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>> {
+        let job_id = match &filter.job {
+            Some(JobKey::Id(id)) => Some(*id),
+            Some(key) => Some(self.job(key).await?.id),
+            None => None,
+        };
+        let wanted = Wanted {
+            job_id,
+            states: filter.states,
+            kinds: filter.kinds,
+            since: filter.since,
+            until: filter.until,
+            before: filter.before,
+            limit: filter.limit.clamp(1, RUNS_MAX),
+        };
+        Ok(self.inner.store.runs(&wanted).await?.iter().map(Run::summary).collect())
+    }
+
+    /// A run, by its number or by that of one of its tasks.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn run(&self, id: RunId) -> Result<Run> {
+        self.inner.store.run(id).await?.ok_or_else(|| no_run(id))
+    }
+
+    /// Has a run end.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn cancel(&self, id: RunId) -> Result<()> {
+        let id = self.run(id).await?.id;
+        let now = self.inner.clock.now();
+        let mut change = self.inner.store.change().await?;
+        let mut after = After::default();
+        self.cancel_within(&mut change, id, EndReason::Cancelled, "cancelled", now, &mut after).await?;
+        change.commit().await?;
+        self.tell(after.events);
+        self.end_cancelled().await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Runs a run again that has ended.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` while it has not ended, or where all tasks of it succeeded and only those that failed are wanted.
+    pub async fn rerun(&self, id: RunId, again: Again) -> Result<()> {
+        let id = self.run(id).await?.id;
+        let now = self.inner.clock.now();
+        let mut change = self.inner.store.change().await?;
+        let mut stored = change.run(id).await?.ok_or_else(|| no_run(id))?;
+        if !stored.run.state.has_ended() {
+            return Err(Error::conflict(format!("run {id} has not ended: cancel it first")));
+        }
+        if again == Again::Failed && stored.run.state == RunState::Succeeded {
+            return Err(Error::conflict(format!("every task of run {id} succeeded: say that all are to run again")));
+        }
+        progress::again(&mut stored.run, again);
+        change.put_run_waking(&stored, Some(Timestamp(0))).await?;
+        change.commit().await?;
+        self.tell(vec![stored.run.event(now, None)]);
+        self.wake();
+        Ok(())
+    }
+
+    /// Deletes a run that has ended.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` while it has not ended.
+    pub async fn forget(&self, id: RunId) -> Result<()> {
+        let id = self.run(id).await?.id;
+        let mut change = self.inner.store.change().await?;
+        let stored = change.run(id).await?.ok_or_else(|| no_run(id))?;
+        if !stored.run.state.has_ended() {
+            return Err(Error::conflict(format!("run {id} has not ended: cancel it first")));
+        }
+        change.delete_run(&stored.run).await?;
+        change.commit().await
+    }
+
+    /// Lines of an attempt's log behind `after`; waits for one if there is none yet and the attempt runs.
+    ///
+    /// # Errors
+    /// `NotFound` for a task that there is not, or an attempt that it has not made.
+    pub async fn log(&self, task: RunId, attempt: Option<u32>, after: i64, wait: Duration) -> Result<LogPage> {
+        let until = Instant::now() + wait;
+        loop {
+            let logged = self.inner.logged.notified();
+            let run = self.run(task).await?;
+            let found =
+                run.tasks.iter().find(|found| found.id == task).or(if run.tasks.len() == 1 { run.tasks.first() } else { None });
+            let found =
+                found.ok_or_else(|| Error::not_found(format!("run {task} has several tasks: name one of them by its number")))?;
+            let number = attempt.or(found.last().map(|last| last.number));
+            let made = found.attempts.iter().find(|made| Some(made.number) == number);
+            if let (Some(asked), None) = (attempt, made) {
+                return Err(Error::not_found(format!("task '{}' has made no attempt {asked}", found.spec.name)));
+            }
+            // The end first, so that no line is written between it and the reading.
+            let over = made.map_or(found.state.has_ended(), |made| made.ended_at.is_some());
+            let lines = match number {
+                Some(number) => self.inner.store.lines(found.id, number, after).await?,
+                None => Vec::new(),
+            };
+            if !lines.is_empty() || over || Instant::now() >= until {
+                return Ok(LogPage { attempt: number.unwrap_or(0), ended: over && lines.is_empty(), lines });
+            }
+            let soon = until.min(Instant::now() + LOOK_EVERY);
+            // Either way it is looked at again.
+            let _ = tokio::time::timeout_at(soon, logged).await;
+        }
+    }
+
+    /// Writes a new run, unless its token has one already.
+    async fn add(&self, mut change: Change, run: Run, token: Option<String>, same: Option<String>) -> Result<RunId> {
+        if let Some(token) = token
+            && let Some(known) = change.claim_token(&token, run.id, run.created_at).await?
+        {
+            return Ok(known);
+        }
+        change.add_run(&run, NewRow { once: None, same }).await?;
+        change.commit().await?;
+        self.tell(vec![run.event(run.created_at, None)]);
+        self.wake();
+        Ok(run.id)
+    }
+}
+
+async fn refuse_too_many(change: &mut Change, job_id: i64) -> Result<()> {
+    if change.count(Group::Job, "queued", job_id).await? >= QUEUED_MAX {
+        return Err(Error::retry(format!("{QUEUED_MAX} runs wait already: try again when some have ended")));
+    }
+    Ok(())
+}
+
+fn known_parameters<'a>(job: &StoredJob, given: impl Iterator<Item = &'a String>) -> Result<()> {
+    for name in given.filter(|name| !job.spec.parameters.contains_key(*name)) {
+        let known: Vec<&str> = job.spec.parameters.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(Error::invalid(format!("job '{}' has no parameter '{name}': there are {known}", job.spec.name)));
+    }
+    Ok(())
+}
+
+fn check_token(token: Option<&str>) -> Result<()> {
+    match token {
+        Some(token) if token.is_empty() || token.chars().count() > TOKEN_CHARS_MAX => {
+            Err(Error::invalid(format!("a token takes 1 to {TOKEN_CHARS_MAX} characters")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,226 @@
+//! What is defined: by the pipeline's files, which are read again while the scheduler runs, and by calls.
+
+use pinlake_core::jobs::{JobKey, JobSpec, NewJob, Origin, Work};
+use pinlake_core::{Error, Result, Timestamp};
+
+use super::{Scheduler, lock, make, no_job};
+use crate::schedule::Times;
+use crate::store::{Change, StoredJob};
+
+/// Jobs that there may be.
+const JOBS_MAX: usize = 10_000;
+/// Tasks of one job.
+const TASKS_MAX: usize = 1_000;
+
+impl Scheduler {
+    /// Takes what the pipeline's files define in place of what they defined before: a job that is no longer there keeps its runs. What is wrong with a job leaves its
+    /// last good definition running and is told by [`Scheduler::state`], with `problems`, those of the files themselves.
+    ///
+    /// # Errors
+    /// `Retry` while the database does not answer.
+    pub async fn install(&self, specs: &[JobSpec], problems: Vec<String>) -> Result<()> {
+        let now = self.inner.clock.now();
+        let mut problems = problems;
+        let mut change = self.inner.store.change().await?;
+        let known = change.jobs().await?;
+        for spec in specs {
+            let before = known.iter().find(|job| job.spec.name == spec.name);
+            if before.is_some_and(|job| job.origin == Origin::Api && !job.gone) {
+                problems.push(format!(
+                    "job '{}' was defined by a call already: delete that one, or name this one otherwise",
+                    spec.name
+                ));
+            } else if let Err(error) = self.put(&mut change, before.cloned(), spec, Origin::Pipeline, now).await? {
+                problems.push(format!("job '{}': {error}", spec.name));
+            }
+        }
+        let is_gone = |job: &&StoredJob| {
+            job.origin == Origin::Pipeline && !job.gone && !specs.iter().any(|spec| spec.name == job.spec.name)
+        };
+        for job in known.iter().filter(is_gone) {
+            let gone = StoredJob { gone: true, next_at: None, ..job.clone() };
+            change.put_job(&gone).await?;
+        }
+        change.commit().await?;
+        self.defined(problems).await
+    }
+
+    /// Says what is wrong with the pipeline's files, whose last good definitions run on.
+    pub fn report(&self, problems: Vec<String>) {
+        *lock(&self.inner.problems) = problems;
+    }
+
+    /// Defines a job by a call; see the API's `define`.
+    ///
+    /// # Errors
+    /// `Invalid`, `Conflict` for a name that is taken or a job of the pipeline's files, `NotFound` for a number that is none.
+    pub async fn define(&self, new: NewJob) -> Result<i64> {
+        let now = self.inner.clock.now();
+        let mut change = self.inner.store.change().await?;
+        let named = change.job(&JobKey::Name(new.spec.name.clone())).await?;
+        let before = match new.id {
+            Some(id) => Some(change.job(&JobKey::Id(id)).await?.filter(|job| !job.gone).ok_or_else(|| no_job(&JobKey::Id(id)))?),
+            None => None,
+        };
+        if let Some(job) = before.as_ref().filter(|job| job.origin == Origin::Pipeline) {
+            return Err(Error::conflict(format!("job '{}' is defined by the pipeline's files: change it there", job.spec.name)));
+        }
+        if named.is_some_and(|named| before.as_ref().is_none_or(|before| before.id != named.id)) {
+            return Err(Error::conflict(format!("there is a job '{}' already", new.spec.name)));
+        }
+        if before.is_none() && change.jobs().await?.len() >= JOBS_MAX {
+            return Err(Error::invalid(format!("there are {JOBS_MAX} jobs already: delete some")));
+        }
+        let mut job = self.put(&mut change, before, &new.spec, Origin::Api, now).await??;
+        if job.paused && !new.paused {
+            job.next_at = self.next_of(&job.spec, now)?;
+        }
+        job.paused = new.paused;
+        job.notes = new.notes;
+        change.put_job(&job).await?;
+        change.commit().await?;
+        let problems = lock(&self.inner.problems).clone();
+        self.defined(problems).await?;
+        Ok(job.id)
+    }
+
+    /// Deletes a job that a call defined. Its runs stay, and those that wait are cancelled by nobody.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Conflict` for a job of the pipeline's files.
+    pub async fn delete(&self, key: &JobKey) -> Result<()> {
+        let mut change = self.inner.store.change().await?;
+        let job = change.job(key).await?.filter(|job| !job.gone).ok_or_else(|| no_job(key))?;
+        if job.origin == Origin::Pipeline {
+            return Err(Error::conflict(format!(
+                "job '{}' is defined by the pipeline's files: take it out there",
+                job.spec.name
+            )));
+        }
+        change.delete_job(job.id).await?;
+        change.wake_all(job.id).await?;
+        change.commit().await?;
+        let problems = lock(&self.inner.problems).clone();
+        self.defined(problems).await
+    }
+
+    /// Pauses a job, or lets it go on with its next time: those that passed meanwhile were not missed.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn pause(&self, key: &JobKey, paused: bool) -> Result<()> {
+        let now = self.inner.clock.now();
+        let mut change = self.inner.store.change().await?;
+        let mut job = change.job(key).await?.filter(|job| !job.gone).ok_or_else(|| no_job(key))?;
+        if job.paused != paused {
+            job.paused = paused;
+            job.next_at = if paused { job.next_at } else { self.next_of(&job.spec, now)? };
+            change.put_job(&job).await?;
+            change.wake_all(job.id).await?;
+        }
+        change.commit().await?;
+        let problems = lock(&self.inner.problems).clone();
+        self.defined(problems).await
+    }
+
+    /// Writes a definition, unless something is wrong with it.
+    async fn put(
+        &self,
+        change: &mut Change,
+        before: Option<StoredJob>,
+        spec: &JobSpec,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Result<Result<StoredJob>> {
+        if let Err(error) = check(spec) {
+            return Ok(Err(error));
+        }
+        let next_at = match self.next_of(spec, now) {
+            Ok(next) => next,
+            Err(error) => return Ok(Err(error)),
+        };
+        let version = make::version_of(spec);
+        let job = match before {
+            Some(before) if before.version == version && !before.gone => before,
+            Some(before) => {
+                let same_times = before.spec.schedule == spec.schedule && !before.gone;
+                let next_at = if same_times { before.next_at } else { next_at };
+                StoredJob { spec: spec.clone(), version, origin, gone: false, next_at, ..before }
+            }
+            None => StoredJob {
+                id: change.numbers("job", 1).await?,
+                spec: spec.clone(),
+                origin,
+                version,
+                notes: std::collections::BTreeMap::new(),
+                paused: false,
+                gone: false,
+                sequence: 0,
+                next_at,
+                created_at: now,
+            },
+        };
+        change.put_job(&job).await?;
+        change.keep_version(&job, now).await?;
+        // It may let more runs begin than before.
+        change.wake_all(job.id).await?;
+        Ok(Ok(job))
+    }
+
+    fn next_of(&self, spec: &JobSpec, now: Timestamp) -> Result<Option<Timestamp>> {
+        let times = spec.schedule.as_ref().map(Times::parse).transpose()?;
+        Ok(times.and_then(|times| times.next_after(now)))
+    }
+
+    /// What follows from other definitions.
+    async fn defined(&self, problems: Vec<String>) -> Result<()> {
+        self.report(problems);
+        let jobs = self.inner.store.jobs().await?;
+        lock(&self.inner.times).retain(|id, _| jobs.iter().any(|job| job.id == *id));
+        lock(&self.inner.watched).replace(&jobs);
+        self.wake();
+        Ok(())
+    }
+}
+
+/// What holds for every definition, wherever it comes from.
+pub(super) fn check(spec: &JobSpec) -> Result<()> {
+    let invalid = |message: String| Err(Error::invalid(message));
+    if spec.name.is_empty() || spec.name.chars().count() > 255 {
+        return invalid("a job's name takes 1 to 255 characters".to_owned());
+    }
+    if spec.tasks.is_empty() || spec.tasks.len() > TASKS_MAX {
+        return invalid(format!("a job takes 1 to {TASKS_MAX} tasks"));
+    }
+    if spec.concurrency == 0 {
+        return invalid("'concurrency' is 1 at least".to_owned());
+    }
+    for (place, task) in spec.tasks.iter().enumerate() {
+        if spec.tasks[..place].iter().any(|other| other.name == task.name) {
+            return invalid(format!("two tasks are named '{}'", task.name));
+        }
+        if let Some(unknown) = task.after.iter().find(|name| !spec.tasks.iter().any(|other| other.name == **name)) {
+            return invalid(format!("task '{}' waits for '{unknown}', which is none of the tasks", task.name));
+        }
+        if matches!(&task.work, Work::Job { name, .. } if *name == spec.name) {
+            return invalid(format!("task '{}' runs the job that it belongs to", task.name));
+        }
+    }
+    match in_circle(spec) {
+        Some(name) => invalid(format!("task '{name}' waits for itself")),
+        None => Ok(()),
+    }
+}
+
+/// A task that waits for itself, over others.
+fn in_circle(spec: &JobSpec) -> Option<&str> {
+    let mut open: Vec<&pinlake_core::jobs::TaskSpec> = spec.tasks.iter().collect();
+    loop {
+        let waits = |name: &String, open: &[&pinlake_core::jobs::TaskSpec]| open.iter().any(|task| task.name == *name);
+        let left: Vec<_> = open.iter().filter(|task| task.after.iter().any(|name| waits(name, &open))).copied().collect();
+        if left.len() == open.len() {
+            return left.first().map(|task| task.name.as_str());
+        }
+        open = left;
+    }
+}

@@ -1,0 +1,10 @@
+//! The scheduler over real databases, a clock that tests own, and tasks that end as they are told.
+
+mod alerts;
+mod deaths;
+mod definitions;
+mod ends;
+mod postgres;
+mod receiver;
+mod schedules;
+mod world;

@@ -1,0 +1,111 @@
+//! Definitions: read again while the scheduler runs, wrong ones, those of calls.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pinlake_core::ErrorKind;
+use pinlake_core::jobs::{JobKey, NewJob, Origin, RunKind};
+
+use super::world::{Deed, START, World, has_succeeded, job, schedule};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn key(name: &str) -> JobKey {
+    JobKey::Name(name.to_owned())
+}
+
+fn defined(name: &str) -> NewJob {
+    NewJob { id: None, spec: job(name, &["load"]), paused: false, notes: BTreeMap::new() }
+}
+
+#[tokio::test]
+async fn a_broken_edit_is_told_and_the_last_good_definition_runs_on() {
+    let world = World::new().await;
+    let mut spec = job("hourly", &["load"]);
+    spec.schedule = schedule("@hourly");
+    world.install(std::slice::from_ref(&spec)).await;
+    let mut broken = spec.clone();
+    broken.schedule = schedule("every now and then");
+    world.scheduler.install(&[broken, job("new", &["load"])], vec!["pipeline.yml:7: tasks".to_owned()]).await.unwrap();
+    let problems = world.scheduler.state().problems;
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[1].starts_with("job 'hourly': "), "{problems:?}");
+    world.pass(HOUR).await;
+    assert_eq!(world.runs("hourly").await.len(), 1);
+    assert!(has_succeeded(&world.run("new").await));
+    world.scheduler.install(&[spec], Vec::new()).await.unwrap();
+    assert!(world.scheduler.state().problems.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_keeps_the_definition_that_it_was_made_from() {
+    let world = World::new().await;
+    world.install(&[job("daily", &["one", "two"])]).await;
+    world.deeds.set("one", Deed::Hangs);
+    let id = world.start("daily").await;
+    world.settle().await;
+    let before = world.read(id).await.version;
+    world.install(&[job("daily", &["three"])]).await;
+    world.deeds.let_go();
+    world.settle().await;
+    world.settle().await;
+    let run = world.read(id).await;
+    assert!(has_succeeded(&run));
+    assert_eq!(run.tasks.iter().map(|task| task.spec.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert_ne!(world.run("daily").await.version, before);
+}
+
+#[tokio::test]
+async fn a_job_that_is_no_longer_defined_keeps_its_runs_and_comes_back_with_its_number() {
+    let world = World::new().await;
+    let mut spec = job("hourly", &["load"]);
+    spec.schedule = schedule("@hourly");
+    world.install(std::slice::from_ref(&spec)).await;
+    world.pass(HOUR).await;
+    let id = world.scheduler.job(&key("hourly")).await.unwrap().id;
+    world.install(&[]).await;
+    world.pass(5 * HOUR).await;
+    assert_eq!(world.scheduler.job(&key("hourly")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(world.scheduler.start(super::world::run_of("hourly")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    world.install(&[spec]).await;
+    let back = world.scheduler.job(&key("hourly")).await.unwrap();
+    assert_eq!((back.id, back.next_at.unwrap().0), (id, START.0 + 7 * 3_600_000));
+    assert_eq!(world.runs("hourly").await.len(), 1);
+}
+
+#[tokio::test]
+async fn jobs_of_calls_and_of_files_do_not_take_each_others_names() {
+    let world = World::new().await;
+    world.install(&[job("daily", &["load"])]).await;
+    assert_eq!(world.scheduler.define(defined("daily")).await.unwrap_err().kind(), ErrorKind::Conflict);
+    let id = world.scheduler.define(defined("mine")).await.unwrap();
+    assert_eq!(world.scheduler.job(&JobKey::Id(id)).await.unwrap().origin, Origin::Api);
+    let daily = world.scheduler.job(&key("daily")).await.unwrap().id;
+    let over = NewJob { id: Some(daily), ..defined("daily") };
+    assert_eq!(world.scheduler.define(over).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(world.scheduler.delete(&key("daily")).await.unwrap_err().kind(), ErrorKind::Conflict);
+    world.scheduler.install(&[job("daily", &["load"]), job("mine", &["other"])], Vec::new()).await.unwrap();
+    assert!(world.scheduler.state().problems[0].contains("defined by a call already"));
+    assert_eq!(world.scheduler.define(NewJob { id: Some(id), ..defined("renamed") }).await.unwrap(), id);
+    assert_eq!(world.run("renamed").await.kind, RunKind::Manual);
+    world.scheduler.delete(&JobKey::Id(id)).await.unwrap();
+    assert_eq!(world.scheduler.job(&JobKey::Id(id)).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_definition_that_can_never_end_is_refused() {
+    let world = World::new().await;
+    let refused = async |change: &dyn Fn(&mut NewJob)| {
+        let mut asked = defined("wrong");
+        asked.spec = job("wrong", &["one", "two", "three"]);
+        change(&mut asked);
+        world.scheduler.define(asked).await.unwrap_err().to_string()
+    };
+    assert_eq!(refused(&|job| job.spec.tasks.clear()).await, "a job takes 1 to 1000 tasks");
+    assert_eq!(refused(&|job| job.spec.tasks[1].name = "one".to_owned()).await, "two tasks are named 'one'");
+    assert_eq!(refused(&|job| job.spec.tasks[0].after = vec!["three".to_owned()]).await, "task 'one' waits for itself");
+    let unknown = refused(&|job| job.spec.tasks[0].after = vec!["four".to_owned()]).await;
+    assert_eq!(unknown, "task 'one' waits for 'four', which is none of the tasks");
+    assert_eq!(refused(&|job| job.spec.concurrency = 0).await, "'concurrency' is 1 at least");
+    assert!(refused(&|job| job.spec.schedule = schedule("61 * * * *")).await.contains("61"));
+}

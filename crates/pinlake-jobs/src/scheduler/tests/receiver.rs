@@ -1,0 +1,82 @@
+//! A server that is told of alerts, and answers as a test says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use pinlake_core::secret::Secret;
+use serde_json::Value;
+
+use crate::outbox::{Receiver, Way};
+use crate::scheduler::lock;
+
+/// What has come, and what is answered.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    /// The bodies by the id that each came with: the same id is the same parcel.
+    pub(super) parcels: Mutex<HashMap<String, String>>,
+    /// How often something came.
+    pub(super) times: Mutex<usize>,
+    pub(super) headers: Mutex<Vec<HeaderMap>>,
+    refusals: Mutex<usize>,
+}
+
+impl Mailbox {
+    /// A running server, and where it is.
+    pub(super) async fn open() -> (Arc<Mailbox>, String) {
+        let mailbox = Arc::new(Mailbox::default());
+        let router = Router::new().route("/hook", post(take)).route("/api/v1/lineage", post(take)).with_state(mailbox.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (mailbox, url)
+    }
+
+    /// Answers so many requests with an error.
+    pub(super) fn refuse(&self, times: usize) {
+        *lock(&self.refusals) = times;
+    }
+
+    /// The changes of state that were told, in the order of their keys and times.
+    pub(super) fn told(&self) -> Vec<String> {
+        let parcels = lock(&self.parcels);
+        let alerts = parcels.values().flat_map(|body| {
+            let body: Value = serde_json::from_str(body).unwrap();
+            body["alerts"].as_array().cloned().unwrap_or_default()
+        });
+        let mut told: Vec<(i64, String)> = alerts
+            .map(|alert| {
+                (
+                    alert["at_ms"].as_i64().unwrap(),
+                    format!("{} {}", alert["key"].as_str().unwrap(), alert["state"].as_str().unwrap()),
+                )
+            })
+            .collect();
+        told.sort();
+        told.into_iter().map(|(_, told)| told).collect()
+    }
+}
+
+async fn take(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: String) -> StatusCode {
+    *lock(&mailbox.times) += 1;
+    let mut refusals = lock(&mailbox.refusals);
+    if *refusals > 0 {
+        *refusals -= 1;
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    let number = lock(&mailbox.times).to_string();
+    let id = headers.get("webhook-id").map_or(number, |id| id.to_str().unwrap().to_owned());
+    lock(&mailbox.headers).push(headers);
+    let before = lock(&mailbox.parcels).insert(id, body.clone());
+    assert!(before.is_none_or(|before| before == body), "another body under the same id");
+    StatusCode::OK
+}
+
+/// A receiver of signed requests.
+pub(super) fn hook(url: &str) -> Receiver {
+    let way = Way::Webhook { url: Secret::new(format!("{url}/hook")), secret: Some(Secret::new("whsec_c2VjcmV0")) };
+    Receiver { name: "ops".to_owned(), way }
+}

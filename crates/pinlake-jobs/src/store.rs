@@ -1,0 +1,203 @@
+//! The state in a database: SQLite in the data folder, or Postgres where several processes share it. Whoever changes something does so in one [`Change`], which is
+//! on disk when it is committed and leaves nothing when it is not. Must not know what follows from what is kept.
+
+mod alerts;
+mod jobs;
+mod log;
+mod runs;
+mod schema;
+mod seen;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::time::Duration;
+
+use pinlake_core::{Error, Result};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
+
+pub(crate) use alerts::Letter;
+pub(crate) use jobs::StoredJob;
+pub(crate) use runs::{Group, NewRow, Stored, Wanted};
+
+/// Connections that read, and those to Postgres that change.
+const CONNECTIONS_MAX: u32 = 4;
+/// How long a call waits for a connection, or for another's change.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A file of this machine, that one process changes.
+    Sqlite,
+    /// A server, that several may.
+    Postgres,
+}
+
+/// The database. A clone is the same.
+#[derive(Debug, Clone)]
+pub struct Store {
+    kind: Kind,
+    readers: AnyPool,
+    writers: AnyPool,
+    #[cfg(test)]
+    fate: std::sync::Arc<testing::Fate>,
+}
+
+/// Changes that come to be together, or not at all.
+pub(crate) struct Change {
+    kind: Kind,
+    transaction: Transaction<'static, Any>,
+    #[cfg(test)]
+    fate: std::sync::Arc<testing::Fate>,
+}
+
+impl Store {
+    /// Opens the database of a URL and brings its tables up to date: `sqlite:///FOLDER/FILE`, which is made if it is not there, or `postgres://USER:PASSWORD@HOST/NAME`.
+    ///
+    /// # Errors
+    /// `Invalid` for a URL of anything else, `Retry` if the database does not answer, `Corrupt` if it was made by a newer version or is damaged.
+    pub async fn open(url: &str) -> Result<Store> {
+        sqlx::any::install_default_drivers();
+        let kind = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Kind::Sqlite,
+            Some("postgres" | "postgresql") => Kind::Postgres,
+            _ => return Err(Error::invalid("the jobs' database takes sqlite:///PATH or postgres://USER:PASSWORD@HOST/NAME")),
+        };
+        let wrong = |error| Error::invalid("the URL of the jobs' database is not right").with_source(error);
+        let options: AnyConnectOptions = url.parse().map_err(wrong)?;
+        let pool = |connections: u32| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(WAIT_MAX)
+                .after_connect(move |connection, _| Box::pin(async move { prepare(connection, kind).await }))
+        };
+        // SQLite has one writer at a time: the others wait here, in turn, and not in its lock.
+        let writers = pool(if kind == Kind::Sqlite { 1 } else { CONNECTIONS_MAX }).connect_with(options.clone()).await;
+        let writers = writers.map_err(|error| failed("opening the jobs' database", error))?;
+        let outdated = |error| Error::corrupt("bringing the jobs' database up to date").with_source(error);
+        schema::migrator().run(&writers).await.map_err(outdated)?;
+        let readers = match kind {
+            Kind::Sqlite => {
+                pool(CONNECTIONS_MAX).connect_with(options).await.map_err(|e| failed("opening the jobs' database", e))?
+            }
+            Kind::Postgres => writers.clone(),
+        };
+        Ok(Store {
+            kind,
+            readers,
+            writers,
+            #[cfg(test)]
+            fate: std::sync::Arc::default(),
+        })
+    }
+
+    /// Which database it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Begins changes.
+    pub(crate) async fn change(&self) -> Result<Change> {
+        #[cfg(test)]
+        self.fate.check()?;
+        let begin = if self.kind == Kind::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
+        let transaction = self.writers.begin_with(begin).await.map_err(|error| failed("beginning a change", error))?;
+        Ok(Change {
+            kind: self.kind,
+            transaction,
+            #[cfg(test)]
+            fate: self.fate.clone(),
+        })
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writers.close().await;
+    }
+}
+
+impl Change {
+    /// Makes the changes last.
+    pub(crate) async fn commit(self) -> Result<()> {
+        #[cfg(test)]
+        return testing::commit(self).await;
+        #[cfg(not(test))]
+        self.commit_now().await
+    }
+
+    async fn commit_now(self) -> Result<()> {
+        self.transaction.commit().await.map_err(|error| failed("committing a change", error))
+    }
+
+    /// Takes `count` numbers of a counter, and answers the first.
+    pub(crate) async fn numbers(&mut self, counter: &str, count: i64) -> Result<i64> {
+        let sql = "UPDATE counter SET value = value + $1 WHERE name = $2 RETURNING value";
+        let row = sqlx::query(sql).bind(count).bind(counter).fetch_one(&mut *self.transaction).await;
+        let next: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| failed("taking numbers", error))?;
+        Ok(next - count)
+    }
+
+    /// Runs a statement with numbers and texts, and answers how many rows it changed.
+    async fn execute(&mut self, what: &str, query: sqlx::query::Query<'_, Any, sqlx::any::AnyArguments>) -> Result<u64> {
+        let done = query.execute(&mut *self.transaction).await.map_err(|error| failed(what, error))?;
+        Ok(done.rows_affected())
+    }
+
+    /// What a SELECT ends with that takes rows to change them.
+    fn for_update(&self) -> &'static str {
+        if self.kind == Kind::Postgres { " FOR UPDATE" } else { "" }
+    }
+}
+
+async fn prepare(connection: &mut AnyConnection, kind: Kind) -> sqlx::Result<()> {
+    if kind == Kind::Sqlite {
+        let wait_ms = WAIT_MAX.as_millis();
+        // Deaths of processes are tested, those of machines are not.
+        let synchronous = if cfg!(test) { "OFF" } else { "FULL" };
+        let settings = format!(
+            "PRAGMA busy_timeout = {wait_ms}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+        );
+        connection.execute(AssertSqlSafe(settings)).await?;
+    }
+    Ok(())
+}
+
+/// What a failed statement is to the caller. Nothing that a database says of itself holds a password.
+pub(crate) fn failed(what: &str, error: sqlx::Error) -> Error {
+    let message = format!("{what}: the jobs' database");
+    match &error {
+        sqlx::Error::Database(cause) if cause.is_unique_violation() => {
+            Error::conflict(format!("{message} has it already")).with_source(error)
+        }
+        sqlx::Error::Database(cause) if cause.message().contains("locked") => Error::retry(format!("{message} is busy")),
+        sqlx::Error::Database(cause) if matches!(cause.code().as_deref(), Some("40001" | "40P01")) => {
+            Error::retry(format!("{message} is busy")).with_source(error)
+        }
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
+            Error::retry(format!("{message} does not answer")).with_source(error)
+        }
+        sqlx::Error::Configuration(_) => Error::invalid(format!("{message} can't be reached")).with_source(error),
+        _ => Error::internal(format!("{message} refuses")).with_source(error),
+    }
+}
+
+/// A JSON text of what was stored as such.
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::corrupt(format!("{what} in the jobs' database can't be read")).with_source(error))
+}
+
+/// The JSON text of something to store.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("names are texts, and no value can fail")
+}
+
+/// The text of a value that is stored as one word.
+pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}

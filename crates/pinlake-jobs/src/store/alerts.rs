@@ -1,0 +1,131 @@
+//! Alerts, and what is to be told of them.
+
+use pinlake_core::jobs::Alert;
+use pinlake_core::{Result, Timestamp};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::{Change, Store, failed};
+
+/// Alerts that one answer holds.
+const ALERTS_MAX: i64 = 1_000;
+
+/// Something that is to be told to a receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Letter {
+    pub(crate) id: i64,
+    pub(crate) body: String,
+    pub(crate) made_at: Timestamp,
+    /// What it is sent with, once that was tried.
+    pub(crate) parcel: Option<String>,
+    pub(crate) tries: i64,
+    pub(crate) next_at: Timestamp,
+}
+
+impl Store {
+    /// Alerts, open ones first, the newest first.
+    pub(crate) async fn alerts(&self) -> Result<Vec<Alert>> {
+        let sql = "SELECT key, message, since, recovered_at FROM alert ORDER BY CASE WHEN recovered_at IS NULL THEN 0 ELSE 1 END, since DESC LIMIT $1";
+        let rows =
+            sqlx::query(sql).bind(ALERTS_MAX).fetch_all(&self.readers).await.map_err(|error| failed("reading alerts", error))?;
+        rows.iter().map(alert_of).collect()
+    }
+
+    /// The open alerts.
+    pub(crate) async fn open_alerts(&self) -> Result<Vec<Alert>> {
+        let sql = "SELECT key, message, since, recovered_at FROM alert WHERE recovered_at IS NULL ORDER BY key";
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("reading alerts", error))?;
+        rows.iter().map(alert_of).collect()
+    }
+
+    /// What a receiver is to be told, the oldest first.
+    pub(crate) async fn letters(&self, receiver: &str, limit: i64) -> Result<Vec<Letter>> {
+        let sql = "SELECT id, body, made_at, parcel, tries, next_at FROM outbox WHERE receiver = $1 ORDER BY id LIMIT $2";
+        let rows = sqlx::query(sql).bind(receiver.to_owned()).bind(limit).fetch_all(&self.readers).await;
+        let letter = |row: &AnyRow| {
+            Ok(Letter {
+                id: row.try_get("id")?,
+                body: row.try_get("body")?,
+                made_at: Timestamp(row.try_get("made_at")?),
+                parcel: row.try_get("parcel")?,
+                tries: row.try_get("tries")?,
+                next_at: Timestamp(row.try_get("next_at")?),
+            })
+        };
+        let rows = rows.map_err(|error| failed("reading what is to be told", error))?;
+        rows.iter().map(letter).collect::<sqlx::Result<_>>().map_err(|error| failed("reading what is to be told", error))
+    }
+}
+
+impl Change {
+    /// Opens an alert; `false` if it was open.
+    pub(crate) async fn open_alert(&mut self, key: &str, message: &str, now: Timestamp) -> Result<bool> {
+        let sql = "INSERT INTO alert (key, message, since, recovered_at) VALUES ($1, $2, $3, NULL) ON CONFLICT (key) DO UPDATE \
+                   SET message = $2, since = $3, recovered_at = NULL WHERE alert.recovered_at IS NOT NULL";
+        let query = sqlx::query(sql).bind(key.to_owned()).bind(message.to_owned()).bind(now.0);
+        Ok(self.execute("opening an alert", query).await? == 1)
+    }
+
+    /// Closes an alert, and answers it if it was open.
+    pub(crate) async fn close_alert(&mut self, key: &str, now: Timestamp) -> Result<Option<Alert>> {
+        let sql = "UPDATE alert SET recovered_at = $2 WHERE key = $1 AND recovered_at IS NULL RETURNING key, message, since, recovered_at";
+        let row = sqlx::query(sql).bind(key.to_owned()).bind(now.0).fetch_optional(&mut *self.transaction).await;
+        row.map_err(|error| failed("closing an alert", error))?.as_ref().map(alert_of).transpose()
+    }
+
+    /// Puts a letter to a receiver into the outbox, unless it holds too many for that one: then the answer is `false`.
+    pub(crate) async fn post(&mut self, receiver: &str, body: &str, now: Timestamp, waiting_max: i64) -> Result<bool> {
+        let row = sqlx::query("SELECT count(*) FROM outbox WHERE receiver = $1")
+            .bind(receiver.to_owned())
+            .fetch_one(&mut *self.transaction)
+            .await;
+        let waiting: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting what is to be told", error))?;
+        if waiting >= waiting_max {
+            return Ok(false);
+        }
+        let id = self.numbers("outbox", 1).await?;
+        let sql = "INSERT INTO outbox (id, receiver, body, made_at, parcel, tries, next_at) VALUES ($1, $2, $3, $4, NULL, 0, $4)";
+        let query = sqlx::query(sql).bind(id).bind(receiver.to_owned()).bind(body.to_owned()).bind(now.0);
+        self.execute("writing what is to be told", query).await?;
+        Ok(true)
+    }
+
+    /// Has letters sent together from now on.
+    pub(crate) async fn pack(&mut self, letters: &[Letter], parcel: &str) -> Result<()> {
+        for letter in letters {
+            let query = sqlx::query("UPDATE outbox SET parcel = $1 WHERE id = $2").bind(parcel.to_owned()).bind(letter.id);
+            self.execute("packing what is to be told", query).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets letters that came, or that nobody wants.
+    pub(crate) async fn delivered(&mut self, letters: &[Letter]) -> Result<()> {
+        for letter in letters {
+            self.execute("forgetting what was told", sqlx::query("DELETE FROM outbox WHERE id = $1").bind(letter.id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Has letters tried again later.
+    pub(crate) async fn try_later(&mut self, letters: &[Letter], next_at: Timestamp) -> Result<()> {
+        for letter in letters {
+            let query =
+                sqlx::query("UPDATE outbox SET tries = tries + 1, next_at = $1 WHERE id = $2").bind(next_at.0).bind(letter.id);
+            self.execute("putting off what is to be told", query).await?;
+        }
+        Ok(())
+    }
+}
+
+fn alert_of(row: &AnyRow) -> Result<Alert> {
+    let read = || {
+        Ok(Alert {
+            key: row.try_get("key")?,
+            message: row.try_get("message")?,
+            since: Timestamp(row.try_get("since")?),
+            recovered_at: row.try_get::<Option<i64>, _>("recovered_at")?.map(Timestamp),
+        })
+    };
+    read().map_err(|error| failed("reading an alert", error))
+}

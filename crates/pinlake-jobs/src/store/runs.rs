@@ -1,0 +1,320 @@
+//! Runs: each a document, with what is searched beside it.
+
+use std::time::Duration;
+
+use pinlake_core::jobs::{Interval, Run, RunId, RunKind, RunState};
+use pinlake_core::{Error, Result, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, QueryBuilder, Row};
+
+use super::{Change, Store, failed, read_json, to_json, word};
+use crate::progress;
+
+/// A run and the count of its changes, so that nobody writes over what he has not seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) run: Run,
+    changes: i64,
+}
+
+/// What is kept beside a new run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NewRow {
+    /// What there may be but one run of.
+    pub(crate) once: Option<String>,
+    /// What equal runs have in common.
+    pub(crate) same: Option<String>,
+}
+
+/// Which runs are wanted, the newest first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) job_id: Option<i64>,
+    pub(crate) states: Vec<RunState>,
+    pub(crate) kinds: Vec<RunKind>,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) before: Option<RunId>,
+    pub(crate) limit: usize,
+}
+
+impl Store {
+    /// A run by its number, or by that of one of its tasks.
+    pub(crate) async fn run(&self, id: RunId) -> Result<Option<Run>> {
+        let sql = "SELECT changes, document FROM run WHERE id <= $1 ORDER BY id DESC LIMIT 1";
+        let row =
+            sqlx::query(sql).bind(id.0).fetch_optional(&self.readers).await.map_err(|error| failed("reading a run", error))?;
+        let run = row.as_ref().map(stored_of).transpose()?.map(|stored| stored.run);
+        Ok(run.filter(|run| run.id == id || run.tasks.iter().any(|task| task.id == id)))
+    }
+
+    /// The runs that are wanted, the newest first.
+    pub(crate) async fn runs(&self, wanted: &Wanted) -> Result<Vec<Run>> {
+        let mut sql = QueryBuilder::new("SELECT changes, document FROM run WHERE 1 = 1");
+        let mut and = |condition: &str, value: i64| {
+            sql.push(condition).push_bind(value);
+        };
+        wanted.job_id.into_iter().for_each(|id| and(" AND job_id = ", id));
+        wanted.since.into_iter().for_each(|at| and(" AND created_at >= ", at.0));
+        wanted.until.into_iter().for_each(|at| and(" AND created_at <= ", at.0));
+        wanted.before.into_iter().for_each(|id| and(" AND id < ", id.0));
+        one_of(&mut sql, "state", wanted.states.iter().map(word));
+        one_of(&mut sql, "kind", wanted.kinds.iter().map(word));
+        sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::try_from(wanted.limit).unwrap_or(i64::MAX));
+        let rows = sql.build().fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
+        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+    }
+
+    /// The newest run of each job.
+    pub(crate) async fn newest_runs(&self) -> Result<Vec<Run>> {
+        let sql = "SELECT changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id > 0 GROUP BY job_id)";
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
+        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+    }
+
+    /// Since when each job has a run that waits.
+    pub(crate) async fn oldest_queued(&self) -> Result<Vec<(i64, Timestamp)>> {
+        let sql = "SELECT job_id, min(created_at) FROM run WHERE state = 'queued' AND job_id > 0 GROUP BY job_id";
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("reading queued runs", error))?;
+        let since = |row: &AnyRow| Ok((row.try_get(0)?, Timestamp(row.try_get(1)?)));
+        rows.iter().map(since).collect::<sqlx::Result<_>>().map_err(|error| failed("reading queued runs", error))
+    }
+
+    /// The runs under way that were made before a time.
+    pub(crate) async fn begun_before(&self, at: Timestamp) -> Result<Vec<Run>> {
+        let sql = "SELECT changes, document FROM run WHERE state = 'running' AND created_at < $1";
+        let rows = sqlx::query(sql).bind(at.0).fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
+        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+    }
+
+    /// How long the last runs of a job took that succeeded.
+    pub(crate) async fn durations(&self, job_id: i64, limit: usize) -> Result<Vec<Duration>> {
+        let wanted = Wanted { job_id: Some(job_id), states: vec![RunState::Succeeded], limit, ..Wanted::default() };
+        let runs = self.runs(&wanted).await?;
+        Ok(runs.iter().filter_map(|run| Some(run.started_at?.until(run.ended_at?))).collect())
+    }
+
+    /// How many runs are queued, and how many running.
+    pub(crate) async fn count_open(&self) -> Result<(u64, u64)> {
+        let sum = |state: &str, all: &[(i64, String, i64)]| {
+            all.iter().filter(|(_, found, _)| found == state).map(|(_, _, count)| u64::try_from(*count).unwrap_or(0)).sum()
+        };
+        let all = self.open_runs().await?;
+        Ok((sum("queued", &all), sum("running", &all)))
+    }
+
+    /// Whether something may go on at this time, without locking anything.
+    pub(crate) async fn has_due(&self, now: Timestamp) -> Result<bool> {
+        let sql = "SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE next_at <= $1 AND look_at <= $1 AND paused = 0 AND gone = 0) \
+                   OR EXISTS (SELECT 1 FROM run WHERE wake_at <= $1) OR EXISTS (SELECT 1 FROM run WHERE deadline_at <= $1)";
+        let row = sqlx::query(sql).bind(now.0).fetch_optional(&self.readers).await;
+        Ok(row.map_err(|error| failed("looking for what is due", error))?.is_some())
+    }
+
+    /// The runs under way that were asked to end.
+    pub(crate) async fn ending_runs(&self) -> Result<Vec<RunId>> {
+        let sql = "SELECT id FROM run WHERE state = 'running' AND ending = 1";
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("reading ending runs", error))?;
+        ids(&rows)
+    }
+}
+
+impl Change {
+    /// Takes a run to change it.
+    pub(crate) async fn run(&mut self, id: RunId) -> Result<Option<Stored>> {
+        let sql = AssertSqlSafe(format!("SELECT changes, document FROM run WHERE id = $1{}", self.for_update()));
+        let row = sqlx::query(sql).bind(id.0).fetch_optional(&mut *self.transaction).await;
+        row.map_err(|error| failed("reading a run", error))?.as_ref().map(stored_of).transpose()
+    }
+
+    /// Writes a new run; `false` if there is one of the same `once` already.
+    pub(crate) async fn add_run(&mut self, run: &Run, beside: NewRow) -> Result<bool> {
+        let sql = "INSERT INTO run (id, job_id, kind, state, ending, once, same, interval_from, interval_to, created_at, wake_at, deadline_at, \
+                   backfill, changes, document) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, NULL, $11, 0, $12) ON CONFLICT (once) DO NOTHING";
+        let query = sqlx::query(sql).bind(run.id.0).bind(run.job_id).bind(word(&run.kind)).bind(word(&run.state));
+        let query = query.bind(beside.once).bind(beside.same).bind(run.interval.map(|data| data.from.0));
+        let query = query.bind(run.interval.map(|data| data.to.0)).bind(run.created_at.0).bind(Some(0_i64));
+        let query = query.bind(run.cause.backfill).bind(to_json(run));
+        Ok(self.execute("writing a run", query).await? == 1)
+    }
+
+    /// Writes a run that was changed.
+    ///
+    /// # Errors
+    /// `Retry` if somebody else changed it meanwhile.
+    pub(crate) async fn put_run(&mut self, stored: &Stored) -> Result<()> {
+        self.put_run_waking(stored, progress::wake_at(&stored.run)).await
+    }
+
+    /// The same, with the time at which it is looked at again.
+    pub(crate) async fn put_run_waking(&mut self, stored: &Stored, wake_at: Option<Timestamp>) -> Result<()> {
+        let run = &stored.run;
+        let sql = "UPDATE run SET state = $1, ending = $2, wake_at = $3, deadline_at = $4, changes = changes + 1, document = $5 \
+                   WHERE id = $6 AND changes = $7";
+        let ending = i64::from(run.reason.is_some() && !run.state.has_ended());
+        let query = sqlx::query(sql).bind(word(&run.state)).bind(ending).bind(wake_at.map(|at| at.0));
+        let query = query.bind(progress::deadline_at(run).map(|at| at.0)).bind(to_json(run)).bind(run.id.0).bind(stored.changes);
+        if self.execute("writing a run", query).await? != 1 {
+            return Err(Error::retry(format!("run {} was changed by another process meanwhile", run.id)));
+        }
+        Ok(())
+    }
+
+    /// Deletes a run and the logs of its tasks.
+    pub(crate) async fn delete_run(&mut self, run: &Run) -> Result<()> {
+        for task in &run.tasks {
+            let query = sqlx::query("DELETE FROM log_line WHERE task_id = $1").bind(task.id.0);
+            self.execute("deleting a log", query).await?;
+        }
+        self.execute("deleting a run", sqlx::query("DELETE FROM token WHERE run_id = $1").bind(run.id.0)).await?;
+        self.execute("deleting a run", sqlx::query("DELETE FROM run WHERE id = $1").bind(run.id.0)).await?;
+        Ok(())
+    }
+
+    /// The runs that may go on, in the order in which they came to be able to.
+    pub(crate) async fn awake(&mut self, now: Timestamp, limit: i64) -> Result<Vec<Stored>> {
+        let skip = if self.for_update().is_empty() { "" } else { " FOR UPDATE SKIP LOCKED" };
+        let sql = format!("SELECT changes, document FROM run WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2{skip}");
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(limit).fetch_all(&mut *self.transaction).await;
+        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+    }
+
+    /// The runs that have taken too long.
+    pub(crate) async fn late(&mut self, now: Timestamp, limit: i64) -> Result<Vec<Stored>> {
+        let skip = if self.for_update().is_empty() { "" } else { " FOR UPDATE SKIP LOCKED" };
+        let sql = format!("SELECT changes, document FROM run WHERE deadline_at <= $1 ORDER BY deadline_at LIMIT $2{skip}");
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(limit).fetch_all(&mut *self.transaction).await;
+        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+    }
+
+    /// All runs under way.
+    pub(crate) async fn running(&mut self) -> Result<Vec<Stored>> {
+        let sql = AssertSqlSafe(format!("SELECT changes, document FROM run WHERE state = 'running'{}", self.for_update()));
+        let rows = sqlx::query(sql).fetch_all(&mut *self.transaction).await;
+        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+    }
+
+    /// How many runs of a job, or of a backfill, are in a state.
+    pub(crate) async fn count(&mut self, group: Group, state: &str, id: i64) -> Result<i64> {
+        let column = group.column();
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM run WHERE {column} = $1 AND state = $2"));
+        let row = sqlx::query(sql).bind(id).bind(state.to_owned()).fetch_one(&mut *self.transaction).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting runs", error))
+    }
+
+    /// How many runs of a job that new data started have not begun.
+    pub(crate) async fn count_data_queued(&mut self, job_id: i64) -> Result<i64> {
+        let sql = "SELECT count(*) FROM run WHERE job_id = $1 AND state = 'queued' AND kind = 'data'";
+        let row = sqlx::query(sql).bind(job_id).fetch_one(&mut *self.transaction).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting runs", error))
+    }
+
+    /// Has the oldest queued run of a job, and of a backfill, looked at again.
+    pub(crate) async fn wake_next(&mut self, job_id: i64, backfill: Option<i64>) -> Result<()> {
+        let sql = "UPDATE run SET wake_at = 0 WHERE id IN ( \
+                   SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' AND wake_at IS NULL UNION \
+                   SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' AND wake_at IS NULL AND backfill IS NULL UNION \
+                   SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' AND wake_at IS NULL AND backfill = $2)";
+        self.execute("waking a run", sqlx::query(sql).bind(job_id).bind(backfill)).await?;
+        Ok(())
+    }
+
+    /// Has all queued runs of a job looked at again.
+    pub(crate) async fn wake_all(&mut self, job_id: i64) -> Result<()> {
+        let sql = "UPDATE run SET wake_at = 0 WHERE job_id = $1 AND state = 'queued'";
+        self.execute("waking runs", sqlx::query(sql).bind(job_id)).await?;
+        Ok(())
+    }
+
+    /// The newest run of the same kind of things that has not ended.
+    pub(crate) async fn open_same(&mut self, same: &str) -> Result<Option<RunId>> {
+        let sql = "SELECT max(id) FROM run WHERE same = $1 AND state IN ('queued', 'running')";
+        let row = sqlx::query(sql).bind(same.to_owned()).fetch_one(&mut *self.transaction).await;
+        let id: Option<i64> = row.and_then(|row| row.try_get(0)).map_err(|error| failed("looking for a run", error))?;
+        Ok(id.map(RunId))
+    }
+
+    /// The run of a caller's token; or takes the token for `new`, and answers `None`.
+    pub(crate) async fn claim_token(&mut self, token: &str, new: RunId, now: Timestamp) -> Result<Option<RunId>> {
+        let sql = "INSERT INTO token (token, run_id, made_at) VALUES ($1, $2, $3) ON CONFLICT (token) DO NOTHING";
+        if self.execute("keeping a token", sqlx::query(sql).bind(token.to_owned()).bind(new.0).bind(now.0)).await? == 1 {
+            return Ok(None);
+        }
+        let row = sqlx::query("SELECT run_id FROM token WHERE token = $1")
+            .bind(token.to_owned())
+            .fetch_one(&mut *self.transaction)
+            .await;
+        let id: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| failed("reading a token", error))?;
+        Ok(Some(RunId(id)))
+    }
+
+    /// The newest run of each of a job's intervals that begin within a span.
+    pub(crate) async fn runs_of_intervals(&mut self, job_id: i64, within: Interval) -> Result<Vec<Run>> {
+        let sql = "SELECT changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id = $1 AND interval_from >= $2 \
+                   AND interval_from < $3 GROUP BY interval_from, interval_to)";
+        let rows = sqlx::query(sql).bind(job_id).bind(within.from.0).bind(within.to.0).fetch_all(&mut *self.transaction).await;
+        rows.map_err(|error| failed("reading runs", error))?.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+    }
+
+    /// Writes a backfill.
+    pub(crate) async fn add_backfill(&mut self, job_id: i64, parallel: u32, request: &str, now: Timestamp) -> Result<i64> {
+        let id = self.numbers("backfill", 1).await?;
+        let sql = "INSERT INTO backfill (id, job_id, parallel, made_at, request) VALUES ($1, $2, $3, $4, $5)";
+        let query = sqlx::query(sql).bind(id).bind(job_id).bind(i64::from(parallel)).bind(now.0).bind(request.to_owned());
+        self.execute("writing a backfill", query).await?;
+        Ok(id)
+    }
+
+    /// How many runs of a backfill may be under way at once.
+    pub(crate) async fn backfill_parallel(&mut self, id: i64) -> Result<i64> {
+        let row =
+            sqlx::query("SELECT parallel FROM backfill WHERE id = $1").bind(id).fetch_optional(&mut *self.transaction).await;
+        let row = row.map_err(|error| failed("reading a backfill", error))?;
+        row.map_or(Ok(1), |row| row.try_get(0).map_err(|error| failed("reading a backfill", error)))
+    }
+
+    /// Runs that ended before a time, the oldest first, of those that were made before it.
+    pub(crate) async fn old_runs(&mut self, made_before: Timestamp, limit: i64) -> Result<Vec<Run>> {
+        let sql =
+            "SELECT changes, document FROM run WHERE created_at < $1 AND state IN ('succeeded', 'failed') ORDER BY id LIMIT $2";
+        let rows = sqlx::query(sql).bind(made_before.0).bind(limit).fetch_all(&mut *self.transaction).await;
+        rows.map_err(|error| failed("reading runs", error))?.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+    }
+}
+
+/// Runs that are counted together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Group {
+    Job,
+    Backfill,
+}
+
+impl Group {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Job => "job_id",
+            Self::Backfill => "backfill",
+        }
+    }
+}
+
+fn one_of(sql: &mut QueryBuilder<sqlx::Any>, column: &str, words: impl Iterator<Item = String>) {
+    let mut before = format!(" AND {column} IN (");
+    for word in words {
+        sql.push(std::mem::replace(&mut before, ", ".to_owned())).push_bind(word);
+    }
+    if before == ", " {
+        sql.push(")");
+    }
+}
+
+fn stored_of(row: &AnyRow) -> Result<Stored> {
+    let wrong = |error| failed("reading a run", error);
+    let document: String = row.try_get("document").map_err(wrong)?;
+    Ok(Stored { run: read_json("a run", &document)?, changes: row.try_get("changes").map_err(wrong)? })
+}
+
+fn ids(rows: &[AnyRow]) -> Result<Vec<RunId>> {
+    let ids: sqlx::Result<Vec<RunId>> = rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect();
+    ids.map_err(|error| failed("reading runs", error))
+}

@@ -1,0 +1,16 @@
+//! The tables of the state, in SQL that SQLite and Postgres both take. Times are milliseconds since the Unix epoch, UTC. A step that was released is never changed:
+//! another is put behind it.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+const STEPS: [(i64, &str, &str); 1] = [(1, "jobs and runs", include_str!("../../migrations/0001_jobs_and_runs.sql"))];
+
+/// What brings a database up to date.
+pub(super) fn migrator() -> Migrator {
+    let step = |(version, about, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, Cow::Borrowed(about), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(STEPS.into_iter().map(step).collect())
+}
