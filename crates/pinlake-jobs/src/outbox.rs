@@ -56,7 +56,7 @@ pub enum Way {
         url: Secret,
     },
     /// A mail.
-    Mail(Mail),
+    Mail(Box<Mail>),
     /// OpenLineage events, one a request.
     Lineage {
         /// The server: events go to `/api/v1/lineage` below.

@@ -340,12 +340,11 @@ async fn refuse_too_many(change: &mut Change, job_id: i64) -> Result<()> {
 }
 
 fn known_parameters<'a>(job: &StoredJob, given: impl Iterator<Item = &'a String>) -> Result<()> {
-    for name in given.filter(|name| !job.spec.parameters.contains_key(*name)) {
-        let known: Vec<&str> = job.spec.parameters.keys().map(String::as_str).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(Error::invalid(format!("job '{}' has no parameter '{name}': there are {known}", job.spec.name)));
-    }
-    Ok(())
+    let mut given = given;
+    let Some(name) = given.find(|name| !job.spec.parameters.contains_key(*name)) else { return Ok(()) };
+    let known: Vec<&str> = job.spec.parameters.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Error::invalid(format!("job '{}' has no parameter '{name}': there are {known}", job.spec.name)))
 }
 
 fn check_token(token: Option<&str>) -> Result<()> {

@@ -169,9 +169,9 @@ async fn a_death_at_any_commit_tells_every_change_of_state_once() {
             for hour in 0..4 {
                 // Well, broken for two hours and well again.
                 if (1..3).contains(&hour) {
-                    world.deeds.set("load", Deed::Fails("no"))
+                    world.deeds.set("load", Deed::Fails("no"));
                 } else {
-                    world.deeds.mend("load")
+                    world.deeds.mend("load");
                 }
                 let next = world.clock.now().until(pinlake_core::Timestamp(super::world::START.0 + (hour + 1) * 3_600_000));
                 world.clock.advance(next);
