@@ -1,5 +1,6 @@
 //! Pinlake's own API, `/api/v1`, with health, readiness, metrics and a plain page for a browser: one axum router over one
-//! trait, [`Console`], which states exactly what these pages need. Beside it Kafka Connect's API over another, [`Connectors`].
+//! trait, [`Console`], which states exactly what these pages need. Beside it Kafka Connect's API over another, [`Connectors`], and Databricks' over
+//! [`Jobs`] and [`Console`].
 //!
 //! It must not know the log on disk, the query engine or the doors: the binary implements the traits over them.
 
@@ -7,6 +8,7 @@ pub mod answers;
 mod browsers;
 pub mod connect;
 pub mod console;
+pub mod databricks;
 mod extract;
 mod failure;
 mod home;

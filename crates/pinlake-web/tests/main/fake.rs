@@ -1,6 +1,6 @@
 //! A console that answers fixed things, remembers what it was asked and fails when it is told to.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use pinlake_web::answers::{
     TableDetail, TableLedger, TablePosition, TableSummary, TableTrace, Topic, Trace,
 };
 use pinlake_web::{Console, QueryAnswer, QueryRequest, Rebuild, RecordsRequest};
+use tokio::sync::Semaphore;
 
 /// The only topic that is there; its one partition holds offsets 100 to 300.
 pub(crate) const TOPIC: &str = "emulator.pin";
@@ -21,6 +22,10 @@ pub(crate) struct FakeConsole {
     pub(crate) asked: Mutex<Vec<String>>,
     /// What it fails with.
     pub(crate) fails: Option<Error>,
+    /// What a query is answered, if not what it always is.
+    pub(crate) body: Option<String>,
+    /// What a query waits for.
+    pub(crate) gate: Option<Arc<Semaphore>>,
     /// What is not ready.
     pub(crate) waits: Option<&'static str>,
 }
@@ -98,6 +103,12 @@ pub(crate) fn comparison() -> RebuildComparison {
 impl Console for FakeConsole {
     async fn query(&self, request: QueryRequest) -> Result<QueryAnswer> {
         self.ask(format!("{request:?}"))?;
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        if let Some(body) = &self.body {
+            return Ok(QueryAnswer { body: body.clone().into(), truncated: false });
+        }
         let body = r#"{"columns":[{"name":"n","type":"Int64"}],"rows":[[1]],"row_count":1,"elapsed_ms":0.5,"snapshot":{"pin":{"version":7,"tail_rows":8}}}"#;
         Ok(QueryAnswer { body: Bytes::from_static(body.as_bytes()), truncated: request.rows_max == 1 })
     }

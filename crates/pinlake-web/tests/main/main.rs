@@ -3,8 +3,11 @@
 
 mod api;
 mod connect;
+mod databricks;
 mod document;
 mod fake;
+mod fake_jobs;
+mod statements;
 
 use std::sync::Arc;
 

@@ -1,0 +1,124 @@
+//! What begins a run: `jobs/run-now`, `jobs/runs/submit` and `jobs/runs/repair`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use pinlake_core::ErrorKind;
+use pinlake_core::jobs::{Again, Job, JobKey, NewRun, RunId, Submission};
+use serde_json::{Value, json};
+
+use super::args::{Args, Fields};
+use super::failure::Failure;
+use super::jobs::Answer;
+use super::notebooks::Known;
+use super::{Door, NOTE, definitions};
+
+/// Who asks, where nobody else is known.
+const CAUSE: &str = "databricks";
+/// The longest token that tells repeated calls, characters.
+const TOKEN_MAX: usize = 64;
+/// Parameters by name: later ones take the place of earlier ones.
+const NAMED: [&str; 4] = ["sql_params", "python_named_params", "notebook_params", "job_parameters"];
+/// Parameters without names.
+const UNNAMED: [&str; 3] = ["jar_params", "python_params", "spark_submit_params"];
+
+/// `POST jobs/run-now`, by `job_id` or `job_name`.
+pub(super) async fn run_now(State(door): State<Arc<Door>>, args: Args) -> Answer {
+    let fields = args.fields();
+    let (key, what) = match (fields.number("job_id")?, fields.text("job_name")?) {
+        (Some(id), _) => (JobKey::Id(id), id.to_string()),
+        (None, Some(name)) => (JobKey::Name(name.clone()), name),
+        (None, None) => return Err(fields.missing("job_id")),
+    };
+    if !fields.list("only")?.is_empty() {
+        return Err(fields.invalid("only", "is not here: a run has all of its job's tasks"));
+    }
+    let run = NewRun {
+        job: key,
+        parameters: parameters(&fields)?,
+        any_parameters: true,
+        interval: None,
+        cause: CAUSE.to_owned(),
+        token: token(&fields)?,
+        notes: notes(&fields),
+    };
+    let id = door.jobs.start(run).await.map_err(Failure::of_job(&what))?;
+    Ok(started(id))
+}
+
+/// `POST jobs/runs/submit`
+pub(super) async fn submit(State(door): State<Arc<Door>>, args: Args) -> Answer {
+    let fields = args.fields();
+    let jobs: Vec<Job> = door.jobs.jobs().await?;
+    let known = Known { jobs: &jobs, rules: &door.settings.notebooks, own: None };
+    let submission = Submission {
+        spec: definitions::submission(&fields, known)?,
+        parameters: BTreeMap::new(),
+        cause: CAUSE.to_owned(),
+        token: token(&fields)?,
+        join: door.settings.join_equal,
+        notes: notes(&fields),
+    };
+    Ok(started(door.jobs.submit(submission).await?))
+}
+
+/// `POST jobs/runs/repair`: the tasks that did not succeed and those behind them run again.
+pub(super) async fn repair(State(door): State<Arc<Door>>, args: Args) -> Answer {
+    let fields = args.fields();
+    let id = fields.needed_number("run_id")?;
+    if !fields.list("rerun_tasks")?.is_empty() {
+        return Err(fields.invalid("rerun_tasks", "is not here: give 'rerun_all_failed_tasks'"));
+    }
+    if !fields.flag("rerun_all_failed_tasks")? {
+        return Err(fields.missing("rerun_all_failed_tasks"));
+    }
+    let before = door.jobs.run(RunId(id)).await.map_err(Failure::of_run(id))?;
+    // Airflow sends those again that the run had.
+    if parameters(&fields)?.iter().any(|(name, value)| before.parameters.get(name) != Some(value)) {
+        return Err(Failure::invalid("a repaired run keeps its parameters: start a new one for others"));
+    }
+    door.jobs.rerun(before.id, Again::Failed).await.map_err(Failure::of_run(id))?;
+    Ok(Json(json!({ "repair_id": before.generation.max(1) + 1 })))
+}
+
+fn started(id: RunId) -> Json<Value> {
+    Json(json!({ "run_id": id.0, "number_in_job": id.0 }))
+}
+
+fn parameters(fields: &Fields<'_>) -> Result<BTreeMap<String, String>, Failure> {
+    let mut all = BTreeMap::new();
+    for name in UNNAMED {
+        let texts = fields.texts(name)?;
+        if !texts.is_empty() {
+            all.insert(definitions::ARGUMENTS.to_owned(), Value::from(texts).to_string());
+        }
+    }
+    for name in NAMED {
+        all.extend(fields.dictionary(name)?);
+    }
+    Ok(all)
+}
+
+fn token(fields: &Fields<'_>) -> Result<Option<String>, Failure> {
+    let token = fields.text("idempotency_token")?.filter(|token| !token.is_empty());
+    if token.as_ref().is_some_and(|token| token.chars().nth(TOKEN_MAX).is_some()) {
+        return Err(fields.invalid("idempotency_token", &format!("takes up to {TOKEN_MAX} characters")));
+    }
+    Ok(token)
+}
+
+/// What was sent, to be given back.
+fn notes(fields: &Fields<'_>) -> BTreeMap<String, String> {
+    let mut kept = fields.all().clone();
+    for name in ["idempotency_token", "access_control_list"] {
+        kept.remove(name);
+    }
+    BTreeMap::from([(NOTE.to_owned(), Value::Object(kept).to_string())])
+}
+
+/// Whether an error says that something is not there.
+pub(super) fn is_missing(error: &pinlake_core::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+}
