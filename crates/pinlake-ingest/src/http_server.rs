@@ -26,6 +26,8 @@ use tower::Service;
 
 pub use timed_body::BodyTimedOut;
 
+use crate::tls::Tls;
+
 pub(crate) use stall::StallGuard;
 use timed_body::TimedBody;
 
@@ -69,9 +71,15 @@ content-length: 80\r\n\r\n{\"error_code\":503,\"message\":\"as many connections 
 /// How long to wait after an accept failed: whatever is missing, file handles, memory or the network, needs time to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `shutdown` is there; then takes no more connections, lets requests under way finish
-/// within the drain timeout and cuts off the rest. Answers how many connections were cut off.
-pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, shutdown: impl Future<Output = ()>) -> usize {
+/// Serves `router` on `listener`, encrypted if there is a certificate, until `shutdown` is there; then takes no more connections, lets
+/// requests under way finish within the drain timeout and cuts off the rest. Answers how many connections were cut off.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    limits: HttpLimits,
+    shutdown: impl Future<Output = ()>,
+) -> usize {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -85,10 +93,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, sh
         };
         let Ok(place) = places.clone().try_acquire_owned() else {
             // If the few bytes don't fit an empty send buffer, the client is told by the close alone.
-            let _ = stream.try_write(OVER_THE_CAP);
+            if tls.is_none() {
+                let _ = stream.try_write(OVER_THE_CAP);
+            }
             continue;
         };
-        let connection = connection(stream, router.clone(), limits.clone(), closing.subscribe());
+        let connection = connection(stream, tls.clone(), router.clone(), limits.clone(), closing.subscribe());
         connections.spawn(async move {
             connection.await;
             drop(place);
@@ -118,16 +128,39 @@ pub(crate) async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: i
     }
 }
 
-async fn connection(mut stream: TcpStream, router: Router, limits: HttpLimits, mut closing: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, tls: Option<Tls>, router: Router, limits: HttpLimits, mut closing: watch::Receiver<bool>) {
     // Answers are small and wait for nothing else.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        let (reader, writer) = stream.into_split();
+        return requests(reader, writer, router, limits, closing).await;
+    };
+    let encrypted = tokio::select! {
+        encrypted = tokio::time::timeout(limits.header_read_timeout, tls.acceptor.accept(stream)) => encrypted,
+        () = closed(&mut closing) => return,
+    };
+    match encrypted {
+        Ok(Ok(stream)) => {
+            let (reader, writer) = tokio::io::split(stream);
+            requests(reader, writer, router, limits, closing).await;
+        }
+        Ok(Err(error)) => tracing::debug!("a connection could not be encrypted: {error}"),
+        Err(_) => tracing::debug!("a connection was not encrypted in time"),
+    }
+}
+
+/// Serves the requests of one connection, in the version of HTTP that it begins with.
+async fn requests<R, W>(mut reader: R, writer: W, router: Router, limits: HttpLimits, mut closing: watch::Receiver<bool>)
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
     let first = tokio::select! {
-        first = tokio::time::timeout(limits.header_read_timeout, first_bytes(&mut stream)) => first,
+        first = tokio::time::timeout(limits.header_read_timeout, first_bytes(&mut reader)) => first,
         () = closed(&mut closing) => return,
     };
     let Ok(Ok(first)) = first else { return };
     let is_http2 = first == http2::PREFACE;
-    let (reader, writer) = stream.into_split();
     let whole = tokio::io::join(io::Cursor::new(first).chain(reader), writer);
     let io = TokioIo::new(StallGuard::new(whole, limits.write_stall_timeout));
     let served = if is_http2 {
@@ -141,11 +174,11 @@ async fn connection(mut stream: TcpStream, router: Router, limits: HttpLimits, m
 }
 
 /// What a connection begins with: all of HTTP/2's preface, or as much as was read until it was seen to be none.
-async fn first_bytes(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+async fn first_bytes<R: AsyncRead + Unpin>(stream: &mut R) -> io::Result<Vec<u8>> {
     let mut first = Vec::with_capacity(http2::PREFACE.len());
     while first.len() < http2::PREFACE.len() && http2::PREFACE.starts_with(&first) {
         let missing = http2::PREFACE.len() - first.len();
-        if stream.take(missing as u64).read_buf(&mut first).await? == 0 {
+        if (&mut *stream).take(missing as u64).read_buf(&mut first).await? == 0 {
             break;
         }
     }

@@ -23,11 +23,9 @@ mod settings;
 mod shape;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
-mod tls;
 mod versions;
 
 pub(crate) use broker::NODE_ID;
 pub use broker::{Broker, cluster_id};
 pub use server::serve;
 pub use settings::KafkaSettings;
-pub use tls::Tls;

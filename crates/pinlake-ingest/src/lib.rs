@@ -32,6 +32,7 @@ mod rest_proxy;
 mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tls;
 mod topic_settings;
 pub mod transactions;
 
@@ -47,6 +48,7 @@ pub use settings::{
     AccessKey, AccessMode, AccessSettings, ApiKey, ConsumerSettings, DoorSettings, GatewaySettings, Grant, KinesisSettings,
     Period, ProducerSettings, Quota, Throttle, UsagePlan,
 };
+pub use tls::Tls;
 pub use transactions::Transactions;
 
 pub(crate) use pinlake_core::topic_store;

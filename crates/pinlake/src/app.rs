@@ -5,6 +5,7 @@
 mod tests;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -14,9 +15,9 @@ use pinlake_core::{Clock, Followers, Log, TopicName, TopicSpec};
 use pinlake_ingest::auth::{Principal, Principals};
 use pinlake_ingest::groups::Groups;
 use pinlake_ingest::http_server::{self, HttpLimits};
-use pinlake_ingest::kafka::{self, Broker, KafkaSettings, Tls};
+use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
-use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors, Streams};
+use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors, Streams, Tls};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
@@ -31,12 +32,15 @@ use crate::connectors::{self, AppConnectors};
 use crate::console::AppConsole;
 use crate::delivery_streams::{self, AppDeliveryStreams};
 use crate::followed_log::FollowedLog;
+use crate::jobs::{AppJobs, Jobs, Work};
 use crate::measures::Measures;
+use crate::own_certificate;
 use crate::pipeline_files;
 use crate::server_log::ServerLog;
 
 const HTTP_LISTEN: &str = "http.listen";
 const KAFKA_LISTEN: &str = "kafka.listen";
+const TLS_LISTEN: &str = "databricks.tls.listen";
 /// Connections that wait to be taken.
 const CONNECTIONS_WAITING_MAX: u32 = 1024;
 
@@ -48,12 +52,16 @@ pub(crate) struct App {
     pub(crate) address: SocketAddr,
     /// Where Kafka clients connect to; none if the wire protocol is not served.
     pub(crate) kafka_addresses: Vec<SocketAddr>,
+    /// Where HTTP is served with encryption too, and the file that clients trust; none if it is not.
+    pub(crate) encrypted: Option<(SocketAddr, PathBuf)>,
     log: ServerLog,
     doors: Doors,
     lake: Arc<Lake>,
     sinks: Arc<Sinks>,
     deliveries: Arc<Sinks>,
     http: Door,
+    https: Option<Door>,
+    jobs: Jobs,
     /// None where a cluster serves Kafka's clients.
     kafka: Option<Door>,
     measures: JoinHandle<()>,
@@ -86,6 +94,7 @@ impl App {
         // Before anything is made, so that a start which can't have it leaves nothing behind.
         let socket = address::take(HTTP_LISTEN, config.http.listen)?;
         let kafka_sockets = address::take_all(KAFKA_LISTEN, config.kafka_listen())?;
+        let encrypted = encrypted(config)?;
         let settings = door_settings(config)?;
         let kafka_settings = (!config.log.kafka.is_set()).then(|| kafka_settings(config)).transpose()?;
         let clock = Clock::System;
@@ -120,7 +129,11 @@ impl App {
         let deliveries = Sinks::open(shared.clone(), &own.deliveries.parse()?, parts).await;
         let deliveries = Arc::new(deliveries.context("reading the delivery streams")?);
         let doors = doors.with_delivery_streams(Arc::new(AppDeliveryStreams::new(deliveries.clone())));
-        let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
+        let console = AppConsole::new(clients.clone(), log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
+        let console = Arc::new(console);
+        let work = Work::new(console.clone(), lake.clone(), clients, config.rules(), followers.clone());
+        let scheduler = Jobs::open(config, lake.pipeline(), work, clock.clone()).await?;
+        report("jobs", Ok(()));
         let cluster_id = kafka::cluster_id(&groups).await.context("reading the cluster's id")?;
         let connectors = AppConnectors::new(sinks.clone(), cluster_id, config.http.listen.to_string());
         let broker = match kafka_settings {
@@ -129,7 +142,11 @@ impl App {
         };
         // Pages that may send records may not use the API.
         let guarded = |router, origins| pinlake_web::guarded(router, config.http.hosts.clone(), origins);
-        let api = pinlake_web::router_with_connectors(Arc::new(console), Arc::new(connectors), metrics);
+        let jobs: Arc<dyn pinlake_web::Jobs> = Arc::new(AppJobs(scheduler.clone()));
+        let databricks = config.databricks.settings(format!("http://{}", config.http.listen))?;
+        let databricks = pinlake_web::databricks::router(jobs.clone(), console.clone(), databricks);
+        let api = pinlake_web::Parts { console, connectors: Some(Arc::new(connectors)), jobs: Some(jobs), metrics };
+        let api = pinlake_web::router(api).merge(databricks);
         let router = guarded(doors.router(), config.gateway.cors.clone()).merge(guarded(api, Vec::new()));
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
             socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(option, address, &error))
@@ -137,7 +154,14 @@ impl App {
         let listener = listen(HTTP_LISTEN, config.http.listen, socket)?;
         let address = listener.local_addr()?;
         let limits = HttpLimits { connections_max: config.http.connections_max, ..HttpLimits::default() };
-        let http = Door::open(|stopped| http_server::serve(listener, router, limits, wait_for(stopped)));
+        let (mut https, mut encrypted_at) = (None, None);
+        if let Some(Encrypted { listen: at, socket, tls, file }) = encrypted {
+            let listener = listen(TLS_LISTEN, at, socket)?;
+            encrypted_at = Some((listener.local_addr()?, file));
+            let (router, limits) = (router.clone(), limits.clone());
+            https = Some(Door::open(|stopped| http_server::serve(listener, Some(tls), router, limits, wait_for(stopped))));
+        }
+        let http = Door::open(|stopped| http_server::serve(listener, None, router, limits, wait_for(stopped)));
         report("doors and API", Ok(()));
         let kafka_sockets = kafka_sockets.into_iter().map(|(address, socket)| listen(KAFKA_LISTEN, address, socket));
         let kafka_listeners: Vec<TcpListener> = kafka_sockets.collect::<Result<_>>()?;
@@ -147,27 +171,55 @@ impl App {
             report("Kafka", Ok(()));
         }
         let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
-        Ok(App { address, kafka_addresses, log, doors, lake, sinks, deliveries, http, kafka, measures })
+        let jobs = Jobs::serve(scheduler, config);
+        let encrypted = encrypted_at;
+        Ok(App { address, kafka_addresses, encrypted, log, doors, lake, sinks, deliveries, http, https, kafka, jobs, measures })
+    }
+
+    /// What to copy into Airflow so that its Databricks operators find this server: the connection, and with encryption the file to trust.
+    pub(crate) fn databricks_lines(&self, config: &Config) -> Vec<String> {
+        let token = if config.databricks.asks() { "TOKEN" } else { "any" };
+        let (host, port) = (self.address.ip(), self.address.port());
+        let plain = format!("AIRFLOW_CONN_DATABRICKS_DEFAULT='databricks://:{token}@{host}:{port}/http'");
+        let encrypted = self.encrypted.as_ref().map(|(at, file)| {
+            format!(
+                "REQUESTS_CA_BUNDLE='{}' AIRFLOW_CONN_DATABRICKS_DEFAULT='databricks://:{token}@{}:{}'",
+                file.display(),
+                at.ip(),
+                at.port()
+            )
+        });
+        [format!("Airflow: {plain}")].into_iter().chain(encrypted.map(|line| format!("Airflow with TLS: {line}"))).collect()
     }
 
     /// Waits until a listener has ended, which it does unasked only by a defect.
     pub(crate) async fn server_ended(&self) {
         tokio::select! {
             () = self.http.ended() => {}
+            () = ended(self.https.as_ref()) => {}
             () = ended(self.kafka.as_ref()) => {}
         }
     }
 
-    /// Stops in order: queries, doors, tables, archive, log. What fails keeps nothing else from its end.
+    /// Stops in order: jobs and queries, doors, tables, archive, log. What fails keeps nothing else from its end.
     pub(crate) async fn stop(self) -> Result<()> {
         self.http.stop.send_replace(true);
+        if let Some(https) = &self.https {
+            https.stop.send_replace(true);
+        }
         if let Some(kafka) = &self.kafka {
             kafka.stop.send_replace(true);
         }
+        // Whoever watches jobs is told that it is over, and what runs is begun again at the next start.
+        self.jobs.stop().await;
         self.lake.end_queries();
         // Their reads end with what they have, so that nobody waits for them.
         self.doors.close().await;
         let served = self.http.task.await;
+        let encrypted = match self.https {
+            Some(https) => https.task.await,
+            None => Ok(0),
+        };
         let kafka = match self.kafka {
             Some(kafka) => kafka.task.await,
             None => Ok(0),
@@ -177,10 +229,34 @@ impl App {
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
         served.context("the HTTP server stopped by a defect")?;
+        encrypted.context("the HTTPS server stopped by a defect")?;
         kafka.context("the Kafka listener stopped by a defect")?;
         lake.context("committing what the tables hold")?;
         closed.context("closing the log")
     }
+}
+
+/// The listener with encryption, before it serves.
+struct Encrypted {
+    listen: SocketAddr,
+    socket: TcpSocket,
+    tls: Tls,
+    file: PathBuf,
+}
+
+/// The listener with encryption that the configuration asks for, with its certificate or one of the server's own.
+fn encrypted(config: &Config) -> Result<Option<Encrypted>> {
+    let settings = &config.databricks.tls;
+    let Some(listen) = settings.listen else { return Ok(None) };
+    let socket = address::take(TLS_LISTEN, listen)?;
+    let (tls, file) = match tls("databricks.tls", &settings.certificate, &settings.private_key)? {
+        Some(tls) => (tls, settings.certificate.clone()),
+        None => {
+            let own = own_certificate::of(&config.data_dir, listen.ip(), &settings.names)?;
+            (Tls::new(&own.certificate, &own.key)?, own.file)
+        }
+    };
+    Ok(Some(Encrypted { listen, socket, tls: tls.for_http(), file }))
 }
 
 /// Waits until a door has ended; for ever if there is none.
@@ -209,7 +285,7 @@ async fn broker(
 fn kafka_settings(config: &Config) -> Result<KafkaSettings> {
     Ok(KafkaSettings {
         principals: principals(config)?,
-        tls: tls(&config.kafka)?,
+        tls: tls("kafka", &config.kafka.certificate, &config.kafka.private_key)?,
         topic_defaults: topic_defaults(config),
         advertised: config.kafka.advertised.clone(),
         connections_max: config.kafka.connections_max,
@@ -231,16 +307,15 @@ fn principals(config: &Config) -> Result<Option<Principals>> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "reads the files that the configuration names")]
-fn tls(config: &config::KafkaConfig) -> Result<Option<Tls>> {
-    if config.certificate.as_os_str().is_empty() {
+fn tls(section: &str, certificate: &Path, key: &Path) -> Result<Option<Tls>> {
+    if certificate.as_os_str().is_empty() {
         return Ok(None);
     }
-    let read = |option: &str, path: &std::path::Path| {
-        std::fs::read(path).with_context(|| format!("{option}: reading '{}'", path.display()))
+    let read = |option: &str, path: &Path| {
+        std::fs::read(path).with_context(|| format!("{section}.{option}: reading '{}'", path.display()))
     };
-    let (certificate, key) = (&config.certificate, &config.private_key);
-    let tls = Tls::new(&read("kafka.certificate", certificate)?, &read("kafka.private_key", key)?);
-    let named = || format!("kafka.certificate '{}', kafka.private_key '{}'", certificate.display(), key.display());
+    let tls = Tls::new(&read("certificate", certificate)?, &read("private_key", key)?);
+    let named = || format!("{section}.certificate '{}', {section}.private_key '{}'", certificate.display(), key.display());
     Ok(Some(tls.with_context(named)?))
 }
 

@@ -1,9 +1,11 @@
 //! Configuration: the embedded defaults, overridden by a file, overridden by the environment. Plain data, passed down.
 
 mod addresses;
+mod alerts;
 mod buckets;
 pub(crate) mod cluster;
 mod gateway;
+mod jobs;
 mod kinesis;
 pub(crate) mod variables;
 
@@ -23,10 +25,12 @@ use pinlake_log::Durability;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use alerts::{AlertsConfig, LineageConfig};
 use addresses::{address, addresses, advertised, base_url};
 use buckets::{ConnectConfig, FirehoseConfig};
 use cluster::ClusterConfig;
 use gateway::GatewayConfig;
+use jobs::{DatabricksConfig, JobsConfig};
 use kinesis::KinesisConfig;
 
 /// The embedded defaults, which are also the reference.
@@ -52,6 +56,10 @@ pub(crate) struct Config {
     pub(crate) gateway: GatewayConfig,
     pub(crate) connect: ConnectConfig,
     pub(crate) firehose: FirehoseConfig,
+    pub(crate) jobs: JobsConfig,
+    pub(crate) databricks: DatabricksConfig,
+    pub(crate) alerts: AlertsConfig,
+    pub(crate) lineage: LineageConfig,
     pub(crate) query: QueryConfig,
     /// Of the command line alone: whether everybody may delete all streams.
     #[serde(skip)]
@@ -315,6 +323,9 @@ impl Config {
         wrong.extend(self.log.kafka.senseless());
         wrong.extend(self.kinesis.senseless());
         wrong.extend(self.gateway.senseless());
+        wrong.extend(self.jobs.senseless());
+        wrong.extend(self.databricks.senseless());
+        wrong.extend(self.alerts.senseless());
         wrong
     }
 }

@@ -11,10 +11,12 @@ mod connectors;
 mod console;
 mod delivery_streams;
 mod followed_log;
+mod jobs;
 mod measures;
 mod memory;
 #[cfg(feature = "kafka")]
 mod msk_iam;
+mod own_certificate;
 mod pipeline_files;
 mod places;
 mod server_log;

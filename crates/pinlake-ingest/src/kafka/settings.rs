@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pinlake_core::TopicSpec;
 
-use super::tls::Tls;
+use crate::tls::Tls;
 use crate::auth::Principals;
 
 /// Limits and habits of the wire protocol's listener.

@@ -29,7 +29,7 @@ pub(crate) async fn start(router: Router, limits: HttpLimits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let served = tokio::spawn(serve(listener, router, limits, async {
+    let served = tokio::spawn(serve(listener, None, router, limits, async {
         let _ = stopped.await;
     }));
     Server { address, stop, served }

@@ -178,9 +178,13 @@ impl Scheduler {
         let fail = |message: String| Outcome::Ended { reason: EndReason::Failed, message, again: false };
         let outcome = match &task.spec.work {
             Work::Job { name, parameters } => {
+                // What a run was given beyond its job's own goes on to the jobs that its tasks run.
+                let given = run.parameters.iter().filter(|(name, _)| !run.spec.parameters.contains_key(*name));
+                let mut parameters = parameters.clone();
+                parameters.extend(given.map(|(name, value)| (name.clone(), value.clone())));
                 let asked = NewRun {
                     job: JobKey::Name(name.clone()),
-                    parameters: parameters.clone(),
+                    parameters,
                     any_parameters: true,
                     interval: run.interval,
                     cause: format!("task '{}' of run {}", task.spec.name, run.id),

@@ -37,6 +37,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     if config.log.kafka.is_set() {
         terminal::line(format!("Kafka clients speak to the cluster: {}", config.log.kafka.shown()));
     }
+    for line in app.databricks_lines(&config) {
+        terminal::line(line);
+    }
     terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
     the_end.await;
     terminal::line("ending: requests under way, tables, archive, log");

@@ -10,6 +10,15 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
     address_of(&Value::deserialize(deserializer)?, 8082).map_err(de::Error::custom)
 }
 
+/// One address; nothing for an empty text.
+pub(super) fn optional_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let written = Value::deserialize(deserializer)?;
+    if written == "" {
+        return Ok(None);
+    }
+    address_of(&written, 8443).map(Some).map_err(de::Error::custom)
+}
+
 /// One address, or a list of them.
 pub(super) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>, D::Error> {
     let written = match Value::deserialize(deserializer)? {

@@ -92,7 +92,7 @@ impl PasswordConfig {
         }
     }
 
-    fn is_said(&self) -> bool {
+    pub(super) fn is_said(&self) -> bool {
         !self.env.is_empty() || !self.file.as_os_str().is_empty()
     }
 }

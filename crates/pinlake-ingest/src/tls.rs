@@ -9,10 +9,13 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+/// What HTTP's clients may speak, the better one first.
+const HTTP_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
 /// A certificate with its key, ready to encrypt connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
-    pub(super) acceptor: TlsAcceptor,
+    pub(crate) acceptor: TlsAcceptor,
 }
 
 impl Tls {
@@ -35,6 +38,14 @@ impl Tls {
             .with_single_cert(chain, key)
             .map_err(|error| wrong("the certificate with its key", &error))?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+
+    /// The same for HTTP, whose clients are told that they may speak HTTP/2.
+    #[must_use]
+    pub fn for_http(self) -> Self {
+        let mut config = ServerConfig::clone(self.acceptor.config());
+        config.alpn_protocols = HTTP_PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        Self { acceptor: TlsAcceptor::from(Arc::new(config)) }
     }
 }
 

@@ -1,0 +1,72 @@
+//! `${...}` in the texts of a task: the run's own data and parameters, and in places that may hold a secret, variables and files.
+
+#[cfg(test)]
+mod tests;
+
+use pinlake_core::jobs::Run;
+use pinlake_core::{Error, Result, Timestamp};
+
+use crate::config::SecretRef;
+
+/// Puts the run's own in the place of `${from}`, `${to}`, `${run}`, `${job}` and `${parameters.NAME}`. `put` makes of a value what stands in the text.
+///
+/// # Errors
+/// `Invalid` for a name that is none, or one that the run has nothing for.
+pub(super) fn of_run(text: &str, run: &Run, put: impl Fn(&str) -> String) -> Result<String> {
+    replace(text, |name| value(name, run).map(|value| put(&value)))
+}
+
+/// The same, and variables and files for `${env:NAME}` and `${file:PATH}`.
+///
+/// # Errors
+/// Likewise; `Invalid` for a secret that is not there.
+pub(super) fn with_secrets(text: &str, run: &Run) -> Result<String> {
+    replace(text, |name| {
+        let secret = match name.split_once(':') {
+            Some(("env", variable)) => SecretRef::Env(variable.to_owned()),
+            Some(("file", path)) => SecretRef::File(path.into()),
+            _ => return value(name, run),
+        };
+        let resolved = secret.resolve().map_err(|error| Error::invalid(format!("'${{{name}}}': {error:#}")))?;
+        Ok(resolved.expose().to_owned())
+    })
+}
+
+/// A time as texts have it.
+pub(super) fn shown(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.to_string(), |at| at.to_string())
+}
+
+fn value(name: &str, run: &Run) -> Result<String> {
+    let interval = || run.interval.ok_or_else(|| Error::invalid(format!("'${{{name}}}': the run stands for no interval of data")));
+    match name {
+        "from" => Ok(shown(interval()?.from)),
+        "to" => Ok(shown(interval()?.to)),
+        "run" => Ok(run.id.to_string()),
+        "job" => Ok(run.name.clone()),
+        _ => {
+            let parameter = name.strip_prefix("parameters.").and_then(|parameter| run.parameters.get(parameter));
+            parameter.cloned().ok_or_else(|| Error::invalid(format!("'${{{name}}}' is not known: there are from, to, run, job, parameters.NAME")))
+        }
+    }
+}
+
+/// Puts something in the place of each `${name}`; `$${` stands for `${`.
+fn replace(text: &str, value: impl Fn(&str) -> Result<String>) -> Result<String> {
+    let (mut done, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("${") {
+        let (before, behind) = rest.split_at(at);
+        if let Some(before) = before.strip_suffix('$') {
+            done.push_str(before);
+            done.push_str("${");
+            rest = &behind[2..];
+            continue;
+        }
+        let end = behind.find('}').ok_or_else(|| Error::invalid(format!("'{behind}' begins a placeholder that does not end")))?;
+        done.push_str(before);
+        done.push_str(&value(&behind[2..end])?);
+        rest = &behind[end + 1..];
+    }
+    done.push_str(rest);
+    Ok(done)
+}
