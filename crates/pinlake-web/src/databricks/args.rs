@@ -12,6 +12,7 @@ use axum::http::uri::Authority;
 use axum::http::{StatusCode, header};
 use serde_json::{Map, Value};
 
+use super::auth::Caller;
 use super::failure::Failure;
 use crate::BODY_BYTES_MAX;
 
@@ -24,6 +25,8 @@ pub(super) struct Args {
     all: Map<String, Value>,
     /// The server's name and port, as the client knows them.
     pub(super) host: Option<String>,
+    /// Who calls.
+    pub(super) caller: Caller,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Args {
@@ -34,6 +37,7 @@ impl<S: Send + Sync> FromRequest<S> for Args {
         let Query(behind) = behind.map_err(|_| Failure::malformed("the parameters behind the '?' can't be read"))?;
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         let host = host.filter(|host| host.parse::<Authority>().is_ok()).map(str::to_owned);
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
         let bytes = Bytes::from_request(request, state).await.map_err(|refused| match refused.status() {
             status @ StatusCode::PAYLOAD_TOO_LARGE => {
                 Failure::new(status, "MAX_REQUEST_SIZE_EXCEEDED", format!("the body is larger than {BODY_BYTES_MAX} bytes"))
@@ -42,7 +46,7 @@ impl<S: Send + Sync> FromRequest<S> for Args {
         })?;
         let mut all = object_of(&bytes)?;
         all.extend(behind.into_iter().map(|(name, value)| (name, Value::String(value))));
-        Ok(Self { all, host })
+        Ok(Self { all, host, caller })
     }
 }
 

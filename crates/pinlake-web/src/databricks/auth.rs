@@ -24,25 +24,45 @@ impl Known {
     }
 }
 
-/// Lets a call through that brings a token.
-pub(super) async fn guard(State(known): State<Known>, request: Request, next: Next) -> Response {
+/// Who calls, in words that tell the holders of different tokens apart.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) String);
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self("databricks".to_owned())
+    }
+}
+
+/// Lets a call through that brings a token, and says whose it is.
+pub(super) async fn guard(State(known): State<Known>, mut request: Request, next: Next) -> Response {
     match check(&known, request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(failure) => failure.into_response(),
     }
 }
 
-fn check(known: &Known, headers: &HeaderMap) -> Result<(), Failure> {
+fn check(known: &Known, headers: &HeaderMap) -> Result<Caller, Failure> {
     if known.0.is_empty() {
-        return Ok(());
+        return Ok(Caller::default());
     }
     let refused = |message| Failure::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
     let Some(sent) = sent(headers) else {
         return Err(refused("this server takes calls with a token: as a bearer token, or as a password with any user name"));
     };
     let sent = digest(&SHA256, &sent);
-    let is_known = known.0.iter().fold(false, |found, token| found | is_same(token.as_ref(), sent.as_ref()));
-    if is_known { Ok(()) } else { Err(refused("the token is none of this server's")) }
+    let numbered = (1..).zip(known.0.iter());
+    // The whole list, wherever the token is in it.
+    let found =
+        numbered.fold(0_usize, |found, (number, token)| if is_same(token.as_ref(), sent.as_ref()) { number } else { found });
+    match (found, known.0.len()) {
+        (0, _) => Err(refused("the token is none of this server's")),
+        (_, 1) => Ok(Caller::default()),
+        (number, _) => Ok(Caller(format!("databricks token {number}"))),
+    }
 }
 
 fn sent(headers: &HeaderMap) -> Option<Vec<u8>> {

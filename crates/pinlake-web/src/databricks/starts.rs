@@ -15,8 +15,6 @@ use super::jobs::Answer;
 use super::notebooks::Known;
 use super::{Door, NOTE, definitions};
 
-/// Who asks, where nobody else is known.
-const CAUSE: &str = "databricks";
 /// The longest token that tells repeated calls, characters.
 const TOKEN_MAX: usize = 64;
 /// Parameters by name: later ones take the place of earlier ones.
@@ -40,7 +38,7 @@ pub(super) async fn run_now(State(door): State<Arc<Door>>, args: Args) -> Answer
         parameters: parameters(&fields)?,
         any_parameters: true,
         interval: None,
-        cause: CAUSE.to_owned(),
+        cause: args.caller.0.clone(),
         token: token(&fields)?,
         notes: notes(&fields),
     };
@@ -56,7 +54,7 @@ pub(super) async fn submit(State(door): State<Arc<Door>>, args: Args) -> Answer 
     let submission = Submission {
         spec: definitions::submission(&fields, known)?,
         parameters: BTreeMap::new(),
-        cause: CAUSE.to_owned(),
+        cause: args.caller.0.clone(),
         token: token(&fields)?,
         join: door.settings.join_equal,
         notes: notes(&fields),

@@ -29,6 +29,8 @@ const RUNNING_MAX: usize = 64;
 const KEPT_MAX: usize = 1000;
 /// Bytes of all answers that are kept; the oldest go.
 const KEPT_BYTES_MAX: usize = 256 << 20;
+/// Answers of more bytes are read on a thread of their own.
+const READ_APART: usize = 1 << 20;
 /// How long a statement is known after it began, unless it still runs.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
 
@@ -105,6 +107,18 @@ impl Statements {
         let statement = Statement { number, began: Instant::now(), progress, work: Some(work.abort_handle()) };
         kept.by_id.insert(id, statement);
         Ok(id)
+    }
+
+    /// Keeps a statement that could not begin, and answers its id: who polls for it is to learn why.
+    pub(super) fn refuse(&self, message: String) -> Uuid {
+        let id = Uuid::new_v4();
+        let mut kept = lock(&self.kept);
+        let (progress, _) = watch::channel(Progress::Failed { code: "BAD_REQUEST", message });
+        let statement = Statement { number: kept.next, began: Instant::now(), progress, work: None };
+        kept.next += 1;
+        kept.by_id.insert(id, statement);
+        kept.tidy();
+        id
     }
 
     /// How far a statement is, if it is known.
@@ -203,8 +217,15 @@ impl Statement {
 async fn run(console: &dyn Console, order: Order) -> Progress {
     let query = Query::Sql(order.sql);
     let request = QueryRequest { query, format: Format::Json, rows_max: order.rows_max, choices: Vec::new() };
-    let answered = console.query(request).await;
-    let answered = answered.and_then(|answer| Answered::read(&answer, order.bytes_max, order.in_chunks));
+    let answered = match console.query(request).await {
+        // Reading a large answer takes long enough for others to notice.
+        Ok(answer) if answer.body.len() > READ_APART => {
+            let read = tokio::task::spawn_blocking(move || Answered::read(&answer, order.bytes_max, order.in_chunks)).await;
+            read.unwrap_or_else(|e| Err(Error::internal("reading an answer").with_source(e)))
+        }
+        Ok(answer) => Answered::read(&answer, order.bytes_max, order.in_chunks),
+        Err(error) => Err(error),
+    };
     match answered {
         Ok(answered) => Progress::Succeeded(Arc::new(answered)),
         Err(error) => Progress::Failed { code: code(&error), message: error.to_string() },

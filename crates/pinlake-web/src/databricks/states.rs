@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 pub(super) struct Shown {
     /// `life_cycle_state`.
     pub(super) life: &'static str,
+    /// `status.state` of version 2.2, whose words are a few others.
+    now: &'static str,
     /// `result_state`, at the end only.
     pub(super) result: Option<&'static str>,
     /// What to know of it, in words.
@@ -23,6 +25,8 @@ const PENDING: &str = "PENDING";
 const BLOCKED: &str = "BLOCKED";
 const RUNNING: &str = "RUNNING";
 const RETRYING: &str = "WAITING_FOR_RETRY";
+/// The same in `status`.
+const WAITING: &str = "WAITING";
 const TERMINATING: &str = "TERMINATING";
 const TERMINATED: &str = "TERMINATED";
 const SKIPPED: &str = "SKIPPED";
@@ -32,7 +36,7 @@ const INTERNAL_ERROR: &str = "INTERNAL_ERROR";
 /// How far a run is.
 pub(super) fn of_run(run: &Run) -> Shown {
     match run.state {
-        RunState::Queued => going(QUEUED, run.message.clone()),
+        RunState::Queued => queued(run.message.clone()),
         RunState::Running if is_ending(run) => going(TERMINATING, run.message.clone()),
         RunState::Running if run.started_at.is_none() => going(PENDING, run.message.clone()),
         RunState::Running => going(RUNNING, run.message.clone()),
@@ -50,7 +54,7 @@ pub(super) fn of_task(run: &Run, task: &TaskRun) -> Shown {
         TaskState::Running if is_ending(run) => going(TERMINATING, String::new()),
         TaskState::Running => going(RUNNING, String::new()),
         TaskState::Waiting => going(BLOCKED, String::new()),
-        TaskState::Queued if run.state == RunState::Queued => going(QUEUED, String::new()),
+        TaskState::Queued if run.state == RunState::Queued => queued(String::new()),
         TaskState::Queued => going(PENDING, String::new()),
         TaskState::Retrying => going(RETRYING, message_of(task).unwrap_or_default()),
         TaskState::Succeeded => ended(TERMINATED, "SUCCESS", String::new()),
@@ -81,10 +85,7 @@ impl Shown {
 
     /// `status`, which version 2.2 has beside `state`.
     pub(super) fn status(&self) -> Value {
-        let Some(result) = self.result else {
-            let state = if self.life == RETRYING { "WAITING" } else { self.life };
-            return json!({ "state": state });
-        };
+        let Some(result) = self.result else { return json!({ "state": self.now }) };
         let (code, kind) = match (self.life, result) {
             (_, "SUCCESS") => ("SUCCESS", "SUCCESS"),
             (INTERNAL_ERROR, _) => ("INVALID_RUN_CONFIGURATION", "CLIENT_ERROR"),
@@ -93,7 +94,7 @@ impl Shown {
             _ => ("RUN_EXECUTION_ERROR", "CLIENT_ERROR"),
         };
         let details = json!({ "code": code, "type": kind, "message": self.message });
-        json!({ "state": TERMINATED, "termination_details": details })
+        json!({ "state": self.now, "termination_details": details })
     }
 }
 
@@ -102,12 +103,18 @@ fn is_ending(run: &Run) -> bool {
     run.state == RunState::Running && matches!(run.reason, Some(EndReason::Cancelled | EndReason::TimedOut))
 }
 
+/// The oldest clients do not know `QUEUED`, all know `PENDING`.
+fn queued(message: String) -> Shown {
+    Shown { life: PENDING, now: QUEUED, result: None, message }
+}
+
 fn going(life: &'static str, message: String) -> Shown {
-    Shown { life, result: None, message }
+    let now = if life == RETRYING { WAITING } else { life };
+    Shown { life, now, result: None, message }
 }
 
 fn ended(life: &'static str, result: &'static str, message: String) -> Shown {
-    Shown { life, result: Some(result), message }
+    Shown { life, now: TERMINATED, result: Some(result), message }
 }
 
 fn end(reason: Option<EndReason>, refused: bool) -> (&'static str, &'static str) {

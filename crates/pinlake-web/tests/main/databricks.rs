@@ -85,7 +85,7 @@ async fn a_dag_of_one_task_runs_in_every_version() {
             let task = answer["tasks"][0]["state"]["life_cycle_state"].clone();
             (answer["state"]["life_cycle_state"].clone(), task, answer)
         };
-        assert_eq!(life().await.0, "QUEUED");
+        assert_eq!((life().await.0, &life().await.2["status"]["state"]), (json!("PENDING"), &json!("QUEUED")));
         jobs.step();
         assert_eq!((life().await.0, life().await.1), (json!("RUNNING"), json!("PENDING")));
         jobs.step();
@@ -217,6 +217,19 @@ async fn tokens_and_equal_runs() {
         found.push(send(door, "POST", "/api/2.0/jobs/runs/submit", &[], notebook("/x/weekly").to_string()).await.body);
     }
     assert_eq!(found[0], found[1]);
+    // Holders of different tokens don't get each other's.
+    let tokens = vec![Secret::new("one"), Secret::new("two")];
+    for (token, cause) in [("one", "databricks token 1"), ("two", "databricks token 2")] {
+        let door =
+            router(jobs.clone(), Arc::<FakeConsole>::default(), DatabricksSettings { tokens: tokens.clone(), ..joining.clone() });
+        let header = format!("Bearer {token}");
+        let answer =
+            send(door, "POST", "/api/2.0/jobs/runs/submit", &[("authorization", &header)], notebook("/x/weekly").to_string())
+                .await;
+        assert_eq!(jobs.at(answer.json()["run_id"].as_i64().unwrap()).cause.text, cause);
+        found.push(answer.body);
+    }
+    assert!(found[1] != found[2] && found[2] != found[3], "{found:?}");
 }
 
 #[tokio::test]
@@ -525,6 +538,16 @@ async fn other_paths_and_methods_are_nobodys() {
         refused(&answer, 404, "ENDPOINT_NOT_FOUND", &format!("No API found for '{method} {path}'"));
     }
     assert_eq!(send(door(&jobs), "GET", "/api/2.3/jobs/list", &[], "").await.body, "");
+}
+
+#[tokio::test]
+async fn it_stands_beside_pinlakes_own_api() {
+    let tokens = vec![Secret::new("dapi-one")];
+    let door = router(jobs(), Arc::<FakeConsole>::default(), DatabricksSettings { tokens, ..settings() });
+    let both = super::router(&Arc::default()).merge(door);
+    assert_eq!(send(both.clone(), "GET", "/api/v1/topics", &[], "").await.status, 200);
+    send(both.clone(), "GET", "/api/v1/nope", &[], "").await.is_error(404, "not_found", "no such path");
+    assert_eq!(send(both, "GET", "/api/2.1/jobs/list", &[], "").await.status, 401);
 }
 
 #[tokio::test]

@@ -152,8 +152,11 @@ async fn a_failure_is_the_statements_end() {
         assert_eq!(answer["status"], json!({ "state": "FAILED", "error": { "error_code": code, "message": message } }));
         assert_eq!(get(&door, &answer["statement_id"]).await, answer);
     }
-    let answer = execute(&door(&Arc::default()), json!({ "statement": "SELECT :x" })).await.json();
+    let door = door(&Arc::default());
+    let answer = execute(&door, json!({ "statement": "SELECT :x", "wait_timeout": "0s" })).await.json();
     assert_eq!((&answer["status"]["state"], &answer["status"]["error"]["error_code"]), (&json!("FAILED"), &json!("BAD_REQUEST")));
+    // Who only polls learns it too.
+    assert_eq!(get(&door, &answer["statement_id"]).await, answer);
 }
 
 #[tokio::test]
@@ -199,6 +202,23 @@ async fn who_asks_for_arrow_gets_json_in_one_piece() {
     assert_eq!((&answer["manifest"]["format"], &answer["manifest"]["total_chunk_count"]), (&json!("JSON_ARRAY"), &json!(1)));
     assert!(answer["manifest"].get("result_compression").is_none());
     assert!(console.last().contains("'pinlake' AS catalog"), "{}", console.last());
+}
+
+#[tokio::test]
+async fn a_large_answer_is_read_chunk_by_chunk() {
+    let row = format!(r#"["{}"]"#, "x".repeat(1 << 20));
+    let body = format!(r#"{{"columns":[{{"name":"a","type":"Utf8"}}],"rows":[{}]}}"#, vec![row; 9].join(","));
+    let door = door(&Arc::new(FakeConsole { body: Some(body), ..FakeConsole::default() }));
+    let answer = execute(&door, json!({ "statement": "SELECT a" })).await.json();
+    let (mut rows, mut next) = (0, Some(answer["result"].clone()));
+    while let Some(chunk) = next {
+        rows += chunk["data_array"].as_array().unwrap().len();
+        next = match chunk["next_chunk_internal_link"].as_str() {
+            Some(link) => Some(send(door.clone(), "GET", link, &[], "").await.json()),
+            None => None,
+        };
+    }
+    assert_eq!((rows, &answer["manifest"]["total_row_count"]), (9, &json!(9)));
 }
 
 #[tokio::test]

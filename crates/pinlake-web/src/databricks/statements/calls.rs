@@ -58,8 +58,8 @@ pub(in crate::databricks) async fn execute(State(door): State<Arc<Door>>, args: 
         Ok(sql) => sql,
         // What is wrong with a statement is a statement's end, not a call's.
         Err(error) => {
-            let failed = Progress::Failed { code: "BAD_REQUEST", message: error.to_string() };
-            return Ok(shown(Uuid::new_v4(), &failed));
+            let id = door.statements.refuse(error.to_string());
+            return Ok(shown(id, &door.statements.progress(id).unwrap_or(Progress::Closed)));
         }
     };
     let rows_max = u64::try_from(rows_max).unwrap_or_default();

@@ -89,7 +89,7 @@ fn runs() {
         let shown = of_run(&run(state, reason, Vec::new()));
         (shown.life, shown.result)
     };
-    assert_eq!(shown(RunState::Queued, None), ("QUEUED", None));
+    assert_eq!(shown(RunState::Queued, None), ("PENDING", None));
     assert_eq!(shown(RunState::Running, None), ("RUNNING", None));
     assert_eq!(shown(RunState::Running, Some(EndReason::Cancelled)), ("TERMINATING", None));
     assert_eq!(shown(RunState::Succeeded, None), ("TERMINATED", Some("SUCCESS")));
@@ -118,7 +118,13 @@ fn tasks() {
     let ending = run(RunState::Running, Some(EndReason::Cancelled), Vec::new());
     assert_eq!(of_task(&ending, &task(TaskState::Running, None, Work::Archive, "")).life, "TERMINATING");
     let queued = run(RunState::Queued, None, Vec::new());
-    assert_eq!(of_task(&queued, &task(TaskState::Queued, None, Work::Archive, "")).life, "QUEUED");
+    for shown in [of_run(&queued), of_task(&queued, &task(TaskState::Queued, None, Work::Archive, ""))] {
+        assert_eq!(
+            (shown.state()["life_cycle_state"].as_str(), shown.status()["state"].as_str()),
+            (Some("PENDING"), Some("QUEUED"))
+        );
+    }
+    assert_eq!(of_task(&going, &task(TaskState::Retrying, None, Work::Archive, "")).status()["state"], "WAITING");
 }
 
 #[test]
