@@ -21,6 +21,7 @@ use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
 use pinlake_sink::{Sinks, sinks};
+use pinlake_web::Parts;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -120,7 +121,7 @@ impl App {
         let deliveries = Sinks::open(shared.clone(), &own.deliveries.parse()?, parts).await;
         let deliveries = Arc::new(deliveries.context("reading the delivery streams")?);
         let doors = doors.with_delivery_streams(Arc::new(AppDeliveryStreams::new(deliveries.clone())));
-        let console = AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config));
+        let console = Arc::new(AppConsole::new(clients, log.clone(), lake.clone(), groups.clone(), topic_defaults(config)));
         let cluster_id = kafka::cluster_id(&groups).await.context("reading the cluster's id")?;
         let connectors = AppConnectors::new(sinks.clone(), cluster_id, config.http.listen.to_string());
         let broker = match kafka_settings {
@@ -129,7 +130,7 @@ impl App {
         };
         // Pages that may send records may not use the API.
         let guarded = |router, origins| pinlake_web::guarded(router, config.http.hosts.clone(), origins);
-        let api = pinlake_web::router_with_connectors(Arc::new(console), Arc::new(connectors), metrics);
+        let api = pinlake_web::router(Parts { console, connectors: Some(Arc::new(connectors)), jobs: None, metrics });
         let router = guarded(doors.router(), config.gateway.cors.clone()).merge(guarded(api, Vec::new()));
         let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
             socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(option, address, &error))
