@@ -10,13 +10,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{Html, IntoResponse, Response};
 use pinlake_core::Error;
+use pinlake_core::jobs::Job;
 use serde_json::json;
 
 use crate::Shared;
 use crate::answers::{QuestionSummary, Readiness, TableSummary, Topic};
 use crate::connect;
+use crate::jobs::{answers, times};
 
-/// The most topics, tables and questions that the page lists.
+/// The most topics, tables, jobs and questions that the page lists.
 const LISTED_MAX: usize = 100;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Pinlake</title>\
@@ -46,6 +48,9 @@ async fn page(shared: &Shared) -> String {
     page +=
         &section("Tables", &["table", "version", "#rows", "#in the tail", "#quarantined"], shared.console.tables().await, table);
     page += &section("Topics", &["topic", "#partitions", "#records"], shared.console.topics().await, topic);
+    if let Some(jobs) = &shared.jobs {
+        page += &section("Jobs", &["job", "next run, UTC", "last run"], jobs.jobs().await, job);
+    }
     page += &section("Questions", &["question", "asks"], shared.console.questions().await, question);
     page += "</body></html>\n";
     page
@@ -104,6 +109,18 @@ fn topic(topic: &Topic) -> Vec<String> {
 
 fn question(question: &QuestionSummary) -> Vec<String> {
     vec![link(&["questions", &question.name], &question.name), escaped(&question.description)]
+}
+
+fn job(job: &Job) -> Vec<String> {
+    let next = match (job.paused, job.next_at) {
+        (true, _) => "paused".to_owned(),
+        (false, next) => next.map(times::readable).unwrap_or_default(),
+    };
+    let last = job.last.as_ref().map(|run| {
+        let why = run.reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+        link(&["runs", &run.id.to_string()], &format!("{}{why}", answers::word(run.state)))
+    });
+    vec![link(&["jobs", &job.spec.name], &job.spec.name), next, last.unwrap_or_default()]
 }
 
 /// A link below `/api/v1` to the path of these segments.

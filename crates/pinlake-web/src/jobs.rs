@@ -1,4 +1,11 @@
-//! Jobs and their runs: what the API and the Databricks door ask of the scheduler, in one trait. The binary implements it.
+//! Jobs and their runs: what the API and the Databricks door ask of the scheduler, in one trait, and the API's pages over it. The binary implements it.
+
+pub mod answers;
+pub(crate) mod live;
+pub(crate) mod pages;
+pub(crate) mod runs;
+pub(crate) mod starts;
+pub mod times;
 
 use std::time::Duration;
 

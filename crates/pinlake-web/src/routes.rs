@@ -9,6 +9,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use pinlake_core::Error;
 
 use crate::failure::Failure;
+use crate::jobs::{live, pages, runs, starts};
 use crate::{BODY_BYTES_MAX, Shared, home, query, state, tables, topics};
 
 /// The document that describes the API; a test compares it with the table below and with real answers.
@@ -30,6 +31,19 @@ fn api() -> Vec<(&'static str, MethodRouter<Shared>)> {
         ("/api/v1/ledger", get(tables::ledger)),
         ("/api/v1/quarantine/{table}", get(tables::quarantine)),
         ("/api/v1/trace/{topic}/{partition}/{offset}", get(tables::trace)),
+        ("/api/v1/jobs", get(pages::list)),
+        ("/api/v1/jobs/{name}", get(pages::describe).put(pages::define).delete(pages::delete)),
+        ("/api/v1/jobs/{name}/run", post(starts::run)),
+        ("/api/v1/jobs/{name}/backfill", post(starts::backfill)),
+        ("/api/v1/jobs/{name}/pause", post(pages::pause)),
+        ("/api/v1/jobs/{name}/resume", post(pages::resume)),
+        ("/api/v1/runs", get(runs::list)),
+        ("/api/v1/runs/{id}", get(runs::show).delete(runs::forget)),
+        ("/api/v1/runs/{id}/cancel", post(runs::cancel)),
+        ("/api/v1/runs/{id}/rerun", post(runs::rerun)),
+        ("/api/v1/runs/{id}/tasks/{task}/log", get(runs::log)),
+        ("/api/v1/events", get(live::events)),
+        ("/api/v1/alerts", get(live::alerts)),
         ("/api/v1/openapi.json", get(openapi)),
     ]
 }

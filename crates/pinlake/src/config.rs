@@ -25,8 +25,8 @@ use pinlake_log::Durability;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use alerts::{AlertsConfig, LineageConfig};
 use addresses::{address, addresses, advertised, base_url};
+use alerts::{AlertsConfig, LineageConfig};
 use buckets::{ConnectConfig, FirehoseConfig};
 use cluster::ClusterConfig;
 use gateway::GatewayConfig;

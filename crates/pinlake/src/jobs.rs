@@ -88,4 +88,5 @@ fn database(config: &Config) -> Result<pinlake_core::secret::Secret> {
 }
 
 /// What a path in a URL can't hold as it is.
-const PATH: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'"').add(b'<').add(b'>');
+const PATH: &percent_encoding::AsciiSet =
+    &percent_encoding::CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'"').add(b'<').add(b'>');

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pinlake_core::TopicSpec;
 
-use crate::tls::Tls;
 use crate::auth::Principals;
+use crate::tls::Tls;
 
 /// Limits and habits of the wire protocol's listener.
 #[derive(Debug, Clone)]

@@ -67,7 +67,8 @@ impl Scheduler {
         let is_over = |alert: &&Alert| {
             let key = alert.key.as_str();
             let looked_at = key.ends_with("/not_started") || (known_beside && key.starts_with(BESIDE));
-            let of_nobody = key.starts_with("job/") && !jobs.iter().any(|job| !job.gone && key.split('/').nth(1) == Some(&job.spec.name));
+            let of_nobody =
+                key.starts_with("job/") && !jobs.iter().any(|job| !job.gone && key.split('/').nth(1) == Some(&job.spec.name));
             (looked_at && !found.iter().any(|(found, _)| found == key)) || of_nobody
         };
         let over: Vec<&Alert> = open.iter().filter(is_over).collect();

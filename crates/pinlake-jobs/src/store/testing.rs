@@ -20,7 +20,12 @@ pub(crate) struct Fate {
 
 impl Default for Fate {
     fn default() -> Self {
-        Self { commits_left: AtomicI64::new(i64::MAX), after_commit: AtomicBool::default(), dead: AtomicBool::default(), died: Notify::new() }
+        Self {
+            commits_left: AtomicI64::new(i64::MAX),
+            after_commit: AtomicBool::default(),
+            dead: AtomicBool::default(),
+            died: Notify::new(),
+        }
     }
 }
 

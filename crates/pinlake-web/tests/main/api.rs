@@ -6,11 +6,12 @@ use axum::Router;
 use axum::routing::post as on_post;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use pinlake_core::{Batch, Error, ErrorKind, Record, Timestamp};
+use pinlake_web::Parts;
 use pinlake_web::answers::{Ledger, LogRecord, Payload, RebuildComparison, Records, TableDetail, TableLedger, Trace};
 use serde_json::json;
 
 use super::fake::{FakeConsole, account, comparison};
-use super::{get, post, router, send};
+use super::{get, parts, post, router, send};
 
 /// The answer's status, and what the console was asked last.
 async fn asked(method: &str, path: &str, headers: &[(&str, &str)], body: &'static str) -> (u16, String) {
@@ -255,7 +256,7 @@ async fn health_readiness_and_metrics() {
     assert_eq!(send(router(&waiting), "GET", "/healthz", &[], "").await.status, 200, "it is alive all the same");
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || metrics::counter!("pinlake_records_total").increment(3));
-    let router = pinlake_web::router(waiting, recorder.handle());
+    let router = pinlake_web::router(Parts { metrics: recorder.handle(), ..parts(&waiting) });
     let metrics = send(router, "GET", "/metrics", &[], "").await;
     assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
     assert!(metrics.body.contains("pinlake_records_total 3"), "{}", metrics.body);

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use pinlake_core::{Error, Offset, Result, TopicName, TopicPartition};
+use pinlake_web::Parts;
 use pinlake_web::connect::{About, Config, Connectors, Plugin, Restart, Status, TaskStatus, Wanted};
 use serde_json::{Value, json};
 
-use super::fake::FakeConsole;
-use super::{Answer, send};
+use super::{Answer, parts, send};
 
 const CLASS: &str = "io.confluent.connect.s3.S3SinkConnector";
 
@@ -134,8 +133,7 @@ impl Connectors for FakeConnectors {
 }
 
 fn router(connectors: &Arc<FakeConnectors>) -> Router {
-    let console: Arc<FakeConsole> = Arc::default();
-    pinlake_web::router_with_connectors(console, connectors.clone(), PrometheusBuilder::new().build_recorder().handle())
+    pinlake_web::router(Parts { connectors: Some(connectors.clone()), ..parts(&Arc::default()) })
 }
 
 async fn call(connectors: &Arc<FakeConnectors>, method: &str, path: &str, body: impl Into<Body>) -> Answer {

@@ -81,7 +81,14 @@ async fn every_example_is_answered_as_the_document_says() {
         let response = &operation["responses"][&status];
         assert!(answer.status.is_success() && response.is_object(), "{method} {path} answers {status}: {}", answer.body);
         let schema = &response["content"]["application/json"]["schema"];
-        if schema.is_null() {
+        if let Some(stream) = response["content"]["text/event-stream"]["schema"].as_object() {
+            let stream = Value::Object(stream.clone());
+            assert!(answer.header("content-type") == "text/event-stream" && answer.body.contains("\ndata: "), "{}", answer.body);
+            for event in answer.body.lines().filter_map(|line| line.strip_prefix("data: ")) {
+                check(&document, &stream, &serde_json::from_str(event).unwrap())
+                    .unwrap_or_else(|wrong| panic!("{path}: {wrong}"));
+            }
+        } else if schema.is_null() {
             assert_eq!(answer.body, "", "{method} {path}");
         } else {
             check(&document, schema, &answer.json()).unwrap_or_else(|wrong| panic!("{method} {path}: {wrong}"));

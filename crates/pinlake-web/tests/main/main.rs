@@ -7,6 +7,8 @@ mod databricks;
 mod document;
 mod fake;
 mod fake_jobs;
+mod fake_scheduler;
+mod jobs;
 mod statements;
 
 use std::sync::Arc;
@@ -16,10 +18,12 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use pinlake_web::Parts;
 use serde_json::Value;
 use tower::ServiceExt;
 
 use fake::FakeConsole;
+use fake_scheduler::FakeScheduler;
 
 /// An answer, read to its end.
 struct Answer {
@@ -49,7 +53,13 @@ impl Answer {
 }
 
 fn router(console: &Arc<FakeConsole>) -> Router {
-    pinlake_web::router(console.clone(), PrometheusBuilder::new().build_recorder().handle())
+    pinlake_web::router(Parts { jobs: Some(Arc::new(FakeScheduler::default())), ..parts(console) })
+}
+
+/// A server without connectors and jobs.
+fn parts(console: &Arc<FakeConsole>) -> Parts {
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    Parts { console: console.clone(), connectors: None, jobs: None, metrics }
 }
 
 async fn send(router: Router, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {

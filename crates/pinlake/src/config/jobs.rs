@@ -83,7 +83,11 @@ impl JobsConfig {
         let pools_hold = self.pools.iter().all(|pool| (1..=TASKS_MAX).contains(&pool.tasks) && !pool.name.is_empty());
         let bounds = [
             ("jobs.tasks_max", (1..=TASKS_MAX).contains(&self.tasks_max), format!("1 to {TASKS_MAX}")),
-            ("jobs.pools", pools_hold && names.windows(2).all(|pair| pair[0] != pair[1]), "a name of its own and 1 task at least for each".to_owned()),
+            (
+                "jobs.pools",
+                pools_hold && names.windows(2).all(|pair| pair[0] != pair[1]),
+                "a name of its own and 1 task at least for each".to_owned(),
+            ),
             ("jobs.history", self.history.0 >= Duration::from_secs(3_600), "1h at least".to_owned()),
             ("jobs.database", !self.database.is_said() || self.database.place().is_some(), "either env or file".to_owned()),
         ];
@@ -100,7 +104,12 @@ impl DatabricksConfig {
         let tokens: Vec<Secret> =
             self.tokens.iter().map(|token| token.resolve().context("databricks.tokens")).collect::<Result<_>>()?;
         let rule = |notebook: &NotebookConfig| NotebookRule { pattern: notebook.r#match.clone(), job: notebook.job.clone() };
-        Ok(DatabricksSettings { tokens, notebooks: self.notebooks.iter().map(rule).collect(), join_equal: self.join_equal, address })
+        Ok(DatabricksSettings {
+            tokens,
+            notebooks: self.notebooks.iter().map(rule).collect(),
+            join_equal: self.join_equal,
+            address,
+        })
     }
 
     /// Whether callers must bring a token.

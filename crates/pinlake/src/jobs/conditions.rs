@@ -96,7 +96,9 @@ impl Conditions {
         let far = behind.into_iter().filter(|(_, lag)| *lag > self.rules.lag_max);
         let max = self.rules.lag_max;
         // No number that changes: the alert stays the same while it is open.
-        Ok(far.map(|(name, _)| condition(format!("follower/{name}/lag"), format!("{name} is more than {max} records behind"))).collect())
+        Ok(far
+            .map(|(name, _)| condition(format!("follower/{name}/lag"), format!("{name} is more than {max} records behind")))
+            .collect())
     }
 
     fn disk(&self) -> Option<Condition> {
@@ -121,7 +123,10 @@ impl Conditions {
         let ledger = console.ledger(false).await?;
         let open = ledger.tables.iter().filter(|table| !table.closed).map(|table| {
             let name = &table.table;
-            condition(format!("table/{name}/ledger"), format!("the ledger of table {name} does not close: 'pinlake prove' says where"))
+            condition(
+                format!("table/{name}/ledger"),
+                format!("the ledger of table {name} does not close: 'pinlake prove' says where"),
+            )
         });
         let found: Vec<Condition> = open.collect();
         *known = Some((Instant::now(), found.clone()));

@@ -45,7 +45,8 @@ fn headers(work: &HttpWork, run: &Run) -> Result<HeaderMap> {
     for (name, value) in &work.headers {
         let named: HeaderName = name.parse().map_err(|_| Error::invalid(format!("'{name}' is no header's name")))?;
         let value = placeholders::with_secrets(value, run)?;
-        let mut value = HeaderValue::from_str(&value).map_err(|_| Error::invalid(format!("header '{name}' can't have this value")))?;
+        let mut value =
+            HeaderValue::from_str(&value).map_err(|_| Error::invalid(format!("header '{name}' can't have this value")))?;
         value.set_sensitive(true);
         headers.insert(named, value);
     }

@@ -38,7 +38,8 @@ pub(super) fn shown(at: Timestamp) -> String {
 }
 
 fn value(name: &str, run: &Run) -> Result<String> {
-    let interval = || run.interval.ok_or_else(|| Error::invalid(format!("'${{{name}}}': the run stands for no interval of data")));
+    let interval =
+        || run.interval.ok_or_else(|| Error::invalid(format!("'${{{name}}}': the run stands for no interval of data")));
     match name {
         "from" => Ok(shown(interval()?.from)),
         "to" => Ok(shown(interval()?.to)),
@@ -46,7 +47,9 @@ fn value(name: &str, run: &Run) -> Result<String> {
         "job" => Ok(run.name.clone()),
         _ => {
             let parameter = name.strip_prefix("parameters.").and_then(|parameter| run.parameters.get(parameter));
-            parameter.cloned().ok_or_else(|| Error::invalid(format!("'${{{name}}}' is not known: there are from, to, run, job, parameters.NAME")))
+            parameter.cloned().ok_or_else(|| {
+                Error::invalid(format!("'${{{name}}}' is not known: there are from, to, run, job, parameters.NAME"))
+            })
         }
     }
 }

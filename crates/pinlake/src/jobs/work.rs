@@ -167,7 +167,11 @@ impl Work {
 
     /// The tables that a task names; all if it names none.
     fn tables(&self, named: &[String]) -> Vec<String> {
-        if named.is_empty() { self.lake.pipeline().tables.iter().map(|table| table.name.clone()).collect() } else { named.to_vec() }
+        if named.is_empty() {
+            self.lake.pipeline().tables.iter().map(|table| table.name.clone()).collect()
+        } else {
+            named.to_vec()
+        }
     }
 
     async fn rows(&self, call: &TaskCall, sql: &str, rows_max: usize) -> Result<Found> {
