@@ -5,7 +5,7 @@ use std::time::Duration;
 use pinlake_core::jobs::{Interval, Run, RunId, RunKind, RunState};
 use pinlake_core::{Error, Result, Timestamp};
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, QueryBuilder, Row};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{Change, Store, failed, read_json, to_json, word};
 use crate::progress;
@@ -50,18 +50,24 @@ impl Store {
 
     /// The runs that are wanted, the newest first.
     pub(crate) async fn runs(&self, wanted: &Wanted) -> Result<Vec<Run>> {
-        let mut sql = QueryBuilder::new("SELECT changes, document FROM run WHERE 1 = 1");
-        let mut and = |condition: &str, value: i64| {
-            sql.push(condition).push_bind(value);
-        };
-        wanted.job_id.into_iter().for_each(|id| and(" AND job_id = ", id));
-        wanted.since.into_iter().for_each(|at| and(" AND created_at >= ", at.0));
-        wanted.until.into_iter().for_each(|at| and(" AND created_at <= ", at.0));
-        wanted.before.into_iter().for_each(|id| and(" AND id < ", id.0));
-        one_of(&mut sql, "state", wanted.states.iter().map(word));
-        one_of(&mut sql, "kind", wanted.kinds.iter().map(word));
-        sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::try_from(wanted.limit).unwrap_or(i64::MAX));
-        let rows = sql.build().fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
+        let numbers = [
+            ("job_id =", wanted.job_id),
+            ("created_at >=", wanted.since.map(|at| at.0)),
+            ("created_at <=", wanted.until.map(|at| at.0)),
+            ("id <", wanted.before.map(|id| id.0)),
+        ];
+        let numbers: Vec<(&str, i64)> = numbers.into_iter().filter_map(|(condition, value)| Some((condition, value?))).collect();
+        let mut conditions: Vec<String> =
+            numbers.iter().zip(2..).map(|((condition, _), place)| format!("{condition} ${place}")).collect();
+        conditions.extend(one_of("state", wanted.states.iter().map(word)));
+        conditions.extend(one_of("kind", wanted.kinds.iter().map(word)));
+        let wheres = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        let sql = format!("SELECT changes, document FROM run{wheres} ORDER BY id DESC LIMIT $1");
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(i64::try_from(wanted.limit).unwrap_or(i64::MAX));
+        for (_, value) in numbers {
+            query = query.bind(value);
+        }
+        let rows = query.fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
         rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
     }
 
@@ -298,14 +304,10 @@ impl Group {
     }
 }
 
-fn one_of(sql: &mut QueryBuilder<sqlx::Any>, column: &str, words: impl Iterator<Item = String>) {
-    let mut before = format!(" AND {column} IN (");
-    for word in words {
-        sql.push(std::mem::replace(&mut before, ", ".to_owned())).push_bind(word);
-    }
-    if before == ", " {
-        sql.push(")");
-    }
+/// A condition that a column is one of some words, which are our own; none if there are no words.
+fn one_of(column: &str, words: impl Iterator<Item = String>) -> Option<String> {
+    let words: Vec<String> = words.map(|word| format!("'{word}'")).collect();
+    (!words.is_empty()).then(|| format!("{column} IN ({})", words.join(", ")))
 }
 
 fn stored_of(row: &AnyRow) -> Result<Stored> {

@@ -206,6 +206,7 @@ impl Held {
         });
         let tasks = tasks.collect();
         Run {
+            sequence: 1,
             id,
             name: spec.name.clone(),
             job_id,

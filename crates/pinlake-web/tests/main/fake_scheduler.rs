@@ -131,6 +131,7 @@ pub(crate) fn run() -> Run {
         id: RunId(11),
         name: "daily".to_owned(),
         job_id: 7,
+        sequence: 1,
         spec: spec(),
         version: "0123456789ab".to_owned(),
         kind: RunKind::Schedule,

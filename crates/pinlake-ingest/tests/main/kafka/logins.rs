@@ -9,8 +9,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 use pinlake_core::secret::Secret;
+use pinlake_ingest::Tls;
 use pinlake_ingest::auth::{Principal, Principals};
-use pinlake_ingest::kafka::{KafkaSettings, Tls};
+use pinlake_ingest::kafka::KafkaSettings;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;

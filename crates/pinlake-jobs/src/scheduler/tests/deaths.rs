@@ -51,7 +51,7 @@ async fn minutes_with_a_death(world: World, at: i64, after_commit: bool) -> bool
         }
         steps += 1;
     }
-    for _ in 0..4 {
+    for _ in 0..8 {
         world.clock.advance(Duration::from_secs(10));
         tick_until_still(&world).await;
     }

@@ -10,6 +10,7 @@ use pinlake_core::jobs::{
 };
 use pinlake_core::pipeline::units::Span;
 use pinlake_core::{Clock, Error, Result, Timestamp};
+use sqlx::{Connection, Executor};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -19,6 +20,9 @@ use crate::task::{Condition, Done, Effect, Runner, TaskCall};
 
 /// 2026-03-01T00:00:00Z, a Sunday.
 pub(super) const START: Timestamp = Timestamp(1_772_323_200_000);
+
+/// The variable that names a server of Postgres whose databases take SQLite's place.
+pub(super) const DATABASES: &str = "PINLAKE_TEST_JOBS_POSTGRES";
 
 /// What a task does, by its name; `Ok` for one that is not named.
 #[derive(Clone)]
@@ -144,7 +148,10 @@ impl World {
 
     pub(super) async fn with(settings: Settings) -> World {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let url = format!("sqlite://{}/jobs.sqlite?mode=rwc", folder.path().display());
+        let url = match std::env::var(DATABASES) {
+            Ok(server) => new_database(&server).await,
+            Err(_) => format!("sqlite://{}/jobs.sqlite?mode=rwc", folder.path().display()),
+        };
         Self::at(folder, url, settings).await
     }
 
@@ -227,6 +234,16 @@ impl World {
         }
         runs
     }
+}
+
+/// A new database beside the one of a URL.
+async fn new_database(server: &str) -> String {
+    sqlx::any::install_default_drivers();
+    let name = format!("jobs_{}", uuid::Uuid::new_v4().simple());
+    let mut connection = sqlx::AnyConnection::connect(server).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    connection.close().await.unwrap();
+    format!("{}/{name}", server.rsplit_once('/').unwrap().0)
 }
 
 /// What asks for a run of a job.

@@ -58,6 +58,7 @@ fn run(state: RunState, reason: Option<EndReason>, tasks: Vec<TaskRun>) -> Run {
         tasks: Vec::new(),
     };
     Run {
+        sequence: 1,
         id: RunId(1),
         name: "r".to_owned(),
         job_id: 0,
