@@ -9,7 +9,8 @@ use pinlake_core::Result;
 use pinlake_core::pipeline::{Chosen, Question};
 use serde_json::{Number, Value};
 
-use crate::{error, sql};
+use crate::error;
+use crate::sql::parameters;
 
 /// Rows of one answer: values in column order.
 pub type Rows = Vec<Vec<Value>>;
@@ -28,7 +29,8 @@ pub struct Answer {
 /// Asks `question` of the tables that `context` knows.
 pub async fn ask(context: &SessionContext, question: &Question, chosen: &Chosen) -> Result<Answer> {
     let failed = |e| error::query(&format!("answering {} ({})", question.name, question.path), e);
-    let frame = context.sql(&question.sql).await.and_then(|frame| sql::choose(frame, chosen)).map_err(failed)?;
+    let frame = context.sql(&question.sql).await.map_err(failed)?;
+    let frame = parameters::bind(frame, &parameters::of_choices(chosen.clone()), failed)?;
     let columns = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
     let batches = frame.collect().await.map_err(failed)?;
     let mut rows = Vec::new();

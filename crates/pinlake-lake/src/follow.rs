@@ -7,9 +7,11 @@
 mod commit;
 mod owner;
 mod start;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinlake_core::pipeline::Pipeline;
 use pinlake_core::{Clock, Error, ErrorKind, Followers, Log, Offset, Result, Timestamp, TopicPartition};
@@ -17,9 +19,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::batch::Built;
 use crate::live::TableView;
+use crate::maintain::Compacted;
 use crate::rows::Recipe;
 use crate::store::Store;
 use crate::stream::Standing;
+use crate::table::{Table, Vacuumed};
 
 /// Messages that may wait for a table's owner.
 const MESSAGES_WAITING_MAX: usize = 64;
@@ -108,6 +112,12 @@ enum Message {
     Find { record: Vec<u8>, reply: oneshot::Sender<Result<Option<bool>>> },
     /// The newest commits.
     Commits { count: usize, reply: oneshot::Sender<Result<Vec<Committal>>> },
+    /// The table and its quarantine, as committed.
+    Parts { reply: oneshot::Sender<Result<(Table, Table)>> },
+    /// Commit a compaction, unless its files were replaced meanwhile.
+    Compacted { compacted: Box<Compacted>, reply: oneshot::Sender<Result<usize>> },
+    /// Delete files that no snapshot of the time `keep` needs.
+    Vacuum { keep: Duration, reply: oneshot::Sender<Result<Vacuumed>> },
     /// Replace the table by what was rebuilt, which stands for these positions.
     Replace { built: Box<Built>, standings: BTreeMap<TopicPartition, Standing>, reply: oneshot::Sender<Result<u64>> },
     /// Commit what is pending and end.

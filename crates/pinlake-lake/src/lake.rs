@@ -1,21 +1,20 @@
 //! The whole lake of one pipeline: archive, tables, SQL, rebuild and ledger behind one value.
 
+mod asking;
 mod compare;
+mod gold;
 mod ledger;
 mod positions;
 mod raw_view;
 mod rebuild;
 mod system;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::datatypes::Schema;
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::empty::EmptyTable;
-use pinlake_core::pipeline::{Chosen, Pipeline, Question};
-use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicName, TopicPartition};
-use tokio::runtime::Handle;
+use pinlake_core::pipeline::{Pipeline, Question};
+use pinlake_core::{Clock, Error, Followers, Log, Offset, Result, TopicPartition};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -23,13 +22,16 @@ pub use compare::Comparison;
 pub use ledger::{Account, TableAccount};
 pub use rebuild::Rebuilt;
 
-use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, DescribedObject, FOLLOWER, MANIFEST_DIR, ManifestEntry};
+pub use crate::maintain::Compaction;
+pub use crate::table::Vacuumed;
+
+use crate::archive::{Archive, ArchiveSettings, ArchiveStatus, FOLLOWER, MANIFEST_DIR, ManifestEntry};
 use crate::batch::QUARANTINE_DIR;
 use crate::follow::{Ends, FollowSettings, Follower, Status};
-use crate::live::TableView;
+use crate::gold::{GOLD_DIR, Golds};
 use crate::readers::stable_end_of;
 use crate::runs;
-use crate::sql::query::{self, NamedTable, Query, QueryLimits, QueryResult, TableName};
+use crate::sql::query::QueryLimits;
 use crate::store::Store;
 
 /// Folder of the tables within the store.
@@ -58,6 +60,7 @@ pub struct Lake {
     clock: Clock,
     archive: Archive,
     tables: Vec<Follower>,
+    gold: Golds,
     limits: QueryLimits,
     running: Arc<Semaphore>,
     accepted: Semaphore,
@@ -109,6 +112,7 @@ impl Lake {
             };
             tables.push(Follower::start(log.clone(), followers.clone(), settings).await?);
         }
+        let gold = Golds::new(store.folder(GOLD_DIR), clock.clone());
         let (running, accepted) = (Arc::new(Semaphore::new(QUERIES_AT_ONCE)), Semaphore::new(QUERIES_MAX));
         Ok(Lake {
             log,
@@ -117,6 +121,7 @@ impl Lake {
             clock,
             archive,
             tables,
+            gold,
             limits,
             running,
             accepted,
@@ -167,132 +172,6 @@ impl Lake {
             let known: Vec<&str> = self.pipeline.questions.iter().map(|question| question.name.as_str()).collect();
             Error::not_found(format!("question '{name}' does not exist: there are {}", known.join(", ")))
         })
-    }
-
-    /// Answers `sql` as [`Lake::query_choosing`] does, with the pipeline's own choices.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn query(&self, sql: &str, rows_max: usize) -> Result<QueryResult> {
-        self.query_choosing(sql, self.pipeline.choose([])?, rows_max).await
-    }
-
-    /// Answers `sql` with everything that is acknowledged when it is asked, and what is `chosen` of the pipeline's choices.
-    ///
-    /// # Errors
-    /// See [`query::run`]; `Retry` when too many queries wait, or after [`Lake::end_queries`].
-    pub async fn query_choosing(&self, sql: &str, chosen: Chosen, rows_max: usize) -> Result<QueryResult> {
-        let answered = self.ending.run_until_cancelled(self.answer(sql, chosen, rows_max)).await;
-        answered.unwrap_or_else(|| Err(Error::retry("the server is ending: ask again when it is back")))
-    }
-
-    /// Cuts running queries short and refuses new ones.
-    pub fn end_queries(&self) {
-        self.ending.cancel();
-    }
-
-    async fn answer(&self, sql: &str, chosen: Chosen, rows_max: usize) -> Result<QueryResult> {
-        let _accepted =
-            self.accepted.try_acquire().map_err(|_| Error::retry(format!("{QUERIES_MAX} queries wait or run already")))?;
-        let busy = |_| Error::retry(format!("{QUERIES_AT_ONCE} other queries run for long already: try again"));
-        let running = tokio::time::timeout(self.limits.time, self.running.clone().acquire_owned()).await.map_err(busy)?;
-        let running = running.map_err(|e| Error::internal("no more queries are run").with_source(e))?;
-        let mut named = query::tables_of(sql)?;
-        let lists = named.iter().any(|(schema, _)| schema == "information_schema")
-            || sql.trim_start().to_ascii_lowercase().starts_with("show");
-        let mut questions = Vec::new();
-        for (_, name) in named.iter().filter(|(schema, _)| schema == "question") {
-            questions.push(self.question(name)?.clone());
-        }
-        for question in &questions {
-            named.extend(query::tables_of(&question.sql)?);
-        }
-        named.sort();
-        named.dedup();
-        let tables = futures::future::try_join_all(named.into_iter().map(|name| self.named_table(name))).await?;
-        let mut tables: Vec<NamedTable> = tables.into_iter().flatten().collect();
-        if lists {
-            let known: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
-            tables.extend(self.listed(&known).await?);
-            tables.extend(self.listed_questions(&questions));
-        }
-        let query = Query { sql: sql.to_owned(), tables, questions, chosen, store: self.store.clone(), rows_max };
-        query::run(query, self.limits, running).await
-    }
-
-    /// Every table that SQL can read but the `known` ones: what it is called and its columns, not what it holds.
-    async fn listed(&self, known: &[TableName]) -> Result<Vec<NamedTable>> {
-        let tables = ["public", "raw", "quarantine"].into_iter();
-        let tables = tables.flat_map(|schema| self.pipeline.tables.iter().map(move |table| (schema, table.name.as_str())));
-        let names = tables.chain(system::TABLES.map(|name| ("system", name)));
-        let names = names.map(|(schema, name)| (schema.to_owned(), name.to_owned())).filter(|name| !known.contains(name));
-        let table = async |name: TableName| match name.0.as_str() {
-            "raw" => {
-                let columns = &self.pipeline.tables[self.index(&name.1)?].schema;
-                let rows = raw_view::table(&self.store, Vec::new(), columns)?;
-                Ok(Some(NamedTable { name, rows: Arc::new(rows), snapshot: None }))
-            }
-            _ => self.named_table(name).await,
-        };
-        Ok(futures::future::try_join_all(names.map(table)).await?.into_iter().flatten().collect())
-    }
-
-    /// The questions but the `known` ones as mere names: a list of all must not fail for one that is wrong.
-    fn listed_questions(&self, known: &[Question]) -> impl Iterator<Item = NamedTable> {
-        let others = self.pipeline.questions.iter().filter(|question| known.iter().all(|known| known.name != question.name));
-        others.map(|question| NamedTable {
-            name: ("question".to_owned(), question.name.clone()),
-            rows: Arc::new(EmptyTable::new(Arc::new(Schema::empty()))),
-            snapshot: None,
-        })
-    }
-
-    /// What a table name in SQL stands for; `None` for names that are not ours to know.
-    async fn named_table(&self, name: TableName) -> Result<Option<NamedTable>> {
-        let rows = match name.0.as_str() {
-            "raw" => self.raw_table(&name.1).await?,
-            "system" => self.system_table(&name.1).await?,
-            // A question is a view over tables, and the engine's own tables are its own.
-            "question" | "information_schema" => return Ok(None),
-            _ => {
-                let view = self.view(&name).await?;
-                return Ok(Some(NamedTable::of(name, view)));
-            }
-        };
-        Ok(Some(NamedTable { name, rows, snapshot: None }))
-    }
-
-    /// The records of the archive that feed a table.
-    async fn raw_table(&self, name: &str) -> Result<Arc<dyn TableProvider>> {
-        let index = self.index(name)?;
-        let route = |topic: &TopicName| self.pipeline.route(index, topic);
-        let late = |_| Error::retry("the archive's store does not answer: try again later");
-        let objects = self.archive.objects(|topic| route(topic).is_some());
-        let objects = tokio::time::timeout(self.limits.time, objects).await.map_err(late)??.into_iter();
-        let objects = objects.filter_map(DescribedObject::raw);
-        let objects = objects.filter_map(|object| route(&object.of.topic).map(|route| (object, route))).collect();
-        Ok(Arc::new(raw_view::table(&self.store.served_by(Handle::current()), objects, &self.pipeline.tables[index].schema)?))
-    }
-
-    async fn view(&self, (schema, name): &TableName) -> Result<TableView> {
-        match schema.as_str() {
-            "public" => {
-                let index =
-                    self.pipeline.tables.iter().position(|table| *name == table.name || is_classic_name(name, &table.name));
-                let index = index.ok_or_else(|| self.no_table(name))?;
-                let ends = self.ends(Some(index)).await?;
-                let late = |_| Error::retry(format!("table '{name}' is behind the log: try again, or look at /api/v1/tables"));
-                tokio::time::timeout(self.limits.time, self.tables[index].view(ends)).await.map_err(late)?
-            }
-            "quarantine" => self.table(name)?.quarantine().await,
-            _ => Err(self.no_table(&format!("{schema}.{name}"))),
-        }
-    }
-
-    /// What there is instead of a table that a query names.
-    fn no_table(&self, name: &str) -> Error {
-        let known: Vec<&str> = self.pipeline.tables.iter().map(|table| table.name.as_str()).collect();
-        Error::invalid(format!("table '{name}' does not exist: there are {}; SHOW TABLES lists all", known.join(", ")))
     }
 
     /// How far all partitions are decided that the table at `index`, or any table, follows: nobody waits for an open transaction.
@@ -364,10 +243,4 @@ impl Lake {
         let (archive, tables) = futures::join!(self.archive.flush(ends.clone()), tables);
         tables.into_iter().try_for_each(|done| done.map(drop)).and(archive.map(drop))
     }
-}
-
-/// `<id>_pin_table` is what the classic scripts call the table `pin`.
-fn is_classic_name(name: &str, table: &str) -> bool {
-    let id = name.strip_suffix("_table").and_then(|rest| rest.strip_suffix(table)).and_then(|rest| rest.strip_suffix('_'));
-    id.is_some_and(|id| !id.is_empty())
 }

@@ -11,6 +11,7 @@ pub mod clean;
 pub mod decode;
 mod error;
 pub mod follow;
+pub mod gold;
 pub mod keys;
 pub mod lake;
 pub mod live;

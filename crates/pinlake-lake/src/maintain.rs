@@ -23,8 +23,21 @@ const SMALL_FILE_BYTES: i64 = 32 << 20;
 const SMALL_FILES_MIN: usize = 10;
 /// The size of what they are put together to.
 const COMPACTED_BYTES_MAX: i64 = 128 << 20;
+/// Times a compaction is committed, when others commit first.
+const TRIES_MAX: usize = 5;
 /// Batches between reading and writing.
 const BATCHES_WAITING_MAX: usize = 2;
+
+/// What putting small files together came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Compaction {
+    /// Files of the table, with its quarantine, before.
+    pub files_before: u64,
+    /// And after.
+    pub files_after: u64,
+    /// Bytes of the small files that were put together.
+    pub bytes: u64,
+}
 
 /// Which of a table's two parts.
 #[derive(Debug, Clone, Copy)]
@@ -47,16 +60,37 @@ pub(crate) struct Compacted {
 }
 
 /// The work of putting the table's small files together; `None` if there are few.
-pub(crate) fn compaction(
+pub(crate) fn compaction(part: Part, table: &Table) -> Option<impl Future<Output = Result<Compacted>> + Send + 'static> {
+    compaction_of(part, table, SMALL_FILES_MIN)
+}
+
+/// The same with any small files at all: for somebody who asks for it.
+pub(crate) fn compaction_now(part: Part, table: &Table) -> Option<impl Future<Output = Result<Compacted>> + Send + 'static> {
+    compaction_of(part, table, 2)
+}
+
+/// Files of the table.
+pub(crate) fn files_of(table: &Table) -> Result<u64> {
+    Ok(table.files()?.len() as u64)
+}
+
+impl Compacted {
+    /// Bytes of the files that were read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.from.iter().filter_map(|file| u64::try_from(file.size).ok()).sum()
+    }
+}
+
+fn compaction_of(
     part: Part,
     table: &Table,
-    clock: &Clock,
+    files_min: usize,
 ) -> Option<impl Future<Output = Result<Compacted>> + Send + 'static> {
-    let small = small_files(table.files().unwrap_or_default());
+    let small = small_files(table.files().unwrap_or_default(), files_min);
     if small.is_empty() {
         return None;
     }
-    let (store, schema, clock) = (table.store().clone(), table.schema().clone(), clock.clone());
+    let (store, schema, clock) = (table.store().clone(), table.schema().clone(), table.clock().clone());
     Some(async move {
         let to = compact(&store, &schema, &small, &clock).await?;
         Ok(Compacted { part, from: small, to })
@@ -65,23 +99,34 @@ pub(crate) fn compaction(
 
 /// Commits a compaction, unless its files were replaced meanwhile. Returns how many files it replaced.
 pub(crate) async fn replace_small(table: &mut Table, compacted: Compacted, info: Option<Value>) -> Result<usize> {
-    let files = table.files()?;
-    let is_there = |file: &Add| files.iter().any(|there| there.path == file.path);
-    if !compacted.from.iter().all(is_there) {
-        return Ok(0);
+    let Compacted { from, to, .. } = compacted;
+    let mut failed = None;
+    for _ in 0..TRIES_MAX {
+        let files = table.files()?;
+        let is_there = |file: &Add| files.iter().any(|there| there.path == file.path);
+        if failed.is_some() && is_there(&to) {
+            // Only its answer was lost.
+            return Ok(from.len());
+        }
+        if !from.iter().all(is_there) {
+            return Ok(0);
+        }
+        let change = Change { add: vec![to.clone()], remove: from.clone(), info: info.clone(), ..Change::default() };
+        match table.commit(change).await {
+            Ok(_) => return Ok(from.len()),
+            Err(error) => {
+                table.reload().await?;
+                failed = Some(error);
+            }
+        }
     }
-    let replaced = compacted.from.len();
-    let done = table.commit(Change { add: vec![compacted.to], remove: compacted.from, info, ..Change::default() }).await;
-    if done.is_err() {
-        table.reload().await?;
-    }
-    done.map(|_| replaced)
+    Err(failed.expect("the loop ran"))
 }
 
-/// The small files that are worth putting together; none if there are few.
-fn small_files(mut files: Vec<Add>) -> Vec<Add> {
+/// The small files that are worth putting together; none if there are fewer than `files_min`.
+fn small_files(mut files: Vec<Add>, files_min: usize) -> Vec<Add> {
     files.retain(|file| file.size < SMALL_FILE_BYTES);
-    if files.len() < SMALL_FILES_MIN {
+    if files.len() < files_min {
         return Vec::new();
     }
     // The oldest first, so that rows that came together stay together.

@@ -4,6 +4,7 @@ mod depth;
 pub mod encode;
 mod functions;
 mod interrupt;
+pub mod parameters;
 pub mod query;
 
 pub use depth::STACK_BYTES;
@@ -11,13 +12,11 @@ pub use depth::STACK_BYTES;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::ScalarValue;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
-use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, SetExpr};
-use pinlake_core::pipeline::Chosen;
 use pinlake_core::{Error, Result};
 
 use crate::clean::RAW_TABLE;
@@ -56,12 +55,6 @@ pub(crate) fn config() -> SessionConfig {
     // Times without a zone mean UTC, here as in the tables.
     config.options_mut().execution.time_zone = Some("UTC".to_owned());
     config
-}
-
-/// The query in which every choice that it leaves open is made.
-pub(crate) fn choose(query: DataFrame, chosen: &Chosen) -> datafusion::error::Result<DataFrame> {
-    let value = |(name, value): (&String, &String)| (name.clone(), ScalarValue::from(value.as_str()));
-    query.with_param_values(chosen.iter().map(value).collect::<Vec<_>>())
 }
 
 /// A session that knows the raw records' columns and our functions.

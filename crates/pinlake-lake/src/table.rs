@@ -3,14 +3,22 @@
 //! Every position is a `txn` action, so it survives compaction, vacuum and checkpoints, and is committed with the rows it
 //! stands for. After a commit whose outcome is unknown the table is read again and the positions tell what happened.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::temporal_conversions::try_duration_ms_to_duration;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
-use deltalake_core::kernel::{Action, Add, CommitInfo, LogicalFileView, Remove, Transaction};
+use deltalake_core::kernel::{
+    Action, Add, CommitInfo, LogicalFileView, MetadataExt, Remove, StructField, StructType, Transaction,
+};
 use deltalake_core::operations::create::CreateBuilder;
-use deltalake_core::operations::vacuum::VacuumMode;
+use deltalake_core::operations::vacuum::{Clock as VacuumClock, VacuumMode};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use pinlake_core::{Clock, Error, ErrorKind, Result, Timestamp};
 use serde_json::Value;
 
@@ -22,6 +30,11 @@ use crate::store::Store;
 const CHECKPOINT_INTERVAL: &str = "20";
 /// How long old log entries and removed files stay for readers of older snapshots.
 const LOG_RETENTION: &str = "interval 1 days";
+
+/// The same: how long a removed file stays unless somebody says otherwise.
+pub(crate) const REMOVED_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// The longest time that removed files can be kept for: a hundred years.
+const KEPT_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Commits that are looked at first for what the last one of ours said.
 const HISTORY_FIRST: usize = 8;
@@ -53,6 +66,17 @@ pub struct Change {
     pub info: Option<Value>,
     /// Whether the change replaces all rows.
     pub replace: bool,
+    /// The table's columns from now on, if they change: those that it has, each of its type, and new ones that may be null.
+    pub columns: Option<Vec<StructField>>,
+}
+
+/// What a vacuum removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Vacuumed {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// One commit, as a table's history shows it.
@@ -83,6 +107,36 @@ impl Table {
         Ok(Table { delta, store, schema, clock })
     }
 
+    /// Opens the table in `store` with the columns that it has; `None` if there is none.
+    pub async fn existing(store: Store, clock: Clock) -> Result<Option<Table>> {
+        let mut delta = DeltaTable::new(store.delta());
+        match delta.load().await {
+            Ok(()) => {}
+            Err(DeltaTableError::NotATable(_)) => return Ok(None),
+            Err(error) => return Err(error::delta("opening a table", error)),
+        }
+        let schema = schema_of(&delta)?;
+        Ok(Some(Table { delta, store, schema, clock }))
+    }
+
+    /// Creates a table with these columns and its first change in one commit.
+    ///
+    /// # Errors
+    /// As of [`Table::commit`]: any leaves the outcome unknown.
+    pub async fn create(store: Store, name: &str, columns: Vec<StructField>, change: Change, clock: Clock) -> Result<Table> {
+        let now = clock.now().0;
+        let properties = CommitProperties::default()
+            // Otherwise it would commit this, after a table that another process creates meanwhile, once more.
+            .with_max_retries(0)
+            .with_application_transactions(transactions(change.transactions, now))
+            .with_metadata(change.info.map(|info| (INFO_KEY.to_owned(), info)));
+        let added = change.add.into_iter().map(Action::Add);
+        let created = creation(&store, name, columns).with_actions(added).with_commit_properties(properties).await;
+        let delta = created.map_err(|e| error::delta(&format!("creating table '{name}'"), e))?;
+        let schema = schema_of(&delta)?;
+        Ok(Table { delta, store, schema, clock })
+    }
+
     /// Whether there is a table in `store`.
     pub async fn exists(store: &Store) -> Result<bool> {
         let found = store.delta().is_delta_table_location().await;
@@ -104,6 +158,11 @@ impl Table {
         &self.store
     }
 
+    /// The time of its commits.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The files of the snapshot.
     pub fn files(&self) -> Result<Vec<Add>> {
         let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
@@ -116,6 +175,19 @@ impl Table {
             ..Add::default()
         };
         Ok(state.log_data().iter().map(add).collect())
+    }
+
+    /// The columns as Delta has them.
+    pub fn columns(&self) -> Result<Vec<StructField>> {
+        let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
+        Ok(state.schema().fields().cloned().collect())
+    }
+
+    /// The value of a transaction id in the snapshot.
+    pub async fn transaction(&self, id: &str) -> Result<Option<i64>> {
+        let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
+        let found = state.snapshot().transaction_version(&*self.delta.log_store(), id).await;
+        found.map_err(|e| error::delta("reading a transaction id", e))
     }
 
     /// What our last commit said of itself: the value of [`INFO_KEY`]; `None` if no commit of ours is left in the history.
@@ -165,16 +237,32 @@ impl Table {
         Ok(Some(Table { delta, store: self.store.clone(), schema: self.schema.clone(), clock: self.clock.clone() }))
     }
 
-    /// Deletes files that no snapshot of the last day needs, and reads the newest snapshot. Files that are not the table's
-    /// are deleted too once they are that old: what a process left that died before its commit.
-    pub async fn vacuum(&mut self) -> Result<usize> {
-        // Its own commits say the same again: the one that said it last may be cleaned up with the log's old entries.
-        let info = self.last_info().await?.map(|info| (INFO_KEY.to_owned(), info));
-        let properties = CommitProperties::default().with_metadata(info);
-        let vacuum = self.delta.clone().vacuum().with_mode(VacuumMode::Full).with_commit_properties(properties);
-        let (table, metrics) = vacuum.await.map_err(|e| error::delta("removing old files", e))?;
-        self.delta.state = table.state;
-        Ok(metrics.files_deleted.len())
+    /// Deletes files that no snapshot of the time `keep` needs, and reads the newest snapshot. Files that never were the table's, which a
+    /// process left that died before its commit, are deleted once they are a day old, or `keep` if that is longer: a younger one may be about
+    /// to be committed. `info` is what the last commit said of itself: the vacuum's own say the same again, because that one may be cleaned up
+    /// with the log's old entries.
+    pub async fn vacuum(&mut self, keep: Duration, info: Option<Value>) -> Result<Vacuumed> {
+        let files = self.store.objects();
+        let listed = files.list(None).map_ok(|meta| (meta.location.to_string(), meta.size)).try_collect().await;
+        let sizes: HashMap<String, u64> = listed.map_err(|e| error::store("listing a table's files", e))?;
+        let mut done = Vacuumed::default();
+        for (mode, keep) in [(VacuumMode::Lite, keep), (VacuumMode::Full, keep.max(REMOVED_KEPT))] {
+            if mode == VacuumMode::Lite && keep >= REMOVED_KEPT {
+                continue;
+            }
+            let keep = i64::try_from(keep.min(KEPT_MAX).as_millis()).ok().and_then(try_duration_ms_to_duration);
+            let keep = keep.expect("a hundred years are a duration");
+            let properties = CommitProperties::default().with_metadata(info.clone().map(|info| (INFO_KEY.to_owned(), info)));
+            let vacuum = self.delta.clone().vacuum().with_mode(mode).with_commit_properties(properties);
+            let vacuum = vacuum.with_retention_period(keep).with_enforce_retention_duration(false);
+            let vacuum = vacuum.with_clock(Arc::new(TimeOfVacuum(self.clock.clone())));
+            let (table, metrics) = vacuum.await.map_err(|e| error::delta("removing old files", e))?;
+            self.delta.state = table.state;
+            // It names files again that it has deleted before.
+            let deleted = metrics.files_deleted.iter().filter_map(|path| sizes.get(path));
+            deleted.for_each(|bytes| done.add(Vacuumed { files: 1, bytes: *bytes }));
+        }
+        Ok(done)
     }
 
     /// Reads the newest snapshot.
@@ -185,18 +273,20 @@ impl Table {
     /// Commits a change on the snapshot that the owner holds. Returns the new version.
     ///
     /// # Errors
-    /// `Conflict` when another writer moved a position or removed a file of ours; any error leaves the outcome unknown: the
+    /// `Conflict` when another writer moved a position, or came first where files are removed; any error leaves the outcome unknown: the
     /// owner reloads and looks at its positions.
     pub async fn commit(&mut self, change: Change) -> Result<u64> {
         let now = self.clock.now().0;
         let data_change = change.data_change;
+        let removes = !change.remove.is_empty();
         let removed = change.remove.into_iter().map(|file| Action::Remove(remove_of(file, data_change, now)));
         let added = change.add.into_iter().map(|file| Action::Add(Add { data_change, ..file }));
-        let transactions = change.transactions.into_iter();
-        let transactions = transactions.map(|(id, version)| Transaction::new_with_last_update(id, version, Some(now))).collect();
         let properties = CommitProperties::default()
-            .with_application_transactions(transactions)
+            .with_application_transactions(transactions(change.transactions, now))
             .with_metadata(change.info.map(|info| (INFO_KEY.to_owned(), info)));
+        // Of removed files, the Delta library does not see that a compaction came first and moved their rows elsewhere: it would remove them once
+        // more and so bring every row in twice. Whoever removes files commits right behind the snapshot that has them, or not at all.
+        let properties = if removes { properties.with_max_retries(0) } else { properties };
         let builder: CommitBuilder = properties.into();
         let operation = if data_change {
             let mode = if change.replace { SaveMode::Overwrite } else { SaveMode::Append };
@@ -206,11 +296,34 @@ impl Table {
         };
         let state = self.delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
         let snapshot: &dyn TableReference = state.snapshot();
-        let commit =
-            builder.with_actions(removed.chain(added).collect()).build(Some(snapshot), self.delta.log_store(), operation);
+        let is_new = change.columns.is_some();
+        let columns = change.columns.map(|columns| with_columns(snapshot, columns)).transpose()?;
+        let actions = columns.into_iter().chain(removed).chain(added).collect();
+        let commit = builder.with_actions(actions).build(Some(snapshot), self.delta.log_store(), operation);
         let done = commit.await.map_err(|e| error::delta("committing", e))?;
         self.delta.state = Some(done.snapshot());
+        if is_new {
+            self.schema = schema_of(&self.delta)?;
+        }
         Ok(done.version())
+    }
+}
+
+impl Vacuumed {
+    /// Adds what another vacuum removed.
+    pub(crate) fn add(&mut self, other: Vacuumed) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
+}
+
+/// Our clock as a vacuum asks for it.
+#[derive(Debug)]
+struct TimeOfVacuum(Clock);
+
+impl VacuumClock for TimeOfVacuum {
+    fn current_timestamp_millis(&self) -> i64 {
+        self.0.now().0
     }
 }
 
@@ -227,18 +340,39 @@ fn line_of(version: u64, commit: &CommitInfo) -> CommitLine {
     CommitLine { version, at, operation, info: commit.info.get(INFO_KEY).cloned() }
 }
 
+fn transactions(values: Vec<(String, i64)>, now: i64) -> Vec<Transaction> {
+    values.into_iter().map(|(id, version)| Transaction::new_with_last_update(id, version, Some(now))).collect()
+}
+
+/// The action that gives a table other columns.
+fn with_columns(snapshot: &dyn TableReference, columns: Vec<StructField>) -> Result<Action> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| Error::internal("changing a table's columns").with_source(e);
+    let columns = StructType::try_new(columns).map_err(|e| failed(e.into()))?;
+    let metadata = snapshot.metadata().clone().with_schema(&columns).map_err(|e| failed(e.into()))?;
+    Ok(Action::Metadata(metadata))
+}
+
+/// The columns that a table has.
+fn schema_of(delta: &DeltaTable) -> Result<SchemaRef> {
+    let state = delta.snapshot().map_err(|e| error::delta("reading a snapshot", e))?;
+    let columns = state.schema();
+    let schema: Schema =
+        (&*columns).try_into_arrow().map_err(|e| Error::invalid("a table has a column that can't be read").with_source(e))?;
+    Ok(Arc::new(schema))
+}
+
+fn creation(store: &Store, name: &str, columns: Vec<StructField>) -> CreateBuilder {
+    let configuration = [
+        ("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL)),
+        ("delta.logRetentionDuration", Some(LOG_RETENTION)),
+        ("delta.deletedFileRetentionDuration", Some(LOG_RETENTION)),
+    ];
+    let creation = CreateBuilder::new().with_log_store(store.delta()).with_table_name(name).with_columns(columns);
+    creation.with_configuration(configuration)
+}
+
 async fn create(store: &Store, name: &str, schema: &Schema) -> Result<DeltaTable> {
-    let created = CreateBuilder::new()
-        .with_log_store(store.delta())
-        .with_table_name(name)
-        .with_columns(delta_columns(schema)?)
-        .with_configuration([
-            ("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL)),
-            ("delta.logRetentionDuration", Some(LOG_RETENTION)),
-            ("delta.deletedFileRetentionDuration", Some(LOG_RETENTION)),
-        ])
-        .await;
-    match created {
+    match creation(store, name, delta_columns(schema)?).await {
         Ok(table) => Ok(table),
         Err(error) => {
             // Another process, or our own earlier try, may have been first.

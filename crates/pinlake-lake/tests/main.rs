@@ -9,6 +9,10 @@ mod batches_made;
 mod crashes;
 #[path = "main/faulty_store.rs"]
 mod faulty_store;
+#[path = "main/gold.rs"]
+mod gold;
+#[path = "main/gold_crashes.rs"]
+mod gold_crashes;
 #[path = "main/other_logs.rs"]
 mod other_logs;
 #[path = "main/rebuilds.rs"]
@@ -21,3 +25,5 @@ mod sql;
 mod streaming;
 #[path = "main/transactions.rs"]
 mod transactions;
+#[path = "main/upkeep.rs"]
+mod upkeep;

@@ -20,7 +20,7 @@ use crate::maintain::{self, Part};
 use crate::parquet_file::write_file;
 use crate::runs::Run;
 use crate::store::Store;
-use crate::table::{Change, Table};
+use crate::table::{Change, REMOVED_KEPT, Table, Vacuumed};
 
 /// What the archive has of a stretch of a partition's offsets. The entries of a partition follow one another without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,13 +189,13 @@ impl Manifest {
             }
         }
         self.positions = positions;
-        self.compact(clock).await;
+        self.compact().await;
         Ok(())
     }
 
     /// Puts small files together, when there are many. Failing is no harm: the next commit tries again.
-    async fn compact(&mut self, clock: &Clock) {
-        let Some(work) = maintain::compaction(Part::Rows, &self.table, clock) else { return };
+    async fn compact(&mut self) {
+        let Some(work) = maintain::compaction(Part::Rows, &self.table) else { return };
         let done = match work.await {
             Ok(compacted) => {
                 let info = info(&self.positions, &self.topics, &self.deleted);
@@ -210,10 +210,15 @@ impl Manifest {
 
     /// Removes files that no snapshot needs.
     pub(super) async fn vacuum(&mut self) {
-        match self.table.vacuum().await {
-            Ok(files) => tracing::debug!(files, "removed old files of the manifest"),
+        match self.remove_old().await {
+            Ok(Vacuumed { files, .. }) => tracing::debug!(files, "removed old files of the manifest"),
             Err(error) => tracing::warn!(%error, "old files of the manifest were not removed"),
         }
+    }
+
+    async fn remove_old(&mut self) -> Result<Vacuumed> {
+        let info = self.table.last_info().await?;
+        self.table.vacuum(REMOVED_KEPT, info).await
     }
 
     /// All of it as it stands now.

@@ -204,7 +204,8 @@ async fn commit_until_known(table: &mut Table, add: Option<&Add>, built_on: &Sta
 /// Replaces all files. Tried once: the files it removes are those of the snapshot it was made for.
 async fn commit_replacing(table: &mut Table, add: Vec<Add>, transactions: Vec<(String, i64)>, wanted: &Stand) -> Result<()> {
     let (remove, info) = (table.files()?, Some(wanted.info()?));
-    if let Err(error) = table.commit(Change { add, remove, data_change: true, replace: true, transactions, info }).await {
+    let change = Change { add, remove, data_change: true, replace: true, transactions, info, ..Change::default() };
+    if let Err(error) = table.commit(change).await {
         table.reload().await?;
         if Stand::of(table).await? != *wanted {
             return Err(error);

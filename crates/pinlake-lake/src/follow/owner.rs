@@ -11,11 +11,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::start::{self, Stand};
+use super::upkeep::finished;
 use super::{Committed, Ends, FollowSettings, Message, Status};
 use crate::backoff::Backoff;
 use crate::keys::KeyIndex;
 use crate::live::TableView;
-use crate::maintain::{self, Compacted, Part};
+use crate::maintain::Compacted;
 use crate::readers::{Read, Readers, check_position, check_topic, range_now, topics_now};
 use crate::rows::{Counts, Recipe};
 use crate::stream::{self, PreparedRead, Standing, Stream, Work};
@@ -46,7 +47,7 @@ pub(super) struct Owner {
     reads: mpsc::Receiver<Result<Read>>,
     waiting: Vec<Waiting>,
     commit_at: Option<Instant>,
-    upkeep: Option<JoinHandle<Result<Compacted>>>,
+    pub(super) upkeep: Option<JoinHandle<Result<Compacted>>>,
     /// The store did not say whether a commit happened: nothing more is taken until it is known, so that what is tried again
     /// is the same commit.
     pub(super) unknown: bool,
@@ -168,6 +169,9 @@ impl Owner {
             Message::Commits { count, reply } => {
                 let _ = reply.send(start::commits(&self.table, count).await);
             }
+            Message::Parts { reply } => drop(reply.send(Ok((self.table.clone(), self.quarantine.clone())))),
+            Message::Compacted { compacted, reply } => drop(reply.send(self.take_compacted(*compacted).await)),
+            Message::Vacuum { keep, reply } => drop(reply.send(self.vacuum_for_caller(keep).await)),
             Message::Replace { built, standings, reply } => {
                 let done = self.replace(*built, standings).await;
                 let fatal = done.as_ref().err().filter(|error| error.kind() != ErrorKind::Retry).cloned();
@@ -374,39 +378,6 @@ impl Owner {
         done
     }
 
-    /// Puts small files together in the background, when there are many.
-    fn start_upkeep(&mut self) {
-        if self.upkeep.is_some() {
-            return;
-        }
-        let work = maintain::compaction(Part::Rows, &self.table, &self.settings.clock);
-        let work = work.or_else(|| maintain::compaction(Part::Quarantine, &self.quarantine, &self.settings.clock));
-        self.upkeep = work.map(tokio::spawn);
-    }
-
-    /// Upkeep that fails is tried again later: the table is whole without it.
-    async fn commit_compacted(&mut self, done: Result<Compacted>) {
-        let table = self.recipe.name.clone();
-        match done {
-            Ok(compacted) if !self.unknown => match self.replace_small(compacted).await {
-                Ok(files) => tracing::debug!(%table, files, "compacted"),
-                Err(error) => tracing::warn!(%table, %error, "compaction was not committed"),
-            },
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%table, %error, "compaction failed"),
-        }
-    }
-
-    async fn vacuum(&mut self) {
-        let table = self.recipe.name.clone();
-        for part in [&mut self.table, &mut self.quarantine] {
-            match part.vacuum().await {
-                Ok(files) => tracing::debug!(%table, files, "removed old files"),
-                Err(error) => tracing::warn!(%table, %error, "old files were not removed"),
-            }
-        }
-    }
-
     /// Starts the readers again from where the table stands.
     pub(super) fn restart_readers(&mut self) {
         for of in self.routes.keys() {
@@ -434,14 +405,6 @@ impl Parts {
         self.taken_to = part.next;
         Ok(Some(part))
     }
-}
-
-/// The end of the upkeep that runs; never, if none does.
-async fn finished(upkeep: &mut Option<JoinHandle<Result<Compacted>>>) -> Result<Compacted> {
-    let Some(task) = upkeep.as_mut() else { return std::future::pending().await };
-    let done = task.await.map_err(|e| Error::internal("compaction stopped").with_source(e));
-    *upkeep = None;
-    done?
 }
 
 /// The error that ends the table; one that only asks for another try does not.

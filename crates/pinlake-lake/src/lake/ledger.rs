@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
-use pinlake_core::pipeline::Chosen;
 use pinlake_core::{ErrorKind, OffsetRange, Result, TopicName, TopicPartition};
 
 use super::Lake;
 use super::compare::{Comparison, Proof};
 use crate::live::TableView;
+use crate::sql::parameters::Parameters;
 use crate::sql::query::{self, NamedTable, Query};
 use crate::stream::Standing;
 
@@ -104,8 +104,14 @@ impl Lake {
         let sql = "SELECT arrow_cast(_topic, 'Utf8View') AS topic, _partition, count(*) AS n FROM counted GROUP BY 1, 2";
         let tables = vec![NamedTable::of(("public".to_owned(), "counted".to_owned()), view)];
         let store = self.store.clone();
-        let query =
-            Query { sql: sql.to_owned(), tables, questions: Vec::new(), chosen: Chosen::new(), store, rows_max: usize::MAX };
+        let query = Query {
+            sql: sql.to_owned(),
+            tables,
+            questions: Vec::new(),
+            parameters: Parameters::new(),
+            store,
+            rows_max: usize::MAX,
+        };
         let counted = query::run(query, self.limits, ()).await?;
         let mut counts = BTreeMap::new();
         for batch in &counted.batches {

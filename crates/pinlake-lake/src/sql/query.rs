@@ -12,18 +12,21 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use pinlake_core::pipeline::{Chosen, Question};
+use pinlake_core::pipeline::Question;
 use pinlake_core::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::depth::STACK_BYTES;
 use super::interrupt;
+use super::parameters::{self, Parameters};
 use crate::error;
 use crate::live::{TableView, register_store};
 use crate::store::Store;
@@ -105,8 +108,8 @@ pub struct Query {
     pub tables: Vec<NamedTable>,
     /// Questions that it names as views over them.
     pub questions: Vec<Question>,
-    /// What is chosen where it or a question leaves a choice.
-    pub chosen: Chosen,
+    /// The values of the names that it or a question leaves open.
+    pub parameters: Parameters,
     /// Where the tables' files lie.
     pub store: Store,
     /// Rows of the answer at most.
@@ -119,6 +122,40 @@ pub struct Query {
 /// # Errors
 /// `Invalid` for SQL that is wrong, that writes or that takes more than `limits` allow: the same again would end the same.
 pub async fn run(query: Query, limits: QueryLimits, held: impl Send + 'static) -> Result<QueryResult> {
+    let rows_max = query.rows_max;
+    on_threads(query, limits, held, move |started| started.keep(rows_max)).await
+}
+
+/// Runs `query` as [`run`] does, and hands its answer on while it comes.
+///
+/// # Errors
+/// As [`run`]; `Invalid` when the answer has more rows than it may, `Retry` when nobody takes it any more.
+pub(crate) async fn stream(query: Query, limits: QueryLimits, into: mpsc::Sender<Part>, held: impl Send + 'static) -> Result<()> {
+    let rows_max = query.rows_max;
+    on_threads(query, limits, held, move |started| started.hand_on(into, rows_max)).await
+}
+
+/// What [`stream`] hands on: the columns, rows, and the end if it went well.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// The answer's columns.
+    Columns(SchemaRef),
+    /// Some of its rows.
+    Rows(RecordBatch),
+    /// All rows have been handed on.
+    End,
+}
+
+async fn on_threads<T, F>(
+    query: Query,
+    limits: QueryLimits,
+    held: impl Send + 'static,
+    take: impl FnOnce(Started) -> F + Send + 'static,
+) -> Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send,
+{
     let stopped = CancellationToken::new();
     let _stop = stopped.clone().drop_guard();
     let query = Query { store: query.store.served_by(Handle::current()), ..query };
@@ -126,7 +163,10 @@ pub async fn run(query: Query, limits: QueryLimits, held: impl Send + 'static) -
         let _held = held;
         let threads = runtime()?;
         // On a thread with the large stack.
-        let answered = threads.spawn(async move { stopped.run_until_cancelled(query.answer(limits, &stopped)).await });
+        let answered = threads.spawn(async move {
+            let answer = async { take(query.start(limits, &stopped).await?).await };
+            stopped.run_until_cancelled(answer).await
+        });
         // Only a panic ends it otherwise.
         let gave_up = |_| Error::invalid("the query engine gave up on this query: write it another way");
         let answered = threads.block_on(answered).map_err(gave_up)?;
@@ -147,7 +187,7 @@ fn runtime() -> Result<Runtime> {
 }
 
 impl Query {
-    async fn answer(self, limits: QueryLimits, stopped: &CancellationToken) -> Result<QueryResult> {
+    async fn start(self, limits: QueryLimits, stopped: &CancellationToken) -> Result<Started> {
         let pool = Arc::new(FairSpillPool::new(limits.memory_bytes));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().map_err(failed)?;
         let context = SessionContext::new_with_config_rt(super::config(), runtime);
@@ -163,17 +203,32 @@ impl Query {
         }
         for question in self.questions {
             make_schema(&context, "question")?;
-            let view = context.sql(&question.sql).await.and_then(|frame| super::choose(frame, &self.chosen)).map_err(failed)?;
+            let view = context.sql(&question.sql).await.map_err(failed)?;
+            let view = parameters::bind(view, &self.parameters, failed)?;
             context.register_table(TableReference::partial("question", question.name), view.into_view()).map_err(failed)?;
         }
-        let frame = context.sql_with_options(&self.sql, super::read_only()).await;
-        let frame = frame.and_then(|frame| super::choose(frame, &self.chosen)).map_err(failed)?;
+        let frame = context.sql_with_options(&self.sql, super::read_only()).await.map_err(failed)?;
+        let frame = parameters::bind(frame, &self.parameters, failed)?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let (state, plan) = frame.into_parts();
         let plan = interrupt::plan(&state, &plan, stopped).await.map_err(failed)?;
-        let mut stream = execute_stream(plan, state.task_ctx()).map_err(failed)?;
-        let (mut batches, mut left, mut truncated) = (Vec::new(), self.rows_max, false);
-        while let Some(batch) = stream.next().await {
+        let rows = execute_stream(plan, state.task_ctx()).map_err(failed)?;
+        Ok(Started { schema, rows, snapshot })
+    }
+}
+
+/// A query whose answer begins to come.
+struct Started {
+    schema: SchemaRef,
+    rows: SendableRecordBatchStream,
+    snapshot: BTreeMap<String, (u64, usize)>,
+}
+
+impl Started {
+    /// Keeps its first rows.
+    async fn keep(mut self, rows_max: usize) -> Result<QueryResult> {
+        let (mut batches, mut left, mut truncated) = (Vec::new(), rows_max, false);
+        while let Some(batch) = self.rows.next().await {
             let batch = batch.map_err(failed)?;
             if batch.num_rows() > left {
                 truncated = true;
@@ -183,7 +238,22 @@ impl Query {
             left -= batch.num_rows();
             batches.push(batch);
         }
-        Ok(QueryResult { schema, batches, truncated, snapshot })
+        Ok(QueryResult { schema: self.schema, batches, truncated, snapshot: self.snapshot })
+    }
+
+    /// Hands all rows on, as fast as they are taken.
+    async fn hand_on(mut self, into: mpsc::Sender<Part>, rows_max: usize) -> Result<()> {
+        let gone = |_| Error::retry("nobody takes the answer any more");
+        into.send(Part::Columns(self.schema)).await.map_err(gone)?;
+        let mut left = rows_max;
+        while let Some(batch) = self.rows.next().await {
+            let batch = batch.map_err(failed)?;
+            left = left.checked_sub(batch.num_rows()).ok_or_else(|| {
+                Error::invalid(format!("the answer has more than {rows_max} rows: ask for less, or for a shorter interval"))
+            })?;
+            into.send(Part::Rows(batch)).await.map_err(gone)?;
+        }
+        into.send(Part::End).await.map_err(gone)
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) enum Fault {
 pub(crate) struct FaultyStore {
     objects: Arc<InMemory>,
     fault: Option<(Fault, u64)>,
+    /// The folder in which it strikes.
+    within: &'static str,
     /// Operations of the fault's kind so far.
     steps: AtomicU64,
     hit: Mutex<Option<String>>,
@@ -62,11 +64,17 @@ impl FaultyStore {
         Self { fault: Some((fault, step)), ..Self::sound(objects) }
     }
 
+    /// Counts and fails only what is done in `folder`.
+    pub(crate) fn within(self, folder: &'static str) -> Self {
+        Self { within: folder, ..self }
+    }
+
     /// Never fails, until it is killed.
     pub(crate) fn sound(objects: Arc<InMemory>) -> Self {
         Self {
             objects,
             fault: None,
+            within: "",
             steps: AtomicU64::new(0),
             hit: Mutex::default(),
             dead: AtomicBool::new(false),
@@ -122,7 +130,7 @@ impl FaultyStore {
 
     /// The fault, if it strikes this operation.
     fn strikes(&self, may: impl Fn(Fault) -> bool, what: &Path) -> Option<Fault> {
-        let (fault, step) = self.fault.filter(|(fault, _)| may(*fault))?;
+        let (fault, step) = self.fault.filter(|(fault, _)| may(*fault) && what.as_ref().starts_with(self.within))?;
         let strikes = self.steps.fetch_add(1, Ordering::SeqCst) + 1 == step;
         strikes.then(|| {
             *self.hit.lock().unwrap() = Some(what.to_string());

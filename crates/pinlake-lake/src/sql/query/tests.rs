@@ -6,8 +6,14 @@ use super::*;
 
 async fn refused(sql: &str, limits: QueryLimits) -> (ErrorKind, String) {
     let store = Store::open("memory:///").unwrap();
-    let query =
-        Query { sql: sql.to_owned(), tables: Vec::new(), questions: Vec::new(), chosen: Chosen::new(), store, rows_max: 10 };
+    let query = Query {
+        sql: sql.to_owned(),
+        tables: Vec::new(),
+        questions: Vec::new(),
+        parameters: Parameters::new(),
+        store,
+        rows_max: 10,
+    };
     let error = run(query, limits, ()).await.unwrap_err();
     (error.kind(), error.to_string())
 }
@@ -30,7 +36,7 @@ async fn the_answer_that_it_took_too_long_does_not_wait_for_planning() {
     let rows: Vec<String> = (0..60).map(|n| format!("(SELECT {n} AS c) AS t{n}")).collect();
     let sql = format!("SELECT count(*) FROM {}", rows.join(", "));
     let store = Store::open("memory:///").unwrap();
-    let query = Query { sql, tables: Vec::new(), questions: Vec::new(), chosen: Chosen::new(), store, rows_max: 1 };
+    let query = Query { sql, tables: Vec::new(), questions: Vec::new(), parameters: Parameters::new(), store, rows_max: 1 };
     let held = Arc::new(());
     let error = run(query, limits, held.clone()).await.unwrap_err();
     assert!(error.to_string().starts_with("the query took longer than "), "{error}");
@@ -55,8 +61,14 @@ const ENDLESS: [&str; 4] = [
 async fn what_takes_too_long_ends_and_leaves_its_place() {
     for sql in ENDLESS {
         let store = Store::open("memory:///").unwrap();
-        let query =
-            Query { sql: sql.to_owned(), tables: Vec::new(), questions: Vec::new(), chosen: Chosen::new(), store, rows_max: 1 };
+        let query = Query {
+            sql: sql.to_owned(),
+            tables: Vec::new(),
+            questions: Vec::new(),
+            parameters: Parameters::new(),
+            store,
+            rows_max: 1,
+        };
         let limits = QueryLimits { time: Duration::from_millis(200), ..QueryLimits::default() };
         let (held, over) = tokio::sync::oneshot::channel::<()>();
         let error = run(query, limits, held).await.unwrap_err();
@@ -72,7 +84,7 @@ async fn a_caller_who_goes_away_stops_the_query() {
         sql: ENDLESS[0].to_owned(),
         tables: Vec::new(),
         questions: Vec::new(),
-        chosen: Chosen::new(),
+        parameters: Parameters::new(),
         store,
         rows_max: 1,
     };
@@ -81,4 +93,38 @@ async fn a_caller_who_goes_away_stops_the_query() {
     tokio::task::yield_now().await;
     running.abort();
     over.await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_handed_on_ends_whole_or_with_an_error() {
+    let asked = |rows_max| Query {
+        sql: "SELECT value FROM generate_series(1, 3)".to_owned(),
+        tables: Vec::new(),
+        questions: Vec::new(),
+        parameters: Parameters::new(),
+        store: Store::open("memory:///").unwrap(),
+        rows_max,
+    };
+    for (rows_max, whole) in [(3, true), (2, false)] {
+        let (sender, mut parts) = mpsc::channel(1);
+        let (mut rows, mut last) = (0, None);
+        let take = async {
+            while let Some(part) = parts.recv().await {
+                rows += if let Part::Rows(batch) = &part { batch.num_rows() } else { 0 };
+                last = Some(part);
+            }
+        };
+        let (handed_on, ()) = futures::join!(stream(asked(rows_max), QueryLimits::default(), sender, ()), take);
+        assert_eq!(matches!(last, Some(Part::End)), whole);
+        match handed_on {
+            Ok(()) => assert_eq!((rows, whole), (3, true)),
+            Err(error) => {
+                assert_eq!((error.kind(), whole), (ErrorKind::Invalid, false));
+                assert!(error.to_string().starts_with("the answer has more than 2 rows: ask for less"), "{error}");
+            }
+        }
+    }
+    let (sender, _) = mpsc::channel(1);
+    let gone = stream(asked(3), QueryLimits::default(), sender, ()).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::Retry, "{gone}");
 }
