@@ -21,7 +21,7 @@ async fn main() {
     let is_bare = arguments.next().is_some_and(|argument| argument == "bare");
     let router = if is_bare { Router::new().fallback(async |body: Bytes| drop(body)) } else { doors().await };
     let router = router.layer(axum::extract::DefaultBodyLimit::disable());
-    serve(TcpListener::bind(&address).await.unwrap(), router, HttpLimits::default(), std::future::pending()).await;
+    serve(TcpListener::bind(&address).await.unwrap(), None, router, HttpLimits::default(), std::future::pending()).await;
 }
 
 async fn doors() -> Router {

@@ -22,7 +22,8 @@ pub trait Runner: Send + Sync + 'static {
     /// Any is the attempt's end; the task says whether another follows.
     async fn run(&self, call: TaskCall) -> Result<Done>;
 
-    /// How much there is of what a trigger looks at: rows, a version, records, objects. It only grows, but where something is made anew. Must be cheap.
+    /// How far it is with what a trigger looks at: rows, a version, records, the time of the newest object. It only grows, but where something is made anew.
+    /// Must be cheap.
     ///
     /// # Errors
     /// `NotFound` while there is nothing of that name.

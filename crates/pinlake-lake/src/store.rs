@@ -7,17 +7,21 @@ use std::path::Path as FsPath;
 use std::sync::Arc;
 
 use deltalake_core::logstore::{DeltaIOStorageBackend, IORuntime, LogStoreRef, StorageConfig, default_logstore};
+use futures::StreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, parse_url_opts};
 use pinlake_core::secret::mask_url;
-use pinlake_core::{Error, Result};
+use pinlake_core::{Error, Result, Timestamp};
 use tokio::runtime::Handle;
 use url::Url;
 
 use crate::error;
 use crate::local_store::LocalStore;
+
+/// Objects that are looked at for the newest.
+const OBJECTS_MAX: usize = 1_000_000;
 
 /// A place in an object store.
 #[derive(Debug, Clone)]
@@ -131,6 +135,21 @@ impl Store {
         url.set_path(&format!("{}/{name}/", self.url.path().trim_end_matches('/')));
         let path = name.split('/').fold(self.path.clone(), |path, part| path.join(part));
         Store { root: self.root.clone(), path, url }
+    }
+
+    /// When the newest object was written, of the first [`OBJECTS_MAX`] that are listed; `None` if there is none.
+    ///
+    /// # Errors
+    /// `Retry` while the store does not answer.
+    pub async fn newest_object(&self) -> Result<Option<Timestamp>> {
+        let objects = self.objects();
+        let mut listed = objects.list(None).take(OBJECTS_MAX);
+        let mut newest = None;
+        while let Some(object) = listed.next().await {
+            let written = object.map_err(|e| error::store("listing objects", e))?.last_modified.timestamp_millis();
+            newest = newest.max(Some(Timestamp(written)));
+        }
+        Ok(newest)
     }
 
     /// Creates an object and tries to create it again: whether the store refused the second, as commits need it to.

@@ -51,7 +51,7 @@ impl WatchedTrigger {
             Trigger::Rows { table, .. } => format!("{more} new rows of {table}"),
             Trigger::Version { table } => format!("a new version of {table}"),
             Trigger::Records { topic, .. } => format!("{more} new records of {topic}"),
-            Trigger::Object { url } => format!("{more} new objects below {url}"),
+            Trigger::Object { url } => format!("new objects below {url}"),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn run(args: CheckArgs) -> Result<()> {
             let (pipeline, found) = pipeline_problems(&files).await?;
             problems.extend(found.iter().map(ToString::to_string));
             let (tables, questions) = (count(pipeline.tables.len(), "table"), count(pipeline.questions.len(), "question"));
-            format!("pipeline {} is good: {tables}, {questions}", pipeline.name)
+            format!("pipeline {} is good: {tables}, {questions}, {}", pipeline.name, count(pipeline.jobs.len(), "job"))
         }
         Err(error) => {
             problems.push(format!("{error:#}"));
@@ -74,6 +74,7 @@ async fn pipeline_problems(files: &Files) -> Result<(Pipeline, Vec<Problem>)> {
         }
     }
     pipeline.tables = good;
+    problems.extend(pinlake_jobs::schedule::problems(&pipeline));
     // Without a single name of a table, nothing can be said about the questions.
     if !pipeline.tables.is_empty() || !missing.is_empty() {
         problems.extend(question_problems(&pipeline, &missing).await?);

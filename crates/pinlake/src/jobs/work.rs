@@ -1,7 +1,7 @@
 //! What tasks do, done by log and lake. Each can be done again for the same run without doing harm: tables are replaced by what is the same, gold tables know
 //! which run they have taken.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +9,15 @@ use async_trait::async_trait;
 use pinlake_core::jobs::{SqlText, Trigger, Work as Kind};
 use pinlake_core::{Clock, Error, ErrorKind, Followers, Log, Result, TopicName};
 use pinlake_jobs::{Condition, Done, Runner, TaskCall};
-use pinlake_lake::gold::{Effect, Gold, Parameter, Parameters};
+use pinlake_lake::gold::{Effect, Gold};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::encode;
+use pinlake_lake::sql::parameters::{self, Parameter, Parameters};
+use pinlake_lake::store::Store;
 use pinlake_web::Console;
 use reqwest::Client;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::conditions::{Conditions, Rules};
 use super::http;
@@ -24,6 +28,8 @@ use crate::terminal::count;
 const ROWS_SHOWN_MAX: usize = 100;
 /// Rows that a failed check shows.
 const ROWS_FOUND_MAX: usize = 5;
+/// How often objects are listed that start runs.
+const LIST_EVERY: Duration = Duration::from_secs(10);
 /// How long until a rebuild is tried again while another runs.
 const WAIT_FOR_REBUILD: Duration = Duration::from_millis(500);
 
@@ -34,6 +40,8 @@ pub(crate) struct Work {
     log: Arc<dyn Log>,
     client: Client,
     conditions: Conditions,
+    /// When the newest objects below the URLs of triggers were written, and when that was looked up.
+    objects: Mutex<HashMap<String, (Instant, i64)>>,
 }
 
 impl Work {
@@ -42,7 +50,7 @@ impl Work {
         // A redirect could send a secret elsewhere.
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let conditions = Conditions::new(rules, followers, Clock::System);
-        Self { console, lake, log, client: client.unwrap_or_default(), conditions }
+        Self { console, lake, log, client: client.unwrap_or_default(), conditions, objects: Mutex::default() }
     }
 
     async fn archive(&self, call: &TaskCall) -> Result<Done> {
@@ -114,7 +122,7 @@ impl Work {
         let gold = Gold {
             name: name.to_owned(),
             sql: sql.to_owned(),
-            parameters: parameters(call)?,
+            parameters: parameters(call),
             interval: call.run.interval,
             effect: Effect { app: format!("{}{part}", effect.app), version: effect.version },
             run: call.run.id.0,
@@ -175,7 +183,7 @@ impl Work {
     }
 
     async fn rows(&self, call: &TaskCall, sql: &str, rows_max: usize) -> Result<Found> {
-        let result = self.lake.query_with(sql, parameters(call)?, rows_max).await?;
+        let result = self.lake.query_with(sql, parameters(call), rows_max).await?;
         let mut rows = Vec::new();
         for batch in &result.batches {
             let names: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -224,7 +232,7 @@ impl Runner for Work {
             }
             Trigger::Version { table } => self.lake.status()[place(table)?].version,
             Trigger::Records { topic, .. } => return self.records(&TopicName::new(topic)?).await,
-            Trigger::Object { url } => self.lake.count_objects(url).await?,
+            Trigger::Object { url } => return self.newest_object(url).await,
         };
         Ok(i64::try_from(standing).unwrap_or(i64::MAX))
     }
@@ -235,6 +243,17 @@ impl Runner for Work {
 }
 
 impl Work {
+    /// When the newest object below a URL was written, which is not asked each time.
+    async fn newest_object(&self, url: &str) -> Result<i64> {
+        let mut known = self.objects.lock().await;
+        if let Some((_, newest)) = known.get(url).filter(|(at, _)| at.elapsed() < LIST_EVERY) {
+            return Ok(*newest);
+        }
+        let newest = Store::open(url)?.newest_object().await?.map_or(0, |at| at.0);
+        known.insert(url.to_owned(), (Instant::now(), newest));
+        Ok(newest)
+    }
+
     async fn records(&self, topic: &TopicName) -> Result<i64> {
         let partitions = self.log.topic(topic).await?.spec.partitions;
         let mut records = 0;
@@ -246,15 +265,11 @@ impl Work {
 }
 
 /// What `$name` stands for in a task's SQL.
-fn parameters(call: &TaskCall) -> Result<Parameters> {
+fn parameters(call: &TaskCall) -> Parameters {
     let text = call.run.parameters.iter().map(|(name, value)| (name.clone(), Parameter::Text(value.clone())));
-    let mut parameters: BTreeMap<String, Parameter> = text.collect();
-    if let Some(interval) = call.run.interval {
-        parameters.insert("from".to_owned(), Parameter::Time(interval.from));
-        parameters.insert("to".to_owned(), Parameter::Time(interval.to));
-    }
-    parameters.insert("run".to_owned(), Parameter::Number(call.run.id.0));
-    Ok(parameters)
+    let mut all: Parameters = text.collect();
+    all.extend(parameters::of_run(call.run.interval, call.run.id.0));
+    all
 }
 
 fn done(message: String) -> Done {
