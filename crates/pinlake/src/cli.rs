@@ -1,5 +1,6 @@
 //! The command line: every command, its options and an example of each.
 
+mod jobs;
 mod values;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::Span;
 use pinlake_emulator::posts::POSTS_MAX;
 
+pub(crate) use self::jobs::{BackfillArgs, JobsArgs, JobsCommand, RunArgs};
 pub(crate) use self::values::{Usage, with_scheme};
 use crate::config::variables;
 
@@ -70,6 +72,9 @@ pub(crate) enum Command {
     /// Look after the log's topics
     #[command(after_help = "Example:\n  pinlake topics tail 0a1b2c3d4e5f.pin --limit 3")]
     Topics(TopicsArgs),
+    /// Run jobs, look after their runs, and fill in what is missing
+    #[command(after_help = "Example:\n  pinlake jobs run daily --wait")]
+    Jobs(JobsArgs),
     /// Check this machine and the setup, and say what to do
     #[command(after_help = "Example:\n  pinlake doctor --data-dir /var/lib/pinlake")]
     Doctor(SetupArgs),
@@ -89,6 +94,7 @@ impl Command {
                 | Command::Prove(_)
                 | Command::Trace(_)
                 | Command::Topics(_)
+                | Command::Jobs(_)
         )
     }
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod emulate;
 mod generate;
 mod init;
+mod jobs;
 mod prove;
 mod query;
 mod rebuild;
@@ -40,6 +41,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Prove(args) => prove::run(args).await,
         Command::Trace(args) => trace::run(args).await,
         Command::Topics(args) => topics::run(args).await,
+        Command::Jobs(args) => jobs::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Config(args) => config::run(&args),
     }

@@ -135,6 +135,11 @@ impl Bar {
         self.0.suspend(|| warning(text));
     }
 
+    /// Prints a line of the command's own output above the bar.
+    pub(crate) fn line(&self, text: impl Display) {
+        self.0.suspend(|| line(text));
+    }
+
     /// Shows nothing before it is moved.
     fn new(label: &'static str, template: &str) -> Bar {
         let style = ProgressStyle::with_template(template).expect("the template is constant");

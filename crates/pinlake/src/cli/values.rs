@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use pinlake_core::Timestamp;
 use pinlake_core::pipeline::units::Span;
+use pinlake_web::jobs::times;
 use reqwest::Url;
 
 /// Wrong usage that only the command can see: the text says what would be right. It ends with status 2.
@@ -70,4 +72,21 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
 pub(super) fn span(text: &str) -> Result<Span, String> {
     let span: Span = text.parse()?;
     if span.0 >= Duration::from_secs(1) { Ok(span) } else { Err("a topic keeps records for 1s at least".to_owned()) }
+}
+
+/// A job's or a task's name.
+pub(super) fn job(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("give a name".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// A parameter and its value, which may hold anything.
+pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+    let owned = |(name, value): (&str, &str)| (name.trim().to_owned(), value.to_owned());
+    parts.map(owned).ok_or_else(|| "a parameter is written NAME=VALUE, such as category=art".to_owned())
+}
+
+/// A point in time.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+    times::parse(text)
 }

@@ -31,9 +31,11 @@ async fn every_command_shows_an_example() {
         let example = help.split("Example:\n").nth(1).unwrap_or_else(|| panic!("{name} shows no example: {help}"));
         assert!(example.contains(&format!("pinlake {name}")), "{example}");
     }
-    for name in ["list", "create", "describe", "delete", "tail", "produce"] {
-        let help = run(&["topics", name, "--help"]).await.done();
-        assert!(help.split("Example:\n").nth(1).is_some_and(|it| it.contains(&format!("pinlake topics {name}"))), "{help}");
+    let topics = ["list", "create", "describe", "delete", "tail", "produce"].map(|name| ("topics", name));
+    let jobs = ["list", "describe", "run", "backfill", "runs", "show", "logs", "cancel", "rerun", "pause", "resume"];
+    for (of, name) in topics.into_iter().chain(jobs.map(|name| ("jobs", name))) {
+        let help = run(&[of, name, "--help"]).await.done();
+        assert!(help.split("Example:\n").nth(1).is_some_and(|it| it.contains(&format!("pinlake {of} {name}"))), "{help}");
     }
 }
 
