@@ -66,9 +66,9 @@ class Run:
         sys.exit(1 if self.failed else 0)
 
 
-def start():
+def start(run_s=RUN_S):
     """The arguments of the script. A call that never comes back can't be waited for: then the run says where it hangs and ends."""
-    faulthandler.dump_traceback_later(RUN_S, exit=True)
+    faulthandler.dump_traceback_later(run_s, exit=True)
     if len(sys.argv) < 2:
         sys.exit(f"usage: {sys.argv[0]} URL")
     return sys.argv[1:]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests look at the files that the server wrote")]
 
+mod airflow;
 mod aws_clients;
 mod between_doors;
 mod browsers;
