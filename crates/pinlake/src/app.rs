@@ -1,11 +1,10 @@
 //! The server, put together in one place: log, lake, doors and API. Shutdown runs the other way round: queries are cut short, the
 //! doors stop taking requests, tables and archive commit what they hold, the log closes last.
 
+mod listeners;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -14,20 +13,19 @@ use pinlake_core::pipeline::Pipeline;
 use pinlake_core::{Clock, Followers, Log, TopicName, TopicSpec};
 use pinlake_ingest::auth::{Principal, Principals};
 use pinlake_ingest::groups::Groups;
-use pinlake_ingest::http_server::{self, HttpLimits};
 use pinlake_ingest::kafka::{self, Broker, KafkaSettings};
 use pinlake_ingest::transactions::{TransactionSettings, Transactions};
-use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors, Streams, Tls};
+use pinlake_ingest::{AutoCreate, ConsumerSettings, DoorSettings, Doors, Streams};
 use pinlake_lake::lake::Lake;
 use pinlake_lake::sql::query::QueryLimits;
 use pinlake_lake::store::Store;
 use pinlake_sink::{Sinks, sinks};
 
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::address;
+pub(crate) use listeners::Listeners;
+use listeners::Sockets;
+
 use crate::config::{self, Config};
 use crate::connectors::{self, AppConnectors};
 use crate::console::AppConsole;
@@ -35,57 +33,22 @@ use crate::delivery_streams::{self, AppDeliveryStreams};
 use crate::followed_log::FollowedLog;
 use crate::jobs::{AppJobs, Jobs, Work};
 use crate::measures::Measures;
-use crate::own_certificate;
 use crate::pipeline_files;
 use crate::server_log::ServerLog;
-
-const HTTP_LISTEN: &str = "http.listen";
-const KAFKA_LISTEN: &str = "kafka.listen";
-const TLS_LISTEN: &str = "databricks.tls.listen";
-/// Connections that wait to be taken.
-const CONNECTIONS_WAITING_MAX: u32 = 1024;
 
 /// Is told of a part that works, or what is wrong with it.
 pub(crate) type Report<'a> = &'a (dyn Fn(&str, pinlake_core::Result<()>) + Sync);
 
 /// A running server.
 pub(crate) struct App {
-    pub(crate) address: SocketAddr,
-    /// Where Kafka clients connect to; none if the wire protocol is not served.
-    pub(crate) kafka_addresses: Vec<SocketAddr>,
-    /// Where HTTP is served with encryption too, and the file that clients trust; none if it is not.
-    pub(crate) encrypted: Option<(SocketAddr, PathBuf)>,
+    pub(crate) listeners: Listeners,
     log: ServerLog,
     doors: Doors,
     lake: Arc<Lake>,
     sinks: Arc<Sinks>,
     deliveries: Arc<Sinks>,
-    http: Door,
-    https: Option<Door>,
     jobs: Jobs,
-    /// None where a cluster serves Kafka's clients.
-    kafka: Option<Door>,
     measures: JoinHandle<()>,
-}
-
-/// A listener and all its connections.
-struct Door {
-    stop: watch::Sender<bool>,
-    task: JoinHandle<usize>,
-}
-
-impl Door {
-    /// Opens what `serve` makes of the signal to end.
-    fn open<F: Future<Output = usize> + Send + 'static>(serve: impl FnOnce(watch::Receiver<bool>) -> F) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        Self { stop, task: tokio::spawn(serve(stopped)) }
-    }
-
-    /// Waits until it has ended, which it does unasked only by a defect.
-    async fn ended(&self) {
-        // It holds the receiver for as long as it serves.
-        self.stop.closed().await;
-    }
 }
 
 impl App {
@@ -93,9 +56,7 @@ impl App {
     pub(crate) async fn start(config: &Config, metrics: PrometheusHandle, report: Report<'_>) -> Result<App> {
         let pipeline = Arc::new(pipeline_files::load(config.pipeline_folder())?);
         // Before anything is made, so that a start which can't have it leaves nothing behind.
-        let socket = address::take(HTTP_LISTEN, config.http.listen)?;
-        let kafka_sockets = address::take_all(KAFKA_LISTEN, config.kafka_listen())?;
-        let encrypted = encrypted(config)?;
+        let sockets = Sockets::take(config)?;
         let settings = door_settings(config)?;
         let kafka_settings = (!config.log.kafka.is_set()).then(|| kafka_settings(config)).transpose()?;
         let clock = Clock::System;
@@ -149,124 +110,37 @@ impl App {
         let api = pinlake_web::Parts { console, connectors: Some(Arc::new(connectors)), jobs: Some(jobs), metrics };
         let api = pinlake_web::router(api).merge(databricks);
         let router = guarded(doors.router(), config.gateway.cors.clone()).merge(guarded(api, Vec::new()));
-        let listen = |option: &str, address: SocketAddr, socket: TcpSocket| {
-            socket.listen(CONNECTIONS_WAITING_MAX).map_err(|error| address::refused(option, address, &error))
-        };
-        let listener = listen(HTTP_LISTEN, config.http.listen, socket)?;
-        let address = listener.local_addr()?;
-        let limits = HttpLimits { connections_max: config.http.connections_max, ..HttpLimits::default() };
-        let (mut https, mut encrypted_at) = (None, None);
-        if let Some(Encrypted { listen: at, socket, tls, file }) = encrypted {
-            let listener = listen(TLS_LISTEN, at, socket)?;
-            encrypted_at = Some((listener.local_addr()?, file));
-            let (router, limits) = (router.clone(), limits.clone());
-            https = Some(Door::open(|stopped| http_server::serve(listener, Some(tls), router, limits, wait_for(stopped))));
-        }
-        let http = Door::open(|stopped| http_server::serve(listener, None, router, limits, wait_for(stopped)));
+        let listeners = sockets.serve(config, router, broker)?;
         report("doors and API", Ok(()));
-        let kafka_sockets = kafka_sockets.into_iter().map(|(address, socket)| listen(KAFKA_LISTEN, address, socket));
-        let kafka_listeners: Vec<TcpListener> = kafka_sockets.collect::<Result<_>>()?;
-        let kafka_addresses = kafka_listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>()?;
-        let kafka = broker.map(|broker| Door::open(|stopped| kafka::serve(kafka_listeners, broker, wait_for(stopped))));
-        if kafka.is_some() {
+        if !listeners.kafka_addresses.is_empty() {
             report("Kafka", Ok(()));
         }
         let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
         let jobs = Jobs::serve(scheduler, config);
-        let encrypted = encrypted_at;
-        Ok(App { address, kafka_addresses, encrypted, log, doors, lake, sinks, deliveries, http, https, kafka, jobs, measures })
-    }
-
-    /// What to copy into Airflow so that its Databricks operators find this server: the connection, and with encryption the file to trust.
-    pub(crate) fn databricks_lines(&self, config: &Config) -> Vec<String> {
-        let token = if config.databricks.asks() { "TOKEN" } else { "any" };
-        let (host, port) = (self.address.ip(), self.address.port());
-        let plain = format!("AIRFLOW_CONN_DATABRICKS_DEFAULT='databricks://:{token}@{host}:{port}/http'");
-        let encrypted = self.encrypted.as_ref().map(|(at, file)| {
-            // Airflow may be started from elsewhere, and old providers know a port as a part of the host alone.
-            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
-            format!(
-                "REQUESTS_CA_BUNDLE='{}' AIRFLOW_CONN_DATABRICKS_DEFAULT='databricks://:{token}@{}%3A{}'",
-                file.display(),
-                at.ip(),
-                at.port()
-            )
-        });
-        [format!("Airflow: {plain}")].into_iter().chain(encrypted.map(|line| format!("Airflow with TLS: {line}"))).collect()
+        Ok(App { listeners, log, doors, lake, sinks, deliveries, jobs, measures })
     }
 
     /// Waits until a listener has ended, which it does unasked only by a defect.
     pub(crate) async fn server_ended(&self) {
-        tokio::select! {
-            () = self.http.ended() => {}
-            () = ended(self.https.as_ref()) => {}
-            () = ended(self.kafka.as_ref()) => {}
-        }
+        self.listeners.ended().await;
     }
 
     /// Stops in order: jobs and queries, doors, tables, archive, log. What fails keeps nothing else from its end.
     pub(crate) async fn stop(self) -> Result<()> {
-        self.http.stop.send_replace(true);
-        if let Some(https) = &self.https {
-            https.stop.send_replace(true);
-        }
-        if let Some(kafka) = &self.kafka {
-            kafka.stop.send_replace(true);
-        }
+        self.listeners.begin_to_stop();
         // Whoever watches jobs is told that it is over, and what runs is begun again at the next start.
         self.jobs.stop().await;
         self.lake.end_queries();
         // Their reads end with what they have, so that nobody waits for them.
         self.doors.close().await;
-        let served = self.http.task.await;
-        let encrypted = match self.https {
-            Some(https) => https.task.await,
-            None => Ok(0),
-        };
-        let kafka = match self.kafka {
-            Some(kafka) => kafka.task.await,
-            None => Ok(0),
-        };
+        let served = self.listeners.stopped().await;
         self.measures.abort();
         tokio::join!(self.sinks.close(), self.deliveries.close());
         let lake = self.lake.stop().await;
         let closed = self.log.close().await;
-        served.context("the HTTP server stopped by a defect")?;
-        encrypted.context("the HTTPS server stopped by a defect")?;
-        kafka.context("the Kafka listener stopped by a defect")?;
+        served?;
         lake.context("committing what the tables hold")?;
         closed.context("closing the log")
-    }
-}
-
-/// The listener with encryption, before it serves.
-struct Encrypted {
-    listen: SocketAddr,
-    socket: TcpSocket,
-    tls: Tls,
-    file: PathBuf,
-}
-
-/// The listener with encryption that the configuration asks for, with its certificate or one of the server's own.
-fn encrypted(config: &Config) -> Result<Option<Encrypted>> {
-    let settings = &config.databricks.tls;
-    let Some(listen) = settings.listen else { return Ok(None) };
-    let socket = address::take(TLS_LISTEN, listen)?;
-    let (tls, file) = match tls("databricks.tls", &settings.certificate, &settings.private_key)? {
-        Some(tls) => (tls, settings.certificate.clone()),
-        None => {
-            let own = own_certificate::of(&config.data_dir, listen.ip(), &settings.names)?;
-            (Tls::new(&own.certificate, &own.key)?, own.file)
-        }
-    };
-    Ok(Some(Encrypted { listen, socket, tls: tls.for_http(), file }))
-}
-
-/// Waits until a door has ended; for ever if there is none.
-async fn ended(door: Option<&Door>) {
-    match door {
-        Some(door) => door.ended().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -288,7 +162,7 @@ async fn broker(
 fn kafka_settings(config: &Config) -> Result<KafkaSettings> {
     Ok(KafkaSettings {
         principals: principals(config)?,
-        tls: tls("kafka", &config.kafka.certificate, &config.kafka.private_key)?,
+        tls: listeners::tls("kafka", &config.kafka.certificate, &config.kafka.private_key)?,
         topic_defaults: topic_defaults(config),
         advertised: config.kafka.advertised.clone(),
         connections_max: config.kafka.connections_max,
@@ -307,19 +181,6 @@ fn principals(config: &Config) -> Result<Option<Principals>> {
         Ok(Principal { name: principal.name.clone(), password })
     });
     Ok(Some(Principals::new(principals.collect::<Result<Vec<_>>>()?)))
-}
-
-#[expect(clippy::disallowed_methods, reason = "reads the files that the configuration names")]
-fn tls(section: &str, certificate: &Path, key: &Path) -> Result<Option<Tls>> {
-    if certificate.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let read = |option: &str, path: &Path| {
-        std::fs::read(path).with_context(|| format!("{section}.{option}: reading '{}'", path.display()))
-    };
-    let tls = Tls::new(&read("certificate", certificate)?, &read("private_key", key)?);
-    let named = || format!("{section}.certificate '{}', {section}.private_key '{}'", certificate.display(), key.display());
-    Ok(Some(tls.with_context(named)?))
 }
 
 fn door_settings(config: &Config) -> Result<DoorSettings> {
@@ -354,9 +215,4 @@ fn auto_create(config: &Config, pipeline: Arc<Pipeline>) -> AutoCreate {
         };
         wanted.then(|| spec.clone())
     })
-}
-
-async fn wait_for(mut stopped: watch::Receiver<bool>) {
-    // An error means that the app is gone, which is a stop too.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }

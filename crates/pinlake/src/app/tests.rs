@@ -15,7 +15,7 @@ async fn the_end_of_the_http_server_is_seen_and_all_else_is_closed() {
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     let app = App::start(&config, metrics, &|_, _| ()).await.unwrap();
     let log = app.log.shared().clone();
-    app.http.task.abort();
+    app.listeners.http.task.abort();
     app.server_ended().await;
     let failed = app.stop().await.unwrap_err();
     assert!(failed.to_string().contains("the HTTP server"), "{failed:#}");

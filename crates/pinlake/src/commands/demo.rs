@@ -35,7 +35,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     }
     terminal::line(format!("Pinlake keeps this demo in {}", data_dir.display()));
     let app = App::start(&config, metrics, &terminal::part).await?;
-    let server = format!("http://{}", app.address);
+    let server = format!("http://{}", app.listeners.address);
     let done = show(&server, &args).await;
     let stayed = match done {
         Ok(()) if !args.exit => stay(&app, &server).await,
@@ -112,7 +112,7 @@ async fn stay(app: &App, server: &str) -> Result<()> {
     terminal::line(format!(
         "  Kafka REST        curl -X POST {server}/topics/0a1b2c3d4e5f.pin -H 'Content-Type: application/vnd.kafka.json.v2+json' -d '{{\"records\":[{{\"value\":{{\"index\":1}}}}]}}'"
     ));
-    if let Some(kafka) = app.kafka_addresses.first() {
+    if let Some(kafka) = app.listeners.kafka_addresses.first() {
         terminal::line(format!("  Kafka clients     kcat -b {kafka} -t 0a1b2c3d4e5f.pin -C -e"));
     }
     serve::until_the_end(app)?.await;

@@ -30,17 +30,21 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let app = App::start(&config, metrics, &terminal::part).await?;
     // Whoever reads that it listens may ask it to end.
     let the_end = until_the_end(&app)?;
-    if !app.kafka_addresses.is_empty() {
-        let addresses: Vec<String> = app.kafka_addresses.iter().map(ToString::to_string).collect();
+    if !app.listeners.kafka_addresses.is_empty() {
+        let addresses: Vec<String> = app.listeners.kafka_addresses.iter().map(ToString::to_string).collect();
         terminal::line(format!("Kafka clients connect to {}", addresses.join(" or ")));
     }
     if config.log.kafka.is_set() {
         terminal::line(format!("Kafka clients speak to the cluster: {}", config.log.kafka.shown()));
     }
-    for line in app.databricks_lines(&config) {
+    for line in app.listeners.databricks_lines(&config) {
         terminal::line(line);
     }
-    terminal::line(format!("Pinlake listens on http://{} (data in {}); Ctrl-C ends it", app.address, config.data_dir.display()));
+    terminal::line(format!(
+        "Pinlake listens on http://{} (data in {}); Ctrl-C ends it",
+        app.listeners.address,
+        config.data_dir.display()
+    ));
     the_end.await;
     terminal::line("ending: requests under way, tables, archive, log");
     app.stop().await
