@@ -32,7 +32,7 @@ use crate::produce::{Apart, OpenTopic, Placed, Producer};
 use crate::records::{BYTES_MAX, Records};
 use crate::rest_proxy::consumers::Consumers;
 use crate::settings::DoorSettings;
-use crate::{body, kinesis, not_served, pin_door, rest_proxy};
+use crate::{body, kinesis, pin_door, rest_proxy};
 
 /// The doors onto one log. Cheap to clone; clones share their limits and batches.
 #[derive(Clone)]
@@ -274,7 +274,7 @@ impl Doors {
         }
         let found = if aws::is_for(&parts) { Some((Door::Aws, Segments::NONE)) } else { path::door_of(parts.uri.path()) };
         let Some((door, segments)) = found else {
-            return not_served::answer(&parts).unwrap_or_else(|| rest_proxy::no_such_path(&parts));
+            return rest_proxy::no_such_path(&parts);
         };
         let metrics = match door {
             Door::Topics | Door::Brokers | Door::Consumers | Door::V3 => &inner.rest_proxy,

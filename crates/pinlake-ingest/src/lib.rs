@@ -22,7 +22,6 @@ pub mod kafka;
 pub mod kinesis;
 mod lane;
 mod limits;
-mod not_served;
 pub mod partitioner;
 mod path;
 mod pin_door;

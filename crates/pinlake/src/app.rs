@@ -183,10 +183,10 @@ impl App {
         let (host, port) = (self.address.ip(), self.address.port());
         let plain = format!("AIRFLOW_CONN_DATABRICKS_DEFAULT='databricks://:{token}@{host}:{port}/http'");
         let encrypted = self.encrypted.as_ref().map(|(at, file)| {
-            // Airflow may be started from elsewhere.
+            // Airflow may be started from elsewhere, and old providers know a port as a part of the host alone.
             let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
             format!(
-                "REQUESTS_CA_BUNDLE='{}' AIRFLOW_CONN_DATABRICKS_DEFAULT='databricks://:{token}@{}:{}'",
+                "REQUESTS_CA_BUNDLE='{}' AIRFLOW_CONN_DATABRICKS_DEFAULT='databricks://:{token}@{}%3A{}'",
                 file.display(),
                 at.ip(),
                 at.port()

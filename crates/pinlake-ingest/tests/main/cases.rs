@@ -48,11 +48,6 @@ async fn pin() {
     run(include_str!("cases/pin.txt")).await;
 }
 
-#[tokio::test]
-async fn not_served() {
-    run(include_str!("cases/not_served.txt")).await;
-}
-
 async fn run(file: &str) {
     let cases: Vec<Case> = file.split("\n---\n").filter(|text| !text.trim().is_empty()).map(Case::parse).collect();
     assert!(!cases.is_empty());

@@ -30,27 +30,25 @@ pub(super) async fn follow(folder: PathBuf, scheduler: Scheduler) {
                 continue;
             }
         };
-        // What the start took is what was there then.
-        let first = known.is_none();
         if known.as_ref() == Some(&files) && !unreadable {
             continue;
         }
         unreadable = false;
-        if !first {
-            take(&scheduler, &files).await;
-        }
+        // The first time too: they may have changed since the start.
+        take(&scheduler, &files, known.is_some()).await;
         known = Some(files);
     }
 }
 
 /// Takes over the jobs that changed.
-async fn take(scheduler: &Scheduler, files: &Files) {
+async fn take(scheduler: &Scheduler, files: &Files, changed: bool) {
     let pipeline = match pipeline::parse(files) {
         Ok(pipeline) => pipeline,
         Err(problems) => return tell(scheduler, &lines(&problems)),
     };
     let problems = problems_of(&pipeline);
     match scheduler.install(&pipeline.jobs, problems.clone()).await {
+        Ok(()) if problems.is_empty() && !changed => {}
         Ok(()) if problems.is_empty() => tracing::info!("the pipeline's files changed: its jobs are taken over"),
         Ok(()) => tell(scheduler, &problems),
         Err(error) => tracing::warn!(%error, "the pipeline's files changed, and its jobs can't be taken over"),

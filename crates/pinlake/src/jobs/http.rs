@@ -19,7 +19,12 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Sends the request of a task.
 pub(super) async fn send(client: &Client, work: &HttpWork, run: &Run, log: &AttemptLog) -> Result<Done> {
     let wrong = |what: &str, why: String| Error::invalid(format!("the request's {what} is not right: {why}"));
-    let in_url = |value: &str| percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
+    // A URL that begins with a parameter is that parameter's, not a part of one.
+    let is_part = !work.url.starts_with("${");
+    let in_url = |value: &str| match is_part {
+        true => percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string(),
+        false => value.to_owned(),
+    };
     let url: Url = placeholders::of_run(&work.url, run, in_url)?.parse().map_err(|error| wrong("URL", format!("{error}")))?;
     let method: Method = work.method.to_ascii_uppercase().parse().map_err(|_| wrong("method", work.method.clone()))?;
     let mut request = client.request(method.clone(), url.clone()).headers(headers(work, run)?).timeout(TIME_MAX);

@@ -47,7 +47,10 @@ impl Place {
         let definition = pipeline.join("pipeline.yml");
         let jobs = std::fs::read_to_string(given.join("jobs.yml")).unwrap();
         let text = std::fs::read_to_string(&definition).unwrap();
-        assert!(text.rfind("\njobs:").is_some_and(|at| !text[at + 1..].contains("\n\n")), "the jobs are the definition's end: {text}");
+        assert!(
+            text.rfind("\njobs:").is_some_and(|at| !text[at + 1..].contains("\n\n")),
+            "the jobs are the definition's end: {text}"
+        );
         std::fs::write(&definition, text + &jobs).unwrap();
         std::fs::create_dir(pipeline.join("failing")).unwrap();
         std::fs::copy(given.join("failing/no_posts.sql"), pipeline.join("failing/no_posts.sql")).unwrap();
@@ -99,7 +102,8 @@ async fn check(client: Client) {
     } else {
         command.arg(&server.url);
     }
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true).spawn().unwrap();
     let mut answers = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut said = String::new();

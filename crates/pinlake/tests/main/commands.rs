@@ -246,7 +246,7 @@ async fn a_copied_pipeline_is_good_and_passes_its_tests() {
     let again = run(&["init", folder]).await.failed();
     assert!(again.contains("is not empty: name a new folder"), "{again}");
     let checked = run(&["check", folder, "--config", config.to_str().unwrap()]).await.done();
-    let good = "pipeline pinterest is good: 3 tables, 10 questions\n";
+    let good = "pipeline pinterest is good: 3 tables, 10 questions, 1 job\n";
     assert_eq!(checked, format!("configuration {} is good\n{good}", config.display()));
     assert_eq!(run(&["check", folder]).await.done(), checked, "the configuration in the folder is taken");
     assert_eq!(run(&["check"]).await.done(), good, "as the built-in one");

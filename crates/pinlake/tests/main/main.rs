@@ -15,6 +15,7 @@ mod delivery_streams;
 mod demo;
 mod hostile;
 mod hostile_sql;
+mod jobs;
 mod kafka_clients;
 mod lakes;
 mod memory;

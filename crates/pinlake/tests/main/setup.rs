@@ -123,7 +123,7 @@ async fn check_follows_the_configuration_to_the_pipeline_and_the_pipeline_to_the
     edit(&copy.join("pipeline.yml"), "pipeline: pinterest", "pipeline: mine");
     let config = copy.join("pinlake.yml");
     let named = run(&["check", "--config", config.to_str().unwrap()]).await.done();
-    assert!(named.ends_with("pipeline mine is good: 3 tables, 10 questions\n"), "{named}");
+    assert!(named.ends_with("pipeline mine is good: 3 tables, 10 questions, 1 job\n"), "{named}");
     let set = Shell::with("PINLAKE_PIPELINE", copy.to_str().unwrap()).run(&["check"]).await.done();
     assert!(set.starts_with("pipeline mine is good"), "{set}");
     edit(&config, "partitions: 1", "partitions: none");
@@ -207,7 +207,7 @@ async fn a_pipeline_is_found_from_the_file_that_names_it() {
     std::fs::write(&beside, "pipeline: copy\n").unwrap();
     for file in [copy.join("pinlake.yml"), beside] {
         let named = run(&["check", "--config", file.to_str().unwrap()]).await.done();
-        assert!(named.ends_with("pipeline mine is good: 3 tables, 10 questions\n"), "{}: {named}", file.display());
+        assert!(named.ends_with("pipeline mine is good: 3 tables, 10 questions, 1 job\n"), "{}: {named}", file.display());
         let merged = run(&["config", "--config", file.to_str().unwrap()]).await.done();
         assert!(merged.contains(&format!("\npipeline: {}\n", copy.display())), "{merged}");
     }
