@@ -57,9 +57,9 @@ class Airflow:
         place = {"host": f"http://{self.url.hostname}", "port": self.url.port, "schema": "http"}
         return json.dumps({"conn_type": "databricks", "password": token} | place)
 
-    def as_url(self):
-        """The same in the other form that Airflow takes."""
-        return f"databricks://:{urllib.parse.quote(TOKEN, safe='')}@{self.url.netloc}/{self.url.scheme}"
+    def as_told(self):
+        """The line that the server shows for copying, where the test that runs this hands it on."""
+        return os.environ.get("AIRFLOW_CONN_DATABRICKS_DEFAULT") or self.as_json()
 
     def run(self, *args):
         """What a command prints that does its work."""

@@ -122,7 +122,8 @@ async fn what_is_submitted_may_have_the_name_of_the_job_that_it_runs() {
     let run = world.scheduler.submit(asked).await.unwrap();
     world.settle().await;
     assert!(has_succeeded(&world.read(run).await), "{}", states(&world.read(run).await));
-    let own = world.scheduler.define(NewJob { spec: JobSpec { name: "mine".to_owned(), ..spec.clone() }, ..defined("mine") }).await;
+    let own =
+        world.scheduler.define(NewJob { spec: JobSpec { name: "mine".to_owned(), ..spec.clone() }, ..defined("mine") }).await;
     assert!(own.is_ok(), "another job may run it: {own:?}");
     spec.tasks[0].work = Work::Job { name: "own".to_owned(), parameters: BTreeMap::new() };
     let own = world.scheduler.define(NewJob { spec: JobSpec { name: "own".to_owned(), ..spec }, ..defined("own") }).await;
