@@ -41,7 +41,7 @@ class Airflow:
         self.home = home
         self.url = urllib.parse.urlsplit(url)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-        own = {"AIRFLOW_HOME": home, "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), "GATE": gate.url}
+        own = {"AIRFLOW_HOME": home, "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS), "GATE": gate.port}
         self.env = kept | QUIET | own
         self.connect(self.as_json())
         self.run("db", "migrate")
@@ -57,9 +57,9 @@ class Airflow:
         place = {"host": f"http://{self.url.hostname}", "port": self.url.port, "schema": "http"}
         return json.dumps({"conn_type": "databricks", "password": token} | place)
 
-    def as_url(self):
-        """The same in the other form that Airflow takes."""
-        return f"databricks://:{urllib.parse.quote(TOKEN, safe='')}@{self.url.netloc}/{self.url.scheme}"
+    def as_told(self):
+        """The line that the server shows for copying, where the test that runs this hands it on."""
+        return os.environ.get("AIRFLOW_CONN_DATABRICKS_DEFAULT") or self.as_json()
 
     def run(self, *args):
         """What a command prints that does its work."""
@@ -115,7 +115,10 @@ class Tested:
         self.process.send_signal(signal.SIGTERM)
 
     def end(self):
-        self.process.wait(DAG_S)
+        try:
+            self.process.wait(DAG_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.dag} does not end within {DAG_S} s: {self.log[-3000:]}") from None
         self._reader.join(DAG_S)
 
     def expect(self, state, **tasks):

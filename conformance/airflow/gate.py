@@ -15,7 +15,7 @@ class Gate:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._passing())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self.port = str(self._server.server_port)
 
     def shut(self):
         """Shut, and nobody has come."""

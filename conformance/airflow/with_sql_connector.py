@@ -62,7 +62,7 @@ def binds_parameters():
 
 def reads_many_rows():
     with connected() as connection, connection.cursor() as cursor:
-        cursor.execute(f"SELECT value, repeat('x', 20) AS filling FROM generate_series(1, {MANY}) ORDER BY value")
+        cursor.execute(f"SELECT value, 'xxxxxxxxxxxxxxxxxxxx' AS filling FROM generate_series(1, {MANY}) ORDER BY value")
         read = 0
         while rows := cursor.fetchmany(50_000):
             same([row.value for row in rows] == list(range(read + 1, read + len(rows) + 1)), True, f"rows behind {read}")
@@ -88,10 +88,10 @@ def says_what_is_wrong():
 def tells_of_tables():
     with connected() as connection, connection.cursor() as cursor:
         cursor.tables()
-        names = {row.TABLE_NAME for row in cursor.fetchall()}
+        names = {row.tableName for row in cursor.fetchall()}
         same({"pin", "geo", "user"} <= names, True, f"tables: {names}")
-        cursor.columns(table_name="geo")
-        columns = {row.COLUMN_NAME for row in cursor.fetchall()}
+        cursor.columns(catalog_name="pinlake", table_name="geo")
+        columns = {row.col_name for row in cursor.fetchall()}
         same("country" in columns, True, f"columns: {columns}")
 
 

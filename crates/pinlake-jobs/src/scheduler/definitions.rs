@@ -132,7 +132,7 @@ impl Scheduler {
         origin: Origin,
         now: Timestamp,
     ) -> Result<Result<StoredJob>> {
-        if let Err(error) = check(spec) {
+        if let Err(error) = check(spec).and_then(|()| check_own_name(spec)) {
             return Ok(Err(error));
         }
         let next_at = match self.next_of(spec, now) {
@@ -202,12 +202,18 @@ pub(super) fn check(spec: &JobSpec) -> Result<()> {
         if let Some(unknown) = task.after.iter().find(|name| !spec.tasks.iter().any(|other| other.name == **name)) {
             return invalid(format!("task '{}' waits for '{unknown}', which is none of the tasks", task.name));
         }
-        if matches!(&task.work, Work::Job { name, .. } if *name == spec.name) {
-            return invalid(format!("task '{}' runs the job that it belongs to", task.name));
-        }
     }
     match in_circle(spec) {
         Some(name) => invalid(format!("task '{name}' waits for itself")),
+        None => Ok(()),
+    }
+}
+
+/// That a job does not run itself. What is only submitted is no job, and often has the name of the one that it runs.
+fn check_own_name(spec: &JobSpec) -> Result<()> {
+    let runs_itself = |work: &Work| matches!(work, Work::Job { name, .. } if *name == spec.name);
+    match spec.tasks.iter().find(|task| runs_itself(&task.work)) {
+        Some(task) => Err(Error::invalid(format!("task '{}' runs the job that it belongs to", task.name))),
         None => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 //! `PINLAKE_TEST_AIRFLOW_PYTHON`, `PINLAKE_TEST_AIRFLOW_3_PYTHON`, `PINLAKE_TEST_AIRFLOW_OLD_PYTHON` and `PINLAKE_TEST_DATABRICKS_PYTHON` name pythons
 //! that have the libraries of `requirements-2.txt`, `requirements-3.txt`, `requirements-old.txt` and `requirements-sdk.txt` of that folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::shell::run;
 
 /// How long a script may take: longer than it allows itself.
 const SCRIPT_WAIT: Duration = Duration::from_secs(570);
+/// What every call of Databricks' APIs must bring.
 const TOKEN: &str = "dapi-0123456789abcdef";
 
 /// A client: who has it, and what it does.
@@ -94,14 +95,12 @@ async fn check(client: Client) {
     let mut server = place.start().await;
     run(&["emulate", "--to", &server.url, "--mode", "both", "--count", "200", "--seed", "1"]).await.done();
     let mut command = Command::new(python);
-    command.arg(conformance().join("airflow").join(script)).env("PYTHONDONTWRITEBYTECODE", "1").env("PINLAKE_TEST_TOKEN", TOKEN);
+    command.arg(conformance().join("airflow").join(script)).env("PINLAKE_TEST_TOKEN", TOKEN);
     // Nothing that this machine has of Databricks is used.
     command.env("HOME", place.folder.path()).env("DATABRICKS_CONFIG_FILE", "/dev/null");
-    if tls {
-        command.arg(format!("https://{}", address(1))).env("REQUESTS_CA_BUNDLE", certificate(&place.path("data")));
-    } else {
-        command.arg(&server.url);
-    }
+    let (line, url) =
+        if tls { ("Airflow with TLS: ", format!("https://{}", address(1))) } else { ("Airflow: ", server.url.clone()) };
+    command.arg(url).envs(told(&server, line));
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true).spawn().unwrap();
     let mut answers = child.stdin.take().unwrap();
@@ -123,9 +122,12 @@ async fn check(client: Client) {
     assert!(ended.success() && said.ends_with(" passed, 0 failed\n"), "{said}");
 }
 
-/// The certificate that the server made for itself.
-fn certificate(data: &Path) -> PathBuf {
-    data.join("databricks/certificate.pem")
+/// The variables that a server tells a person to copy into Airflow, with the token in its place.
+fn told(server: &Server, line: &str) -> Vec<(String, String)> {
+    let told = server.shown.iter().find_map(|shown| shown.strip_prefix(line));
+    let told = told.unwrap_or_else(|| panic!("it tells what to copy into Airflow: {:?}", server.shown));
+    let variables = told.split(' ').map(|variable| variable.split_once('=').unwrap());
+    variables.map(|(name, value)| (name.to_owned(), value.trim_matches('\'').replace("TOKEN", TOKEN))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pinlake_core::ErrorKind;
-use pinlake_core::jobs::{JobKey, NewJob, Origin, RunKind};
+use pinlake_core::jobs::{JobKey, JobSpec, NewJob, Origin, RunKind, Submission, Work};
 
-use super::world::{Deed, START, World, has_succeeded, job, schedule};
+use super::world::{Deed, START, World, has_succeeded, job, schedule, states};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -108,4 +108,24 @@ async fn a_definition_that_can_never_end_is_refused() {
     assert_eq!(unknown, "task 'one' waits for 'four', which is none of the tasks");
     assert_eq!(refused(&|job| job.spec.concurrency = 0).await, "'concurrency' is 1 at least");
     assert!(refused(&|job| job.spec.schedule = schedule("61 * * * *")).await.contains("61"));
+}
+
+/// Airflow calls what it submits by its own task's name, which is often the job's.
+#[tokio::test]
+async fn what_is_submitted_may_have_the_name_of_the_job_that_it_runs() {
+    let world = World::new().await;
+    world.install(&[job("daily", &["load"])]).await;
+    let mut spec = job("daily", &["notebook"]);
+    spec.tasks[0].work = Work::Job { name: "daily".to_owned(), parameters: BTreeMap::new() };
+    let (parameters, notes) = (BTreeMap::new(), BTreeMap::new());
+    let asked = Submission { spec: spec.clone(), parameters, cause: "airflow".to_owned(), token: None, join: false, notes };
+    let run = world.scheduler.submit(asked).await.unwrap();
+    world.settle().await;
+    assert!(has_succeeded(&world.read(run).await), "{}", states(&world.read(run).await));
+    let own =
+        world.scheduler.define(NewJob { spec: JobSpec { name: "mine".to_owned(), ..spec.clone() }, ..defined("mine") }).await;
+    assert!(own.is_ok(), "another job may run it: {own:?}");
+    spec.tasks[0].work = Work::Job { name: "own".to_owned(), parameters: BTreeMap::new() };
+    let own = world.scheduler.define(NewJob { spec: JobSpec { name: "own".to_owned(), ..spec }, ..defined("own") }).await;
+    assert_eq!(own.unwrap_err().to_string(), "task 'notebook' runs the job that it belongs to");
 }
