@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use pinlake_core::Clock;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
 /// The folder in the data folder.
@@ -52,7 +53,8 @@ fn make(names: Vec<String>) -> Result<(String, String)> {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CommonName, "Pinlake");
     params.distinguished_name = subject;
-    let today = jiff::Zoned::now().date();
+    let now = jiff::Timestamp::from_millisecond(Clock::System.now().0)?;
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
     let day = |years: i32| {
         let date = today.saturating_add(jiff::Span::new().years(years));
         rcgen::date_time_ymd(date.year().into(), u8::try_from(date.month()).unwrap_or(1), u8::try_from(date.day()).unwrap_or(1))
