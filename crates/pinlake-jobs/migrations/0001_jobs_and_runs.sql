@@ -2,6 +2,9 @@
 CREATE TABLE counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
 INSERT INTO counter (name, value) VALUES ('job', 1), ('run', 1001), ('backfill', 1), ('outbox', 1);
 
+-- What tells this database from any other that has ever been: made when it is first opened.
+CREATE TABLE installation (one BIGINT PRIMARY KEY, name TEXT NOT NULL);
+
 -- A job. next_at: when its schedule is due; NULL where it is not. look_at: not looked at before. gone: 1 once no file defines it any more.
 CREATE TABLE job (
     id BIGINT PRIMARY KEY,

@@ -25,8 +25,6 @@ pub struct Lineage {
     pub token: Option<Secret>,
     /// The namespace of jobs and tables.
     pub namespace: String,
-    /// Tells this installation's runs from another's.
-    pub seed: String,
 }
 
 impl Lineage {
@@ -41,7 +39,7 @@ impl Lineage {
     }
 
     /// The event of a task's last attempt, which began or ended.
-    pub(crate) fn event(&self, run: &Run, place: usize, at: Timestamp) -> Option<Value> {
+    pub(crate) fn event(&self, installation: &str, run: &Run, place: usize, at: Timestamp) -> Option<Value> {
         let task = &run.tasks[place];
         let attempt = task.last()?;
         let kind = match (task.state, attempt.reason) {
@@ -50,7 +48,7 @@ impl Lineage {
             (_, Some(EndReason::Cancelled | EndReason::LostProcess)) => "ABORT",
             (_, Some(_)) => "FAIL",
         };
-        let id = |name: String| uuid_of(&format!("{}/{name}", self.seed));
+        let id = |name: String| uuid_of(&format!("{installation}/{name}"));
         let mut facets = json!({ "parent": {
             "_producer": PRODUCER, "_schemaURL": PARENT_SCHEMA,
             "run": { "runId": id(format!("{}/{}", run.id, run.generation)) },

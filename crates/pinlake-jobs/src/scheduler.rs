@@ -38,8 +38,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(5);
 const LEASE: Duration = Duration::from_secs(20);
 /// Events that a slow watcher may be behind.
 const EVENTS_MAX: usize = 4_096;
-/// Steps of one tick, so that a long queue does not keep the loop from its other work.
-const STEPS_MAX: usize = 50;
+/// How long one tick makes steps, so that a long queue does not keep the loop from its other work.
+const STEPS_FOR: Duration = Duration::from_millis(20);
 /// How often it is looked for what somebody should know.
 const WATCH_EVERY: Duration = Duration::from_secs(5);
 /// How often old runs are looked for.
@@ -93,6 +93,7 @@ struct Inner {
     runner: Arc<dyn Runner>,
     /// This process, among all that ever had this database open.
     owner: String,
+    installation: Arc<str>,
     client: reqwest::Client,
     places: Arc<Semaphore>,
     pools: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -137,7 +138,9 @@ impl Scheduler {
     /// # Errors
     /// What is wrong with the database.
     pub async fn open(store: Store, runner: Arc<dyn Runner>, clock: Clock, settings: Settings) -> Result<Scheduler> {
+        let installation = store.installation().await?.into();
         let inner = Inner {
+            installation,
             owner: uuid::Uuid::new_v4().simple().to_string(),
             // A redirect could carry an alert, or a secret, elsewhere.
             client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap_or_default(),
@@ -209,8 +212,9 @@ impl Scheduler {
             upkeep.renewed_at = Some(now);
         }
         self.look_at_data(now).await?;
-        for _ in 0..STEPS_MAX {
-            if !inner.store.has_due(now).await? || !self.step(now).await? {
+        while inner.store.has_due(now).await? && self.step(now).await? {
+            if begun.elapsed() >= STEPS_FOR {
+                self.wake();
                 break;
             }
         }

@@ -92,6 +92,18 @@ impl Store {
         })
     }
 
+    /// What tells this database from any other.
+    pub(crate) async fn installation(&self) -> Result<String> {
+        let mut change = self.change().await?;
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        let sql = "INSERT INTO installation (one, name) VALUES (1, $1) ON CONFLICT (one) DO NOTHING";
+        change.execute("naming the database", sqlx::query(sql).bind(name)).await?;
+        let row = sqlx::query("SELECT name FROM installation").fetch_one(&mut *change.transaction).await;
+        let name = row.and_then(|row| row.try_get(0)).map_err(|error| failed("naming the database", error))?;
+        change.commit().await?;
+        Ok(name)
+    }
+
     /// Which database it is.
     pub(crate) fn kind(&self) -> Kind {
         self.kind

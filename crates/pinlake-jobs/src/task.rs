@@ -54,6 +54,8 @@ pub struct TaskCall {
     pub place: usize,
     /// The number of the attempt.
     pub attempt: u32,
+    /// What tells the scheduler's database from any other.
+    pub installation: Arc<str>,
     /// Takes lines for whoever watches.
     pub log: AttemptLog,
     /// Says that the attempt should end.
@@ -93,7 +95,9 @@ impl TaskCall {
     pub fn effect(&self) -> Effect {
         let run = &self.run;
         let (sequence, generation) = (run.sequence, i64::from(run.generation).min(GENERATIONS_MAX - 1));
-        let app = format!("jobs/{}/{}/{}", run.job_id, self.task().spec.name, sequence % PLACES);
+        // A database that is lost begins to count anew.
+        let (installation, place) = (&self.installation, sequence % PLACES);
+        let app = format!("jobs/{installation}/{}/{}/{place}", run.job_id, self.task().spec.name);
         Effect { app, version: sequence * GENERATIONS_MAX + generation }
     }
 }

@@ -43,7 +43,7 @@ impl Jobs {
             pools: config.jobs.pools(),
             keep: config.jobs.history(),
             receivers: config.alerts.receivers()?,
-            lineage: config.lineage.lineage(config.data_dir.display().to_string())?,
+            lineage: config.lineage.lineage()?,
             seed: u64::from(std::process::id()),
             ..Settings::default()
         };

@@ -54,6 +54,7 @@ impl Scheduler {
             run: run.clone(),
             place: claimed.place,
             attempt: claimed.attempt,
+            installation: inner.installation.clone(),
             log: log.clone(),
             cancel: cancel.child_token(),
         };
@@ -146,7 +147,9 @@ impl Scheduler {
 
     /// Has an attempt's begin or end told to whoever follows lineage, with the change that it is part of.
     pub(super) async fn note_lineage(&self, change: &mut Change, run: &Run, place: usize, now: Timestamp) -> Result<()> {
-        let Some(event) = self.inner.settings.lineage.as_ref().and_then(|lineage| lineage.event(run, place, now)) else {
+        let Some(event) =
+            self.inner.settings.lineage.as_ref().and_then(|lineage| lineage.event(&self.inner.installation, run, place, now))
+        else {
             return Ok(());
         };
         if !change.post(Lineage::name(), &event.to_string(), now, WAITING_MAX).await? {

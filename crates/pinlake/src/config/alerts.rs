@@ -127,13 +127,13 @@ impl LineageConfig {
     ///
     /// # Errors
     /// That the token can't be read.
-    pub(crate) fn lineage(&self, seed: String) -> Result<Option<Lineage>> {
+    pub(crate) fn lineage(&self) -> Result<Option<Lineage>> {
         if self.url.is_empty() {
             return Ok(None);
         }
         let token = self.token.place().map(|token| token.resolve()).transpose().context("lineage.token")?;
         let url = Secret::new(self.url.as_str());
-        Ok(Some(Lineage { url, token, namespace: self.namespace.clone(), seed }))
+        Ok(Some(Lineage { url, token, namespace: self.namespace.clone() }))
     }
 }
 

@@ -209,7 +209,7 @@ async fn go_on(world: World) -> World {
 #[tokio::test]
 async fn every_attempt_is_an_event_of_lineage_when_it_begins_and_when_it_ends() {
     let (mailbox, url) = Mailbox::open().await;
-    let lineage = Lineage { url: Secret::new(url), token: None, namespace: "pinlake".to_owned(), seed: "here".to_owned() };
+    let lineage = Lineage { url: Secret::new(url), token: None, namespace: "pinlake".to_owned() };
     let world = World::with(Settings { lineage: Some(lineage), ..Settings::default() }).await;
     let mut spec = job("daily", &["load", "keep"]);
     let query = pinlake_core::jobs::SqlText { name: "keep".to_owned(), sql: "SELECT 1".to_owned() };
