@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -36,13 +37,13 @@ struct Client {
 struct Place {
     folder: tempfile::TempDir,
     listen: String,
-    tls: bool,
+    listen_tls: Option<String>,
 }
 
 impl Place {
     /// With the jobs that stand for the notebooks of the DAGs.
     async fn new(tls: bool) -> Place {
-        let place = Place { folder: tempfile::tempdir().unwrap(), listen: address(0), tls };
+        let place = Place { folder: tempfile::tempdir().unwrap(), listen: address(), listen_tls: tls.then(address) };
         let (pipeline, given) = (place.path("pipeline"), conformance().join("airflow/pipeline"));
         run(&["init", pipeline.to_str().unwrap()]).await.done();
         let definition = pipeline.join("pipeline.yml");
@@ -62,7 +63,7 @@ impl Place {
 
     fn config(&self) -> String {
         let (pipeline, token) = (self.path("pipeline"), self.path("token"));
-        let tls = if self.tls { format!("  tls: {{ listen: \"{}\" }}\n", address(1)) } else { String::new() };
+        let tls = self.listen_tls.as_ref().map(|listen| format!("  tls: {{ listen: \"{listen}\" }}\n")).unwrap_or_default();
         format!(
             "pipeline: {}\ndatabricks:\n  tokens: [{{ file: {} }}]\n  notebooks: [{{ match: \"/**/Load Data*\", job: load }}]\n{tls}",
             pipeline.display(),
@@ -81,8 +82,9 @@ impl Place {
 
 /// An address that a server has again when it starts again: below the ports that the system hands to clients, so that no client of a server that is down
 /// takes it.
-fn address(number: u32) -> String {
-    format!("127.0.0.1:{}", 26_000 + std::process::id() % 1_000 * 4 + number)
+fn address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("127.0.0.1:{}", 20_000 + std::process::id() % 1_000 * 10 + NEXT.fetch_add(1, Ordering::Relaxed) % 10)
 }
 
 /// Runs a client against a server of its own with some posts, which the client may have killed and started again. All its checks must pass.
@@ -98,8 +100,10 @@ async fn check(client: Client) {
     command.arg(conformance().join("airflow").join(script)).env("PINLAKE_TEST_TOKEN", TOKEN);
     // Nothing that this machine has of Databricks is used.
     command.env("HOME", place.folder.path()).env("DATABRICKS_CONFIG_FILE", "/dev/null");
-    let (line, url) =
-        if tls { ("Airflow with TLS: ", format!("https://{}", address(1))) } else { ("Airflow: ", server.url.clone()) };
+    let (line, url) = match &place.listen_tls {
+        Some(listen) => ("Airflow with TLS: ", format!("https://{listen}")),
+        None => ("Airflow: ", server.url.clone()),
+    };
     command.arg(url).envs(told(&server, line));
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true).spawn().unwrap();
