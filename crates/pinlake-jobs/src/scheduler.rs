@@ -262,6 +262,11 @@ impl Scheduler {
         SchedulerState { ticked_at, problems: lock(&inner.problems).clone(), queued, running }
     }
 
+    /// Waits until it is stopped.
+    pub async fn stopped(&self) {
+        self.inner.stop.cancelled().await;
+    }
+
     /// Every change from now on.
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.inner.events.subscribe()

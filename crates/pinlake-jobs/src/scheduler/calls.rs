@@ -308,12 +308,15 @@ impl Scheduler {
                 Some(number) => self.inner.store.lines(found.id, number, after).await?,
                 None => Vec::new(),
             };
-            if !lines.is_empty() || over || Instant::now() >= until {
+            if !lines.is_empty() || over || Instant::now() >= until || self.inner.stop.is_cancelled() {
                 return Ok(LogPage { attempt: number.unwrap_or(0), ended: over && lines.is_empty(), lines });
             }
             let soon = until.min(Instant::now() + LOOK_EVERY);
-            // Either way it is looked at again.
-            let _ = tokio::time::timeout_at(soon, logged).await;
+            // However that ends, it is looked at again.
+            tokio::select! {
+                () = self.inner.stop.cancelled() => {}
+                _ = tokio::time::timeout_at(soon, logged) => {}
+            }
         }
     }
 

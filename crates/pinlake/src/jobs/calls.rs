@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use pinlake_core::Result;
 use pinlake_core::jobs::{
     Again, Alert, Backfill, BackfillPlan, Event, Job, JobKey, LogPage, NewJob, NewRun, Run, RunFilter, RunId, RunSummary,
@@ -80,7 +80,10 @@ impl Jobs for AppJobs {
 
     fn events(&self) -> BoxStream<'static, Event> {
         // An error is that the watcher is too slow, or that the scheduler ended.
-        stream::unfold(self.0.watch(), |mut events| async move { Some((events.recv().await.ok()?, events)) }).boxed()
+        let events = stream::unfold(self.0.watch(), |mut events| async move { Some((events.recv().await.ok()?, events)) });
+        let scheduler = self.0.clone();
+        // Nobody keeps a server from its end by watching it.
+        events.take_until(async move { scheduler.stopped().await }.boxed()).boxed()
     }
 
     async fn alerts(&self) -> Result<Vec<Alert>> {

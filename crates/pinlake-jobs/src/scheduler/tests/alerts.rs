@@ -8,9 +8,10 @@ use pinlake_core::secret::Secret;
 use serde_json::Value;
 
 use super::deaths::{dead, stride};
-use super::receiver::{Mailbox, hook};
+use super::receiver::{Mailbox, hook, mail_server};
 use super::world::{Deed, World, job, schedule, span};
 use crate::lineage::Lineage;
+use crate::outbox::{Mail, Receiver, Way};
 use crate::scheduler::Settings;
 use crate::task::Condition;
 
@@ -238,4 +239,20 @@ async fn every_attempt_is_an_event_of_lineage_when_it_begins_and_when_it_ends() 
     assert_eq!(fail["run"]["facets"]["errorMessage"]["message"], "no");
     assert_eq!(fail["outputs"][0]["name"], "gold.top");
     assert_eq!(fail["run"]["facets"]["parent"]["job"]["name"], "daily");
+}
+
+#[tokio::test]
+async fn an_alert_is_a_mail_too() {
+    let (url, mut mails) = mail_server().await;
+    let mail = Mail::new("Pinlake <pinlake@here.example>", &["ops@there.example".to_owned()], &url, None).unwrap();
+    let receivers = vec![Receiver { name: "mail".to_owned(), way: Way::Mail(Box::new(mail)) }];
+    let world = World::with(Settings { receivers, ..Settings::default() }).await;
+    world.install(&[hourly()]).await;
+    world.deeds.set("load", Deed::Fails("no rows"));
+    world.pass(60 * MINUTE).await;
+    send(&world).await;
+    let mail = mails.recv().await.unwrap();
+    assert!(mail.contains("To: ops@there.example") && mail.contains("Subject: Pinlake: 1 alerts, 0 recovered"), "{mail}");
+    assert!(mail.contains("ALERT job/hourly/failed"), "{mail}");
+    assert!(Mail::new("nobody", &[], &url, None).is_err());
 }

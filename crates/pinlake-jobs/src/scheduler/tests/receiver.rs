@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use pinlake_core::secret::Secret;
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::outbox::{Receiver, Way};
 use crate::scheduler::lock;
@@ -79,4 +80,42 @@ async fn take(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Str
 pub(super) fn hook(url: &str) -> Receiver {
     let way = Way::Webhook { url: Secret::new(format!("{url}/hook")), secret: Some(Secret::new("whsec_c2VjcmV0")) };
     Receiver { name: "ops".to_owned(), way }
+}
+
+/// A mail server that takes one mail a connection; answers where it is and what comes.
+pub(super) async fn mail_server() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let (sender, mails) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (reader, mut writer) = stream.into_split();
+            let mut lines = BufReader::new(reader).lines();
+            let (mut mail, mut in_mail) = (String::new(), false);
+            writer.write_all(b"220 mail.example\r\n").await.unwrap();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if in_mail && line != "." {
+                    mail = format!("{mail}{line}\n");
+                    continue;
+                }
+                let answer: &[u8] = match line.split([' ', ':']).next().unwrap() {
+                    "." => {
+                        in_mail = false;
+                        b"250 taken\r\n"
+                    }
+                    "DATA" => {
+                        in_mail = true;
+                        b"354 go on\r\n"
+                    }
+                    "QUIT" => b"221 bye\r\n",
+                    _ => b"250 good\r\n",
+                };
+                writer.write_all(answer).await.unwrap();
+                if line == "." {
+                    sender.send(std::mem::take(&mut mail)).unwrap();
+                }
+            }
+        }
+    });
+    (url, mails)
 }
