@@ -34,6 +34,11 @@ pub(crate) async fn run(args: JobsArgs) -> Result<()> {
         JobsCommand::Show { run, json } => show(&client, run, json).await,
         JobsCommand::Logs { run, task, attempt, follow } => logs(&client, run, task, attempt, follow).await,
         JobsCommand::Cancel { run } => {
+            let before: RunAnswer = client.get(&path(&["runs", &run.to_string()], &[])).await?;
+            if before.summary.state.has_ended() {
+                terminal::line(format!("run {run} had ended already: {}", word(before.summary.state)));
+                return Ok(());
+            }
             let _: RunNumber = client.post(&path(&["runs", &run.to_string(), "cancel"], &[]), json!({})).await?;
             terminal::line(format!("run {run} ends as soon as its tasks have"));
             Ok(())

@@ -107,6 +107,13 @@ impl Work {
 
     async fn questions(&self, call: &TaskCall, names: &[String]) -> Result<Done> {
         let pipeline = self.lake.pipeline().clone();
+        // A job may name one that its files have got since the server started.
+        for name in names {
+            let known = self.lake.question(name);
+            known.map_err(|error| {
+                Error::new(error.kind(), format!("{}; what is new in the files is known from the next start on", error.message()))
+            })?;
+        }
         let wanted = pipeline.questions.iter().filter(|question| names.is_empty() || names.contains(&question.name));
         let (mut answered, mut rows) = (0, 0);
         for question in wanted {
@@ -205,17 +212,12 @@ impl Runner for Work {
     async fn run(&self, call: TaskCall) -> Result<Done> {
         let call = &call;
         match &call.task().spec.work {
-            Kind::Archive => self.archive(call).await,
-            Kind::Rebuild { tables } => self.rebuild(call, tables).await,
-            Kind::Check { queries } => self.check(call, queries).await,
-            Kind::Questions { names } => self.questions(call, names).await,
-            Kind::Compact { tables } => self.upkeep(call, tables, None).await,
-            Kind::Vacuum { tables, keep } => self.upkeep(call, tables, Some(keep.0)).await,
-            Kind::Sql { query, into } => self.sql(call, query, into.as_deref()).await,
-            Kind::Http(work) => http::send(&self.client, work, &call.run, &call.log).await,
-            Kind::Prove { deep } => self.prove(call, *deep).await,
-            // The scheduler does these itself.
-            Kind::Job { .. } | Kind::Refused { .. } => Err(Error::internal("the scheduler does this itself")),
+            // What only asks, or knows when it is repeated, may be dropped at any time.
+            Kind::Check { .. } | Kind::Questions { .. } | Kind::Sql { .. } | Kind::Http(_) | Kind::Prove { .. } => {
+                let done = call.cancel.run_until_cancelled(self.carry_out(call)).await;
+                done.unwrap_or_else(|| Err(Error::retry("the task was told to end")))
+            }
+            _ => self.carry_out(call).await,
         }
     }
 
@@ -243,6 +245,22 @@ impl Runner for Work {
 }
 
 impl Work {
+    async fn carry_out(&self, call: &TaskCall) -> Result<Done> {
+        match &call.task().spec.work {
+            Kind::Archive => self.archive(call).await,
+            Kind::Rebuild { tables } => self.rebuild(call, tables).await,
+            Kind::Check { queries } => self.check(call, queries).await,
+            Kind::Questions { names } => self.questions(call, names).await,
+            Kind::Compact { tables } => self.upkeep(call, tables, None).await,
+            Kind::Vacuum { tables, keep } => self.upkeep(call, tables, Some(keep.0)).await,
+            Kind::Sql { query, into } => self.sql(call, query, into.as_deref()).await,
+            Kind::Http(work) => http::send(&self.client, work, &call.run, &call.log).await,
+            Kind::Prove { deep } => self.prove(call, *deep).await,
+            // The scheduler does these itself.
+            Kind::Job { .. } | Kind::Refused { .. } => Err(Error::internal("the scheduler does this itself")),
+        }
+    }
+
     /// When the newest object below a URL was written, which is not asked each time.
     async fn newest_object(&self, url: &str) -> Result<i64> {
         let mut known = self.objects.lock().await;
