@@ -138,6 +138,7 @@ impl Scheduler {
     /// # Errors
     /// What is wrong with the database.
     pub async fn open(store: Store, runner: Arc<dyn Runner>, clock: Clock, settings: Settings) -> Result<Scheduler> {
+        describe();
         let installation = store.installation().await?.into();
         let inner = Inner {
             installation,
@@ -349,6 +350,19 @@ impl Scheduler {
         let pool = pool.map(|pool| pool.try_acquire_owned().map_err(|_| Full::Pool)).transpose()?;
         Ok(Places { _all: all, _pool: pool })
     }
+}
+
+/// Says what is measured.
+fn describe() {
+    metrics::describe_gauge!("pinlake_jobs_runs", "runs of jobs that wait to begin and that are under way");
+    metrics::describe_gauge!("pinlake_open_alerts", "alerts that are open");
+    metrics::describe_histogram!("pinlake_jobs_tick_seconds", "how long the scheduler's look at what is due took");
+    metrics::describe_histogram!("pinlake_jobs_task_seconds", "how long attempts at tasks took, by kind of task");
+    metrics::describe_counter!("pinlake_jobs_runs_ended_total", "runs of jobs that ended, by how");
+    metrics::describe_counter!(
+        "pinlake_notices_total",
+        "alerts and events of lineage that were to be told, by what became of it"
+    );
 }
 
 /// What has no place left.

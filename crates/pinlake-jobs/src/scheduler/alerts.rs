@@ -64,7 +64,7 @@ impl Scheduler {
             Err(error) => tracing::warn!(%error, "can't see what is wrong beside jobs"),
         }
         let open = self.inner.store.open_alerts().await?;
-        metrics::gauge!("pinlake_alerts_open").set(super::measure(open.len() as u64));
+        metrics::gauge!("pinlake_open_alerts").set(super::measure(open.len() as u64));
         let is_over = |alert: &&Alert| {
             let key = alert.key.as_str();
             let looked_at = key.ends_with("/not_started") || (known_beside && key.starts_with(BESIDE));

@@ -42,7 +42,7 @@ async fn sql_that_writes_reads_files_or_is_broken_is_refused() {
         ("SELECT 1; DROP TABLE pin".to_owned(), "single SQL statement"),
         ("SELECT * FROM pin LIMIT -1".to_owned(), "LIMIT must be >= 0"),
         ("SELECT 1/0".to_owned(), "Divide by zero"),
-        ("SELECT $1".to_owned(), "No value found for placeholder with name $1"),
+        ("SELECT $1".to_owned(), "$1 has no value"),
         ("SELECT to_timestamp_micros(9223372036854775807)".to_owned(), "is no time or date people write"),
         ("SELECT now() AT TIME ZONE 'No/Where'".to_owned(), "the answer has a "),
         ("SELECT map(['a'], [now() AT TIME ZONE 'No/Where'])".to_owned(), "the query engine gave up on this query"),

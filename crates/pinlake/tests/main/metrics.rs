@@ -13,7 +13,9 @@ use crate::server::Server;
 const LAG_WAIT: Duration = Duration::from_secs(60);
 
 /// The units that a name may end with, before `_total`.
-const UNITS: [&str; 15] = [
+const UNITS: [&str; 17] = [
+    "alerts",
+    "runs",
     "bytes",
     "errors",
     "seconds",
