@@ -25,6 +25,8 @@ const PARCEL_MAX: usize = 50;
 const GATHER: Duration = Duration::from_secs(2);
 /// How often the outbox is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a parcel is its sender's: longer than any sending takes.
+const TAKEN_FOR: Duration = Duration::from_secs(60);
 /// The first wait after a failure, and the longest.
 const WAIT: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -128,19 +130,25 @@ impl Sender {
         let most = if one { 1 } else { PARCEL_MAX };
         let mut letters = self.store.letters(&receiver.name, i64::try_from(most).unwrap_or(1)).await?;
         let Some(first) = letters.first().cloned() else { return Ok(None) };
-        if let Some(name) = first.parcel {
-            letters.retain(|letter| letter.parcel.as_ref() == Some(&name));
-            return Ok((first.next_at <= now).then_some(Parcel { name, letters }));
-        }
-        let full = letters.len() == most;
-        if !full && first.made_at.until(now) < GATHER {
+        if first.next_at > now {
             return Ok(None);
         }
-        letters.retain(|letter| letter.parcel.is_none());
-        // Before it is sent, so that it is the same when it is sent again.
-        let name = format!("pinlake-{}", uuid::Uuid::new_v4().simple());
+        let name = match first.parcel {
+            Some(name) => {
+                letters.retain(|letter| letter.parcel.as_ref() == Some(&name));
+                name
+            }
+            None if letters.len() < most && first.made_at.until(now) < GATHER => return Ok(None),
+            None => {
+                letters.retain(|letter| letter.parcel.is_none());
+                format!("pinlake-{}", uuid::Uuid::new_v4().simple())
+            }
+        };
+        // Before it is sent, so that it is the same when it is sent again, and that no other process sends it meanwhile.
         let mut change = self.store.change().await?;
-        change.pack(&letters, &name).await?;
+        if !change.take(&letters, &name, progress::after(now, TAKEN_FOR)).await? {
+            return Ok(None);
+        }
         change.commit().await?;
         Ok(Some(Parcel { name, letters }))
     }

@@ -10,6 +10,8 @@ use pinlake_core::jobs::{Again, Attempt, EndReason, Run, RunState, TaskRun, Task
 
 /// Attempts that one task may make, lost ones too: what loses its process each time is not tried for ever.
 pub(crate) const ATTEMPTS_MAX: usize = 100;
+/// The longest wait for a retry, whatever a definition of an older version says.
+const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 /// Characters of an attempt's message that are kept.
 const MESSAGE_CHARS_MAX: usize = 4_000;
 /// Characters of an attempt's output that are kept.
@@ -232,7 +234,8 @@ fn next_try(task: &TaskRun, reason: EndReason, jitter: f64) -> Option<Duration> 
 fn backoff(task: &TaskRun, retry: u32, jitter: f64) -> Duration {
     let retries = &task.spec.retries;
     let doubled = retries.delay.0.saturating_mul(1 << (retry - 1).min(20));
-    doubled.min(retries.delay_max.0.max(retries.delay.0)).mul_f64(1.0 + 0.2 * jitter.clamp(-1.0, 1.0))
+    let wait = doubled.min(retries.delay_max.0.max(retries.delay.0)).min(WAIT_MAX);
+    wait.mul_f64(1.0 + 0.2 * jitter.clamp(-1.0, 1.0))
 }
 
 /// Carries on what follows from the tasks' states: those that wait for ended ones, and the run itself.
@@ -289,6 +292,8 @@ pub(crate) fn needs_no_place(work: &Work) -> bool {
 }
 
 fn cut(text: String, chars_max: usize) -> String {
+    // Postgres has no place for it.
+    let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     match text.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{} ...", &text[..end]),
         None => text,

@@ -22,6 +22,8 @@ pub(crate) use runs::{Group, NewRow, Stored, Wanted};
 
 /// Connections that read, and those to Postgres that change.
 const CONNECTIONS_MAX: u32 = 4;
+/// The lock of Postgres that whoever changes something holds.
+const WRITERS_LOCK: i64 = 0x7069_6e6c_616b_6531;
 /// How long a call waits for a connection, or for another's change.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -114,7 +116,12 @@ impl Store {
         #[cfg(test)]
         self.fate.check()?;
         let begin = if self.kind == Kind::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        let transaction = self.writers.begin_with(begin).await.map_err(|error| failed("beginning a change", error))?;
+        let mut transaction = self.writers.begin_with(begin).await.map_err(|error| failed("beginning a change", error))?;
+        if self.kind == Kind::Postgres {
+            // One writer at a time here too: whoever decides sees all that was decided, and nobody waits in a circle.
+            let turn = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(WRITERS_LOCK).execute(&mut *transaction).await;
+            turn.map_err(|error| failed("waiting for another's change", error))?;
+        }
         Ok(Change {
             kind: self.kind,
             transaction,

@@ -162,6 +162,8 @@ impl AttemptLog {
 }
 
 fn shorten(text: String) -> String {
+    // Postgres has no place for it.
+    let text = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     match text.char_indices().nth(LINE_CHARS_MAX) {
         Some((end, _)) => format!("{} ...", &text[..end]),
         None => text,

@@ -65,7 +65,7 @@ pub struct Gold {
 pub struct Effect {
     /// Who, such as a job's task: an id in the table's log.
     pub app: String,
-    /// Which: one that is below the last is refused, for nobody knows whether it was there.
+    /// Which: the table takes no version that is not above the last.
     pub version: i64,
 }
 
@@ -76,7 +76,7 @@ pub struct Materialised {
     pub version: u64,
     /// Rows that this call added.
     pub rows: u64,
-    /// Whether an earlier call had done it already: nothing was added.
+    /// Whether an earlier call had done it already, or a later effect of the same app has: nothing was added.
     pub already: bool,
 }
 

@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use pinlake_core::jobs::{Alert, EndReason, Run, RunKind, RunState};
-use pinlake_core::{Result, Timestamp};
+use pinlake_core::{Error, Result, Timestamp};
 
 use super::Scheduler;
 use crate::outbox::{Notice, NoticeState, WAITING_MAX};
 use crate::progress;
 use crate::store::{Change, StoredJob};
 
+/// How long the look at what is beside jobs may take.
+const LOOK_FOR: Duration = Duration::from_secs(10);
 /// What all alerts that are no job's begin with, beside their own keys.
 const BESIDE: &str = "pipeline/";
 /// A run that should have started, of a job that does not say within which time.
@@ -57,7 +59,8 @@ impl Scheduler {
         let mut found = self.not_started(&jobs, now).await?;
         found.extend(self.long_runs(now).await?);
         // A failed look at the rest leaves what is known of it.
-        let beside = self.inner.runner.conditions().await;
+        let beside = tokio::time::timeout(LOOK_FOR, self.inner.runner.conditions()).await;
+        let beside = beside.unwrap_or_else(|_| Err(Error::retry(format!("it takes longer than {} s", LOOK_FOR.as_secs()))));
         let known_beside = beside.is_ok();
         match beside {
             Ok(conditions) => found.extend(conditions.into_iter().map(|one| (format!("{BESIDE}{}", one.key), one.message))),
@@ -68,9 +71,14 @@ impl Scheduler {
         let is_over = |alert: &&Alert| {
             let key = alert.key.as_str();
             let looked_at = key.ends_with("/not_started") || (known_beside && key.starts_with(BESIDE));
-            let of_nobody =
-                key.starts_with("job/") && !jobs.iter().any(|job| !job.gone && key.split('/').nth(1) == Some(&job.spec.name));
-            (looked_at && !found.iter().any(|(found, _)| found == key)) || of_nobody
+            let of = |name: &str| {
+                key.strip_prefix("job/").and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with('/'))
+            };
+            let of_nobody = key.starts_with("job/") && !jobs.iter().any(|job| !job.gone && of(&job.spec.name));
+            let is_found = found.iter().any(|(found, _)| found == key);
+            // Also of a run that ended between the looking and the raising.
+            let of_a_run = key.starts_with("job/") && key.contains("/long/");
+            ((looked_at || of_a_run) && !is_found) || of_nobody
         };
         let over: Vec<&Alert> = open.iter().filter(is_over).collect();
         found.retain(|(key, _)| !open.iter().any(|alert| alert.key == *key));

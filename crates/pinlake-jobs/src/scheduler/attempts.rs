@@ -62,7 +62,7 @@ impl Scheduler {
         let begun = Instant::now();
         let work = AssertUnwindSafe(inner.runner.run(call)).catch_unwind();
         let mut work = std::pin::pin!(work);
-        let deadline = task.spec.timeout.map(|timeout| begun + timeout.0);
+        let deadline = task.spec.timeout.and_then(|timeout| begun.checked_add(timeout.0));
         let mut writing = tokio::time::interval(LOG_EVERY);
         let cut = loop {
             tokio::select! {

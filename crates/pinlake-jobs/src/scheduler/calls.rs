@@ -104,6 +104,7 @@ impl Scheduler {
         let now = self.inner.clock.now();
         check_token(asked.token.as_deref())?;
         definitions::check(&asked.spec)?;
+        definitions::check_of_calls(&asked.spec)?;
         let version = make::version_of(&asked.spec);
         let same = format!("{version}/{}/{}", crate::store::to_json(&asked.parameters), asked.cause);
         let mut change = self.inner.store.change().await?;

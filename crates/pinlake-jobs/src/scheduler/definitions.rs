@@ -1,8 +1,11 @@
 //! What is defined: by the pipeline's files, which are read again while the scheduler runs, and by calls.
 
-use pinlake_core::jobs::{JobKey, JobSpec, NewJob, Origin, Work};
+use std::time::Duration;
+
+use pinlake_core::jobs::{EndReason, JobKey, JobSpec, NewJob, Origin, Trigger, Work};
 use pinlake_core::{Error, Result, Timestamp};
 
+use super::step::After;
 use super::{Scheduler, lock, make, no_job};
 use crate::schedule::Times;
 use crate::store::{Change, StoredJob};
@@ -11,6 +14,12 @@ use crate::store::{Change, StoredJob};
 const JOBS_MAX: usize = 10_000;
 /// Tasks of one job.
 const TASKS_MAX: usize = 1_000;
+/// Bounds of a definition's numbers.
+const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
+const KEEP_MIN: Duration = Duration::from_secs(3_600);
+const RETRIES_MAX: u32 = 1_000;
+const TRIGGERS_MAX: usize = 20;
+const PARAMETERS_MAX: usize = 100;
 
 impl Scheduler {
     /// Takes what the pipeline's files define in place of what they defined before: a job that is no longer there keeps its runs. What is wrong with a job leaves its
@@ -55,6 +64,7 @@ impl Scheduler {
     /// # Errors
     /// `Invalid`, `Conflict` for a name that is taken or a job of the pipeline's files, `NotFound` for a number that is none.
     pub async fn define(&self, new: NewJob) -> Result<i64> {
+        check_of_calls(&new.spec)?;
         let now = self.inner.clock.now();
         let mut change = self.inner.store.change().await?;
         let named = change.job(&JobKey::Name(new.spec.name.clone())).await?;
@@ -84,7 +94,7 @@ impl Scheduler {
         Ok(job.id)
     }
 
-    /// Deletes a job that a call defined. Its runs stay, and those that wait are cancelled by nobody.
+    /// Deletes a job that a call defined. Its runs stay, but those that wait are cancelled.
     ///
     /// # Errors
     /// `NotFound`, or `Conflict` for a job of the pipeline's files.
@@ -97,9 +107,13 @@ impl Scheduler {
                 job.spec.name
             )));
         }
+        let (now, mut after) = (self.inner.clock.now(), After::default());
+        for run in change.queued(job.id).await? {
+            self.cancel_within(&mut change, run, EndReason::Cancelled, "its job was deleted", now, &mut after).await?;
+        }
         change.delete_job(job.id).await?;
-        change.wake_all(job.id).await?;
         change.commit().await?;
+        self.tell(after.events);
         let problems = lock(&self.inner.problems).clone();
         self.defined(problems).await
     }
@@ -205,6 +219,49 @@ pub(super) fn check(spec: &JobSpec) -> Result<()> {
     }
     match in_circle(spec) {
         Some(name) => invalid(format!("task '{name}' waits for itself")),
+        None => check_bounds(spec),
+    }
+}
+
+/// That no number of a definition is beyond what can be reckoned with.
+fn check_bounds(spec: &JobSpec) -> Result<()> {
+    let of_job = [("timeout", spec.timeout), ("starts_within", spec.starts_within), ("expected", spec.expected)];
+    let of_tasks = spec.tasks.iter().flat_map(|task| {
+        [("timeout", task.timeout), ("delay", Some(task.retries.delay)), ("delay_max", Some(task.retries.delay_max))]
+    });
+    if let Some((name, _)) = of_job.into_iter().chain(of_tasks).find(|(_, span)| span.is_some_and(|span| span.0 > SPAN_MAX)) {
+        return Err(Error::invalid(format!("'{name}' is 366d at most")));
+    }
+    for task in &spec.tasks {
+        if task.retries.count > RETRIES_MAX {
+            return Err(Error::invalid(format!("task '{}' is tried again {RETRIES_MAX} times at most", task.name)));
+        }
+        if matches!(&task.work, Work::Vacuum { keep, .. } if keep.0 < KEEP_MIN || keep.0 > SPAN_MAX) {
+            return Err(Error::invalid(format!("task '{}' keeps files for 1h at least and 366d at most", task.name)));
+        }
+    }
+    if spec.triggers.len() > TRIGGERS_MAX || spec.parameters.len() > PARAMETERS_MAX {
+        return Err(Error::invalid(format!("a job takes {TRIGGERS_MAX} triggers and {PARAMETERS_MAX} parameters at most")));
+    }
+    Ok(())
+}
+
+/// What only files may define: their author has the machine anyway, and whoever calls may not.
+pub(super) fn check_of_calls(spec: &JobSpec) -> Result<()> {
+    for task in &spec.tasks {
+        let Work::Http(http) = &task.work else { continue };
+        if http.headers.values().any(|value| value.contains("${env:") || value.contains("${file:")) {
+            return Err(Error::invalid(format!(
+                "task '{}': secrets of the server are for the jobs of its pipeline's files",
+                task.name
+            )));
+        }
+    }
+    let is_local = |url: &str| !["s3://", "gs://", "az://"].iter().any(|scheme| url.starts_with(scheme));
+    match spec.triggers.iter().find(|trigger| matches!(trigger, Trigger::Object { url } if is_local(url))) {
+        Some(_) => Err(Error::invalid(
+            "a trigger by objects takes s3://, gs:// or az://; other places are for the jobs of the pipeline's files",
+        )),
         None => Ok(()),
     }
 }

@@ -306,7 +306,7 @@ impl Scheduler {
         while let Some(run) = ended.take() {
             metrics::counter!("pinlake_jobs_runs_ended_total", "state" => if run.state == RunState::Succeeded { "succeeded" } else { "failed" })
                 .increment(1);
-            change.wake_next(run.job_id, run.cause.backfill).await?;
+            change.wake_next(run.job_id).await?;
             self.judge(change, &run, now).await?;
             let Some((parent, task)) = run.cause.parent.clone() else { continue };
             let Some(mut stored) = change.run(parent).await? else { continue };

@@ -1,11 +1,16 @@
 //! New data that starts runs: what there is is compared with what the last run was started for.
 
+use std::time::Duration;
+
 use pinlake_core::jobs::{Cause, Interval, JobKey, RunKind, Trigger};
 use pinlake_core::{ErrorKind, Result, Timestamp};
 
 use super::make::{self, Owner, Particulars};
 use super::{Scheduler, lock};
 use crate::store::{NewRow, StoredJob};
+
+/// How long one look at data may take.
+const LOOK_FOR: Duration = Duration::from_secs(2);
 
 /// The triggers of all jobs, and what is known of each.
 #[derive(Default)]
@@ -61,10 +66,12 @@ impl Scheduler {
     pub(super) async fn look_at_data(&self, now: Timestamp) -> Result<()> {
         let watched = lock(&self.inner.watched).triggers.clone();
         for mut one in watched {
-            let standing = match self.inner.runner.standing(&one.trigger).await {
-                Ok(standing) => standing,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => {
+            let standing = match tokio::time::timeout(LOOK_FOR, self.inner.runner.standing(&one.trigger)).await {
+                Ok(Ok(standing)) => standing,
+                // Schedules do not wait for a store that does not answer.
+                Err(_) => continue,
+                Ok(Err(error)) if error.kind() == ErrorKind::NotFound => continue,
+                Ok(Err(error)) => {
                     tracing::warn!(%error, "can't see whether there is new data for a job");
                     continue;
                 }

@@ -90,13 +90,17 @@ impl Change {
         Ok(true)
     }
 
-    /// Has letters sent together from now on.
-    pub(crate) async fn pack(&mut self, letters: &[Letter], parcel: &str) -> Result<()> {
+    /// Takes letters to send them together, for nobody else up to a time; `false` if somebody else has one of them.
+    pub(crate) async fn take(&mut self, letters: &[Letter], parcel: &str, until: Timestamp) -> Result<bool> {
         for letter in letters {
-            let query = sqlx::query("UPDATE outbox SET parcel = $1 WHERE id = $2").bind(parcel.to_owned()).bind(letter.id);
-            self.execute("packing what is to be told", query).await?;
+            let sql =
+                "UPDATE outbox SET parcel = $1, next_at = $2 WHERE id = $3 AND next_at = $4 AND (parcel IS NULL OR parcel = $1)";
+            let query = sqlx::query(sql).bind(parcel.to_owned()).bind(until.0).bind(letter.id).bind(letter.next_at.0);
+            if self.execute("taking what is to be told", query).await? != 1 {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Forgets letters that came, or that nobody wants.

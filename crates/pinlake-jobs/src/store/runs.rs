@@ -215,14 +215,20 @@ impl Change {
         row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting runs", error))
     }
 
-    /// Has the oldest queued run of a job, and of a backfill, looked at again.
-    pub(crate) async fn wake_next(&mut self, job_id: i64, backfill: Option<i64>) -> Result<()> {
-        let sql = "UPDATE run SET wake_at = 0 WHERE id IN ( \
-                   SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' AND wake_at IS NULL UNION \
-                   SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' AND wake_at IS NULL AND backfill IS NULL UNION \
-                   SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' AND wake_at IS NULL AND backfill = $2)";
-        self.execute("waking a run", sqlx::query(sql).bind(job_id).bind(backfill)).await?;
+    /// Has the oldest queued runs of a job looked at again.
+    pub(crate) async fn wake_next(&mut self, job_id: i64) -> Result<()> {
+        // The first of those that run by themselves, of those that somebody asked for, and of each backfill: any of them may be held back.
+        let sql = "UPDATE run SET wake_at = 0 WHERE id IN (SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' \
+                   AND wake_at IS NULL GROUP BY backfill, CASE WHEN kind IN ('schedule', 'data', 'backfill') THEN 1 ELSE 0 END)";
+        self.execute("waking a run", sqlx::query(sql).bind(job_id)).await?;
         Ok(())
+    }
+
+    /// The queued runs of a job.
+    pub(crate) async fn queued(&mut self, job_id: i64) -> Result<Vec<RunId>> {
+        let sql = "SELECT id FROM run WHERE job_id = $1 AND state = 'queued' ORDER BY id";
+        let rows = sqlx::query(sql).bind(job_id).fetch_all(&mut *self.transaction).await;
+        ids(&rows.map_err(|error| failed("reading queued runs", error))?)
     }
 
     /// Has all queued runs of a job looked at again.

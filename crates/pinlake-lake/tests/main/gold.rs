@@ -83,11 +83,10 @@ async fn each_run_adds_its_rows_with_its_data_and_its_number() {
 async fn an_effect_happens_once_and_is_not_asked_again() {
     let lake = World::new(things()).start().await;
     assert_eq!(keep(&lake, "SELECT 1 AS n", 5).await.version, 0);
-    let again = keep(&lake, "SELECT this is not even SQL", 5).await;
-    assert_eq!(again, Materialised { version: 0, rows: 0, already: true });
-    let older = lake.materialise(daily("SELECT 1 AS n", 4)).await.unwrap_err();
-    assert_eq!(older.kind(), ErrorKind::Conflict);
-    assert!(older.message().contains("run it anew"), "{older}");
+    for run in [5, 4] {
+        let again = keep(&lake, "SELECT this is not even SQL", run).await;
+        assert_eq!(again, Materialised { version: 0, rows: 0, already: true }, "run {run}");
+    }
     let other = Effect { app: "job/other".to_owned(), version: 1 };
     let other = lake.materialise(Gold { effect: other, ..daily("SELECT 2 AS n", 1) }).await.unwrap();
     assert_eq!((other.version, other.already), (1, false));

@@ -35,24 +35,32 @@ pub(super) async fn follow(folder: PathBuf, scheduler: Scheduler) {
         }
         unreadable = false;
         // The first time too: they may have changed since the start.
-        take(&scheduler, &files, known.is_some()).await;
-        known = Some(files);
+        if take(&scheduler, &files, known.is_some()).await {
+            known = Some(files);
+        }
     }
 }
 
-/// Takes over the jobs that changed.
-async fn take(scheduler: &Scheduler, files: &Files, changed: bool) {
+/// Takes over the jobs that changed; `false` if that is to be tried again.
+async fn take(scheduler: &Scheduler, files: &Files, changed: bool) -> bool {
     let pipeline = match pipeline::parse(files) {
         Ok(pipeline) => pipeline,
-        Err(problems) => return tell(scheduler, &lines(&problems)),
+        Err(problems) => {
+            tell(scheduler, &lines(&problems));
+            return true;
+        }
     };
     let problems = problems_of(&pipeline);
     match scheduler.install(&pipeline.jobs, problems.clone()).await {
         Ok(()) if problems.is_empty() && !changed => {}
         Ok(()) if problems.is_empty() => tracing::info!("the pipeline's files changed: its jobs are taken over"),
         Ok(()) => tell(scheduler, &problems),
-        Err(error) => tracing::warn!(%error, "the pipeline's files changed, and its jobs can't be taken over"),
+        Err(error) => {
+            tracing::warn!(%error, "the pipeline's files changed, and its jobs can't be taken over yet");
+            return false;
+        }
     }
+    true
 }
 
 /// What is wrong with schedules, with file and line.

@@ -41,7 +41,7 @@ pub(crate) struct Work {
     client: Client,
     conditions: Conditions,
     /// When the newest objects below the URLs of triggers were written, and when that was looked up.
-    objects: Mutex<HashMap<String, (Instant, i64)>>,
+    objects: Mutex<HashMap<String, (Instant, Option<i64>)>>,
 }
 
 impl Work {
@@ -264,11 +264,14 @@ impl Work {
     /// When the newest object below a URL was written, which is not asked each time.
     async fn newest_object(&self, url: &str) -> Result<i64> {
         let mut known = self.objects.lock().await;
-        if let Some((_, newest)) = known.get(url).filter(|(at, _)| at.elapsed() < LIST_EVERY) {
-            return Ok(*newest);
+        let before = known.get(url).copied();
+        if let Some((_, newest)) = before.filter(|(at, _)| at.elapsed() < LIST_EVERY) {
+            return newest.ok_or_else(|| Error::not_found("the last look at the objects failed"));
         }
+        // A look that is cut short was one too.
+        known.insert(url.to_owned(), (Instant::now(), before.and_then(|(_, newest)| newest)));
         let newest = Store::open(url)?.newest_object().await?.map_or(0, |at| at.0);
-        known.insert(url.to_owned(), (Instant::now(), newest));
+        known.insert(url.to_owned(), (Instant::now(), Some(newest)));
         Ok(newest)
     }
 

@@ -82,9 +82,10 @@ pub(crate) fn objects(data: &Path) -> BTreeMap<String, Vec<u8>> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            // A local store writes beside the name, which has a '#' then: what a kill leaves of that is no object.
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if !path.to_string_lossy().contains('#') {
                 let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
                 found.insert(name, std::fs::read(&path).unwrap());
             }
