@@ -153,7 +153,7 @@ async fn a_cancelled_run_is_no_alert() {
     let id = world.start("daily").await;
     world.settle().await;
     world.scheduler.cancel(id).await.unwrap();
-    world.settle().await;
+    world.ended(id).await;
     world.pass(MINUTE).await;
     assert!(world.scheduler.alerts().await.unwrap().is_empty());
 }

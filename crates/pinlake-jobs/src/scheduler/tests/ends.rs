@@ -106,8 +106,7 @@ async fn a_run_that_takes_too_long_ends_timed_out() {
     world.pass(3599 * SECOND).await;
     assert_eq!(world.read(id).await.state, RunState::Running);
     world.pass(2 * SECOND).await;
-    world.settle().await;
-    let run = world.read(id).await;
+    let run = world.ended(id).await;
     assert_eq!((run.state, run.reason), (RunState::Failed, Some(EndReason::TimedOut)));
     assert_eq!(run.message, "the run took more than 1h");
 }
@@ -142,9 +141,8 @@ async fn a_cancelled_run_ends_and_what_has_not_begun_never_does() {
     assert_eq!(world.read(waiting).await.state, RunState::Queued);
     world.scheduler.cancel(waiting).await.unwrap();
     world.scheduler.cancel(id).await.unwrap();
-    world.settle().await;
     for id in [id, waiting] {
-        let run = world.read(id).await;
+        let run = world.ended(id).await;
         assert_eq!((run.state, run.reason), (RunState::Failed, Some(EndReason::Cancelled)), "{run:?}");
         assert_eq!(states(&run), "load: Failed CANCELLED, clean: Failed CANCELLED");
     }
@@ -192,10 +190,10 @@ async fn a_job_runs_another_and_takes_over_how_it_ended() {
     let id = world.start("outer").await;
     world.settle().await;
     world.scheduler.cancel(id).await.unwrap();
-    world.settle().await;
-    let child = world.runs("daily").await.pop().unwrap();
+    let child = world.runs("daily").await.pop().unwrap().id;
+    let child = world.ended(child).await;
     assert_eq!((child.state, child.reason), (RunState::Failed, Some(EndReason::Cancelled)));
-    assert_eq!(world.read(id).await.reason, Some(EndReason::Cancelled));
+    assert_eq!(world.ended(id).await.reason, Some(EndReason::Cancelled));
 }
 
 #[tokio::test]
@@ -209,9 +207,9 @@ async fn a_run_waits_for_another_job_no_longer_than_it_says() {
     let id = world.start("outer").await;
     world.settle().await;
     world.pass(61 * SECOND).await;
-    world.settle().await;
-    assert_eq!(states(&world.read(id).await), "inner: Failed TIMED_OUT");
-    assert_eq!(world.runs("daily").await[0].reason, Some(EndReason::Cancelled));
+    assert_eq!(states(&world.ended(id).await), "inner: Failed TIMED_OUT");
+    let child = world.runs("daily").await[0].id;
+    assert_eq!(world.ended(child).await.reason, Some(EndReason::Cancelled));
 }
 
 #[tokio::test]

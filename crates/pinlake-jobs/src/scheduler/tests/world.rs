@@ -225,6 +225,19 @@ impl World {
         self.scheduler.run(id).await.unwrap()
     }
 
+    /// A run once it has ended.
+    pub(super) async fn ended(&self, id: RunId) -> Run {
+        let mut events = self.scheduler.watch();
+        loop {
+            let run = self.read(id).await;
+            if run.state.has_ended() {
+                return run;
+            }
+            self.scheduler.tick().await.unwrap();
+            events.recv().await.unwrap();
+        }
+    }
+
     /// All runs of a job, the oldest first.
     pub(super) async fn runs(&self, job: &str) -> Vec<Run> {
         let filter = RunFilter { job: Some(JobKey::Name(job.to_owned())), limit: 1_000, ..RunFilter::default() };
