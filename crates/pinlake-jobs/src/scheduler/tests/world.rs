@@ -1,6 +1,6 @@
 //! A scheduler with its database, a clock that stands still, and tasks that do what a test says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ pub(super) struct Deeds {
     pub(super) rows: Mutex<HashMap<(String, i64), usize>>,
     standings: Mutex<HashMap<String, i64>>,
     pub(super) conditions: Mutex<Vec<Condition>>,
-    hanging: Mutex<usize>,
+    /// The attempts that hang, by task and number.
+    hanging: Mutex<HashSet<(RunId, u32)>>,
     pub(super) changed: Notify,
     let_go: Notify,
 }
@@ -69,6 +70,8 @@ impl Deeds {
 
     /// Lets what hangs end well.
     pub(super) fn let_go(&self) {
+        // Nobody waits for what hangs; from now on these are waited for.
+        lock(&self.hanging).clear();
         self.let_go.notify_waiters();
     }
 
@@ -86,13 +89,14 @@ impl Deeds {
 
     async fn hang(&self, call: &TaskCall, ignores: bool) -> Result<Done> {
         let let_go = self.let_go.notified();
-        *lock(&self.hanging) += 1;
+        let own = (call.task().id, call.attempt);
+        lock(&self.hanging).insert(own);
         self.changed.notify_one();
         let ended = tokio::select! {
             () = let_go => Ok(Done::default()),
             () = call.cancel.cancelled(), if !ignores => Err(Error::retry("told to end")),
         };
-        *lock(&self.hanging) -= 1;
+        lock(&self.hanging).remove(&own);
         ended
     }
 }
@@ -183,7 +187,7 @@ impl World {
             self.scheduler.tick().await.unwrap();
             let inner = &self.scheduler.inner;
             let before = lock(&self.deeds.calls).len();
-            while lock(&inner.underway).len() > *lock(&self.deeds.hanging) {
+            while lock(&inner.underway).len() > lock(&self.deeds.hanging).len() {
                 tokio::select! {
                     () = inner.changed.notified() => {}
                     () = self.deeds.changed.notified() => {}
