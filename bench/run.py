@@ -6,6 +6,7 @@
     bench/run.py pins      new pins into archive and table
     bench/run.py rounds    syncs with 1, 10 and 100 dirty partitions
     bench/run.py kafka     Kafka's wire protocol: the server's own limit, and a client of others beside a broker in memory
+    bench/run.py kinesis   PutRecord, PutRecords and GetRecords, beside a bare HTTP server and others that speak Kinesis
     bench/run.py start     binary, idle memory, start on an empty folder and on a large log
     bench/run.py table     all results as Markdown
 """
@@ -19,6 +20,7 @@ sys.dont_write_bytecode = True
 import results  # noqa: E402
 import step_batch  # noqa: E402
 import step_kafka  # noqa: E402
+import step_kinesis  # noqa: E402
 import step_pins  # noqa: E402
 import step_produce  # noqa: E402
 import step_rounds  # noqa: E402
@@ -26,7 +28,7 @@ import step_start  # noqa: E402
 from workplace import HERE, PROJECT, Setup  # noqa: E402
 
 STEPS = {"batch": step_batch, "produce": step_produce, "pins": step_pins, "rounds": step_rounds, "kafka": step_kafka,
-         "start": step_start}
+         "kinesis": step_kinesis, "start": step_start}
 
 
 def main():
@@ -46,18 +48,19 @@ def arguments():
     add("--load", default=PROJECT / "target/release/pinlake-load", help="the load generator (default: %(default)s)")
     add("--work", default=PROJECT / "target/bench", help="folder for lakes and logs, on a real disk (default: %(default)s)")
     add("--results", default=HERE / "results", help="folder of the results (default: %(default)s)")
-    add("--runs", type=int, default=3, help="batch, produce, kafka: runs of which the median counts (default: %(default)s)")
-    add("--seconds", type=float, default=10, help="produce, pins, rounds, kafka: length of each load (default: %(default)s)")
+    add("--runs", type=int, default=3, help="batch, produce, kafka, kinesis: runs of which the median counts (default: %(default)s)")
+    add("--seconds", type=float, default=10, help="produce, pins, rounds, kafka, kinesis: length of each load (default: %(default)s)")
     add("--posts", type=int, nargs="+", default=[10_000, 1_000_000, 5_000_000], help="batch: sizes to generate (default: %(default)s)")
     add("--raw", nargs="+", default=[], help="batch: raw lakes to take instead")
     add("--peers", help="batch: folder of the peers' scripts")
     add("--python", default=sys.executable, help="batch: Python with the peers' libraries (default: %(default)s)")
-    add("--bare", help="produce: a bare HTTP server on 127.0.0.1:8099")
+    add("--bare", help="produce, kinesis: a bare HTTP server on 127.0.0.1:8099")
     add("--rate", type=float, help="pins: pins a second (default: as many as are taken)")
     add("--lines", help="kafka: a file of records, one a line (default: generated pins)")
     add("--client", help="kafka: a client's script, called with BROKER FILE --seconds N; without it only the load generator runs")
     add("--peer-python", default=sys.executable, help="kafka: Python with the client's library (default: %(default)s)")
     add("--tansu", help="kafka: the broker in memory to run the client against as well")
+    add("--kinesis-peer", nargs="+", default=[], metavar="NAME=PORT=COMMAND", help="kinesis: programs that speak Kinesis, and how to start them")
     add("--gib", type=float, default=10, help="start: size of the large log, 0 for none (default: %(default)s)")
     return parser.parse_args()
 

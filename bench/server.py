@@ -111,8 +111,13 @@ def free_ports(count):
 
 
 def wire(setup, server, what, *flags, **options):
-    """One run of the load generator by Kafka's wire protocol: its report. Anything that went wrong ends the program."""
-    command = [setup.load_program, f"wire-{what}", "--to", f"127.0.0.1:{server.kafka_port}", *flags]
+    """One run of the load generator by Kafka's wire protocol: its report."""
+    return load_report(setup, f"wire-{what}", *flags, to=f"127.0.0.1:{server.kafka_port}", **options)
+
+
+def load_report(setup, what, *flags, **options):
+    """One run of the load generator: its report. Anything that went wrong ends the program."""
+    command = [setup.load_program, what, *flags]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", value]
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
@@ -125,8 +130,8 @@ class Load:
     """One run of the load generator. `report` waits for its end; anything that was not taken ends the program."""
 
     def __init__(self, setup, port, path, lines, *flags, **options):
-        command = [setup.load_program, "post", "--to", f"127.0.0.1:{port}", "--path", path, "--lines", lines, *flags]
-        for name, value in options.items():
+        command = [setup.load_program, "post", "--to", f"127.0.0.1:{port}", "--lines", lines, *flags]
+        for name, value in {"path": path, **options}.items():
             if value is not None:
                 command += [f"--{name}", value]
         self.child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)

@@ -1,8 +1,9 @@
-//! The load generator: Kafka REST produce by raw HTTP, and produce, fetch and groups by raw frames of Kafka's wire protocol. What is sent is
+//! The load generator: Kafka REST produce, Kinesis puts and GetRecords by raw HTTP, and produce, fetch and groups by raw frames of Kafka's wire protocol. What is sent is
 //! made before the clock starts, and all connections are on one thread, so that it takes as little as it can from the server that it
 //! measures. Prints one JSON object with what came of it.
 
 mod disk;
+mod kinesis;
 mod latencies;
 mod post;
 mod wire;
@@ -19,8 +20,10 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Load {
-    /// Posts records to a topic over Kafka REST
+    /// Posts records to a topic over Kafka REST, or puts them into a Kinesis stream
     Post(post::Args),
+    /// Reads all shards of a Kinesis stream by GetRecords
+    KinesisGet(kinesis::Args),
     /// Sends batches to a topic by Kafka's wire protocol; ends with an error at the first one that is not acknowledged
     WireProduce(wire::produce::Args),
     /// Reads a topic by Kafka's wire protocol, without unpacking it; ends with an error at a hole
@@ -35,6 +38,7 @@ fn main() -> Result<()> {
     let report = runtime.block_on(async {
         match args.load {
             Load::Post(args) => post::run(&args).await,
+            Load::KinesisGet(args) => kinesis::run(args).await,
             Load::WireProduce(args) => wire::produce::run(&args).await,
             Load::WireFetch(args) => wire::fetch::run(args).await,
             Load::WireGroup(args) => wire::group::run(&args).await,

@@ -1,6 +1,6 @@
-//! Kafka REST produce: a fixed number of kept-alive connections, raw HTTP/1.1, each with one request under way.
+//! Kafka REST produce and Kinesis puts: a fixed number of kept-alive connections, raw HTTP/1.1, each with one request under way.
 
-mod answer;
+pub(crate) mod answer;
 mod bodies;
 mod connection;
 
@@ -26,8 +26,11 @@ pub(crate) struct Args {
     #[arg(long, default_value = "127.0.0.1:8082")]
     to: String,
     /// Path of the requests
-    #[arg(long)]
+    #[arg(long, default_value = "/")]
     path: String,
+    /// Put the records into this Kinesis stream, instead of Kafka REST
+    #[arg(long, conflicts_with_all = ["path", "partitions", "new_keys"])]
+    stream: Option<String>,
     /// A file of records, one JSON object a line; each goes into one body
     #[arg(long)]
     lines: PathBuf,
@@ -56,8 +59,14 @@ pub(crate) async fn run(args: &Args) -> Result<serde_json::Value> {
     ensure!(args.records > 0 && args.connections > 0, "records and connections are at least 1");
     ensure!(args.seconds > 0.0 && args.rate.is_none_or(|rate| rate > 0.0), "seconds and rate are more than 0");
     let lines = disk::read(&args.lines).with_context(|| format!("reading '{}'", args.lines.display()))?;
-    let shape =
-        Shape { to: &args.to, path: &args.path, records: args.records, partitions: args.partitions, new_keys: args.new_keys };
+    let shape = Shape {
+        to: &args.to,
+        path: &args.path,
+        records: args.records,
+        partitions: args.partitions,
+        new_keys: args.new_keys,
+        stream: args.stream.as_deref(),
+    };
     let shares = Bodies::shares(&lines, &shape, args.connections)?;
     drop(lines);
     let mut connections = Vec::new();

@@ -22,7 +22,7 @@ pub(crate) fn len(bytes: &[u8]) -> Result<Option<usize>> {
     Ok(Some(head_end + body))
 }
 
-/// Whether a whole answer says that every record was taken: status 200, and no record with an error code.
+/// Whether a whole answer says that every record was taken: status 200, and no record with an error code, neither Kafka REST's nor Kinesis'.
 pub(crate) fn check(answer: &[u8]) -> Result<()> {
     if !answer.starts_with(b"HTTP/1.1 200") || has_error_code(answer) {
         let body = memmem::find(answer, b"\r\n\r\n").map_or(0, |at| at + 4);
@@ -35,5 +35,7 @@ pub(crate) fn check(answer: &[u8]) -> Result<()> {
 
 fn has_error_code(answer: &[u8]) -> bool {
     const FIELD: &[u8] = b"\"error_code\":";
-    memmem::find_iter(answer, FIELD).any(|at| !answer[at + FIELD.len()..].starts_with(b"null"))
+    const KINESIS_FIELD: &[u8] = b"\"ErrorCode\":";
+    memmem::find(answer, KINESIS_FIELD).is_some()
+        || memmem::find_iter(answer, FIELD).any(|at| !answer[at + FIELD.len()..].starts_with(b"null"))
 }

@@ -1,4 +1,4 @@
-//! Whole requests, head and body, made before the clock starts. A record's key is rewritten in place each time that it is sent, so a long
+//! Whole requests of Kafka REST or Kinesis, head and body, made before the clock starts. A record's key is rewritten in place each time that it is sent, so a long
 //! run needs no more memory than its first lap and still sends only records that a table has not seen.
 
 #[cfg(test)]
@@ -8,6 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::kinesis;
 
 /// The first key: as many digits as all others, and past those that the lines have.
 const KEY_FIRST: u64 = 1_000_000_000;
@@ -28,6 +32,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) partitions: Option<usize>,
     /// Whether each record gets a new key whenever it is sent.
     pub(crate) new_keys: bool,
+    /// The Kinesis stream that takes the records; without it they are Kafka REST's.
+    pub(crate) stream: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -60,7 +66,11 @@ impl Bodies {
         let empty = || Self { requests: Vec::new(), turn: 0, next_key: Arc::clone(&next_key) };
         let mut shares: Vec<Self> = (0..connections).map(|_| empty()).collect();
         for (at, records) in lines.chunks_exact(shape.records).enumerate() {
-            shares[at % connections].requests.push(request(records, shape)?);
+            let request = match shape.stream {
+                Some(stream) => kinesis_request(records, at * shape.records, stream, shape.to),
+                None => request(records, shape)?,
+            };
+            shares[at % connections].requests.push(request);
         }
         Ok(shares)
     }
@@ -105,6 +115,19 @@ fn request(records: &[&[u8]], shape: &Shape<'_>) -> Result<Request> {
     }
     bytes.append(&mut body);
     Ok(Request { bytes, keys_at })
+}
+
+/// PutRecord for one record, PutRecords for more; each record has a partition key of its own, counted from `first`.
+fn kinesis_request(records: &[&[u8]], first: usize, stream: &str, to: &str) -> Request {
+    let entries: Vec<String> = (first..)
+        .zip(records)
+        .map(|(key, record)| format!("\"Data\":\"{}\",\"PartitionKey\":\"k{key}\"", BASE64_STANDARD.encode(record)))
+        .collect();
+    let (operation, body) = match entries.as_slice() {
+        [one] => ("PutRecord", format!("{{\"StreamName\":\"{stream}\",{one}}}")),
+        many => ("PutRecords", format!("{{\"StreamName\":\"{stream}\",\"Records\":[{{{}}}]}}", many.join("},{"))),
+    };
+    Request { bytes: kinesis::request(to, operation, &body), keys_at: Vec::new() }
 }
 
 /// Adds `record` with room for a new key, and answers where that is.

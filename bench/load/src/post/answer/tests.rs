@@ -26,4 +26,6 @@ fn only_a_whole_success_is_one() {
     assert_eq!(refused.to_string(), "HTTP/1.1 503 Service Unavailable: busy");
     let half = b"HTTP/1.1 200 OK\r\n\r\n{\"offsets\":[{\"error_code\":null},{\"error_code\":50003}]}";
     assert!(check(half).is_err());
+    let refused = b"HTTP/1.1 200 OK\r\n\r\n{\"FailedRecordCount\":1,\"Records\":[{\"ErrorCode\":\"InternalFailure\"}]}";
+    assert!(check(refused).is_err());
 }

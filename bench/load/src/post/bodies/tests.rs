@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Bodies, Shape};
 
-const SHAPE: Shape<'_> = Shape { to: "host:1", path: "/topics/x", records: 1, partitions: None, new_keys: false };
+const SHAPE: Shape<'_> = Shape { to: "host:1", path: "/topics/x", records: 1, partitions: None, new_keys: false, stream: None };
 
 fn lines(count: usize) -> Vec<u8> {
     (0..count).flat_map(|n| format!("{{\"index\":{n},\"unique_id\":\"abcdefgh-{n}\"}}\n").into_bytes()).collect()
@@ -55,4 +55,19 @@ fn a_key_is_never_sent_twice() {
 #[test]
 fn a_line_without_a_key_can_get_none() {
     assert!(Bodies::shares(b"{\"ind\":1}\n", &Shape { new_keys: true, ..SHAPE }, 1).is_err());
+}
+
+#[test]
+fn kinesis_gets_one_record_or_many() {
+    let request = |records| {
+        let shape = Shape { records, stream: Some("s"), ..SHAPE };
+        text(Bodies::shares(b"{}\n[]\n", &shape, 1).unwrap()[0].next()).to_owned()
+    };
+    let one = request(1);
+    assert!(one.contains("x-amz-target: Kinesis_20131202.PutRecord\r\n"), "{one}");
+    assert!(one.ends_with(r#"{"StreamName":"s","Data":"e30=","PartitionKey":"k0"}"#), "{one}");
+    let two = request(2);
+    assert!(two.contains("x-amz-target: Kinesis_20131202.PutRecords\r\n"), "{two}");
+    let entries = r#"[{"Data":"e30=","PartitionKey":"k0"},{"Data":"W10=","PartitionKey":"k1"}]"#;
+    assert!(two.ends_with(&format!(r#"{{"StreamName":"s","Records":{entries}}}"#)), "{two}");
 }
