@@ -4,6 +4,7 @@ mod alerts;
 mod deaths;
 mod definitions;
 mod ends;
+mod letters;
 mod postgres;
 mod receiver;
 mod schedules;

@@ -38,10 +38,11 @@ impl Store {
         rows.iter().map(alert_of).collect()
     }
 
-    /// What a receiver is to be told, the oldest first.
-    pub(crate) async fn letters(&self, receiver: &str, limit: i64) -> Result<Vec<Letter>> {
-        let sql = "SELECT id, body, made_at, parcel, tries, next_at FROM outbox WHERE receiver = $1 ORDER BY id LIMIT $2";
-        let rows = sqlx::query(sql).bind(receiver.to_owned()).bind(limit).fetch_all(&self.readers).await;
+    /// What a receiver is to be told, the oldest first, without what is sent by itself and not due.
+    pub(crate) async fn letters(&self, receiver: &str, now: Timestamp, limit: i64) -> Result<Vec<Letter>> {
+        let sql = "SELECT id, body, made_at, parcel, tries, next_at FROM outbox WHERE receiver = $1 \
+                   AND (next_at <= $3 OR parcel IS NULL OR parcel NOT LIKE 'pinlake-alone-%') ORDER BY id LIMIT $2";
+        let rows = sqlx::query(sql).bind(receiver.to_owned()).bind(limit).bind(now.0).fetch_all(&self.readers).await;
         let letter = |row: &AnyRow| {
             Ok(Letter {
                 id: row.try_get("id")?,
@@ -111,13 +112,11 @@ impl Change {
         Ok(())
     }
 
-    /// Has letters tried again later.
-    pub(crate) async fn try_later(&mut self, letters: &[Letter], next_at: Timestamp) -> Result<()> {
-        for letter in letters {
-            let query =
-                sqlx::query("UPDATE outbox SET tries = tries + 1, next_at = $1 WHERE id = $2").bind(next_at.0).bind(letter.id);
-            self.execute("putting off what is to be told", query).await?;
-        }
+    /// Has a letter tried again, with what it says of its parcel, tries and time.
+    pub(crate) async fn put_back(&mut self, letter: &Letter) -> Result<()> {
+        let query = sqlx::query("UPDATE outbox SET parcel = $1, tries = $2, next_at = $3 WHERE id = $4");
+        let query = query.bind(letter.parcel.clone()).bind(letter.tries).bind(letter.next_at.0).bind(letter.id);
+        self.execute("putting off what is to be told", query).await?;
         Ok(())
     }
 }
