@@ -1,6 +1,7 @@
 //! The scheduler over real databases, a clock that tests own, and tasks that end as they are told.
 
 mod alerts;
+mod calls;
 mod deaths;
 mod definitions;
 mod ends;

@@ -326,3 +326,13 @@ fn ids(rows: &[AnyRow]) -> Result<Vec<RunId>> {
     let ids: sqlx::Result<Vec<RunId>> = rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect();
     ids.map_err(|error| failed("reading runs", error))
 }
+
+impl Change {
+    /// The run of a caller's token.
+    pub(crate) async fn run_of_token(&mut self, token: &str) -> Result<Option<RunId>> {
+        let sql = "SELECT run_id FROM token WHERE token = $1";
+        let row = sqlx::query(sql).bind(token.to_owned()).fetch_optional(&mut *self.transaction).await;
+        let row = row.map_err(|error| failed("reading a token", error))?;
+        row.map(|row| row.try_get(0).map(RunId).map_err(|error| failed("reading a token", error))).transpose()
+    }
+}

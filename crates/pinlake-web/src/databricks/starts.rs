@@ -104,7 +104,8 @@ fn token(fields: &Fields<'_>) -> Result<Option<String>, Failure> {
     if token.as_ref().is_some_and(|token| token.chars().nth(TOKEN_MAX).is_some()) {
         return Err(fields.invalid("idempotency_token", &format!("takes up to {TOKEN_MAX} characters")));
     }
-    Ok(token)
+    // Those of Pinlake's own API are others.
+    Ok(token.map(|token| format!("databricks/{token}")))
 }
 
 /// What was sent, to be given back.
