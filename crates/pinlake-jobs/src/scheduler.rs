@@ -4,6 +4,7 @@
 mod alerts;
 mod attempts;
 mod calls;
+mod chains;
 mod definitions;
 mod make;
 mod step;

@@ -192,13 +192,13 @@ impl Scheduler {
                     notes: std::collections::BTreeMap::new(),
                 };
                 match self.child(change, &asked, (run, place), now).await? {
-                    Some(child) => {
+                    Ok(child) => {
                         after.events.push(child.event(now, None));
                         run.tasks[place].child = Some(child.id);
                         after.events.push(run.event(now, Some(&run.tasks[place].spec.name)));
                         return Ok(());
                     }
-                    None => fail(format!("job '{name}' does not exist")),
+                    Err(why) => fail(why),
                 }
             }
             Work::Refused { reason } => fail(reason.clone()),
@@ -216,8 +216,13 @@ impl Scheduler {
         asked: &NewRun,
         (run, place): (&Run, usize),
         now: Timestamp,
-    ) -> Result<Option<Run>> {
-        let Some(job) = change.job(&asked.job).await?.filter(|job| !job.gone) else { return Ok(None) };
+    ) -> Result<std::result::Result<Run, String>> {
+        let Some(job) = change.job(&asked.job).await?.filter(|job| !job.gone) else {
+            return Ok(Err(super::no_job(&asked.job).to_string()));
+        };
+        if let Some(why) = super::chains::refuses(change, run, &job).await? {
+            return Ok(Err(why));
+        }
         let task = &run.tasks[place];
         let parent = Some((run.id, task.spec.name.clone()));
         let of = Particulars {
@@ -230,7 +235,7 @@ impl Scheduler {
         let child = make::run(change, Owner::next(&job), of).await?;
         change.advance_job(job.id, job.next_at, child.sequence).await?;
         change.add_run(&child, NewRow::default()).await?;
-        Ok(Some(child))
+        Ok(Ok(child))
     }
 
     /// Ends what has taken too long: the run, or its wait for another.
