@@ -149,8 +149,9 @@ impl Scheduler {
             return Ok(true);
         }
         let Some(job) = change.job(&JobKey::Id(run.job_id)).await? else { return Ok(true) };
+        // What somebody has run again, he started.
         let by_itself = matches!(run.kind, RunKind::Schedule | RunKind::Data | RunKind::Backfill);
-        if job.paused && by_itself {
+        if job.paused && by_itself && run.generation == 1 {
             return Ok(false);
         }
         if change.count(Group::Job, "running", run.job_id).await? >= i64::from(job.spec.concurrency) {
@@ -174,6 +175,7 @@ impl Scheduler {
         after: &mut After,
     ) -> Result<()> {
         let attempt = progress::claim(run, place, "", now);
+        self.note_lineage(change, run, place, now).await?;
         let task = &run.tasks[place];
         let fail = |message: String| Outcome::Ended { reason: EndReason::Failed, message, again: false };
         let outcome = match &task.spec.work {
@@ -205,6 +207,7 @@ impl Scheduler {
             other => fail(format!("'{}' needs a place", other.kind())),
         };
         progress::end(run, place, attempt, outcome, now, 0.0);
+        self.note_lineage(change, run, place, now).await?;
         after.events.push(run.event(now, Some(&run.tasks[place].spec.name)));
         Ok(())
     }
@@ -230,6 +233,7 @@ impl Scheduler {
             cause: Cause { text: asked.cause.clone(), parent, ..Cause::default() },
             interval: asked.interval,
             parameters: asked.parameters.clone(),
+            notes: crate::lineage::handed_on(&run.notes),
             ..Particulars::plain(now)
         };
         let child = make::run(change, Owner::next(&job), of).await?;
@@ -257,6 +261,7 @@ impl Scheduler {
                 let outcome = Outcome::Ended { reason: EndReason::TimedOut, message, again: true };
                 let (attempt, chance) = (last.number, jitter(self.inner.settings.seed, task.id, last.number));
                 progress::end(&mut stored.run, place, attempt, outcome, now, chance);
+                self.note_lineage(change, &stored.run, place, now).await?;
             }
         }
         after.events.push(stored.run.event(now, None));
@@ -320,6 +325,7 @@ impl Scheduler {
             let (Some(attempt), true) = (waits.last().map(|last| last.number), waits.child == Some(run.id)) else { continue };
             let chance = jitter(self.inner.settings.seed, waits.id, attempt);
             if progress::end(&mut stored.run, place, attempt, outcome_of(&run), now, chance) {
+                self.note_lineage(change, &stored.run, place, now).await?;
                 change.put_run(&stored).await?;
                 after.events.push(stored.run.event(now, Some(&task)));
                 ended = Some(stored.run).filter(|run| run.state.has_ended());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use pinlake_core::Error;
-use pinlake_core::jobs::{CronForm, JobKey, JobSpec, NewRun, RunKind, Schedule, Work};
+use pinlake_core::jobs::{CronForm, JobKey, JobSpec, NewRun, PARENT_NOTE, RunKind, Schedule, Work};
 use pinlake_core::secret::Secret;
 use pinlake_web::Jobs;
 use pinlake_web::databricks::{DatabricksSettings, NotebookRule, router};
@@ -384,6 +384,24 @@ async fn jobs_are_listed_page_by_page() {
     assert_eq!(got(&jobs, "jobs/list?name=nobody").await, json!({ "jobs": [], "has_more": false }));
     let answer = call(&jobs, "GET", "jobs/list?limit=101", "").await;
     refused(&answer, 400, "INVALID_PARAMETER_VALUE", "'limit' takes 0 to 100, not 101");
+}
+
+/// As OpenLineage's provider of Airflow has Spark told.
+#[tokio::test]
+async fn what_a_submission_is_a_part_of_is_kept_for_lineage() {
+    let jobs = jobs();
+    let conf = json!({
+        "spark.openlineage.parentJobNamespace": "airflow", "spark.openlineage.parentJobName": "dag.task",
+        "spark.openlineage.parentRunId": "0190e8a1-0000-7000-8000-000000000001", "spark.speculation": "true",
+    });
+    let task =
+        json!({ "task_key": "a", "notebook_task": { "notebook_path": "/x/daily" }, "new_cluster": { "spark_conf": conf } });
+    let run = ok(&jobs, "jobs/runs/submit", json!({ "run_name": "r", "tasks": [task] })).await["run_id"].as_i64().unwrap();
+    let parent: Value = serde_json::from_str(&jobs.at(run).notes[PARENT_NOTE]).unwrap();
+    let expected = json!({ "namespace": "airflow", "name": "dag.task", "run_id": "0190e8a1-0000-7000-8000-000000000001" });
+    assert_eq!(parent, expected);
+    let run = submitted(&jobs, "/x/daily").await;
+    assert!(!jobs.at(run).notes.contains_key(PARENT_NOTE));
 }
 
 /// The scheduler answers a thousand at a time.
