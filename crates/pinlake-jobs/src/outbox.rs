@@ -39,6 +39,11 @@ const SEND_FOR: Duration = Duration::from_secs(30);
 /// What the names of letters begin with that are sent by themselves and hold up no other: [`Store::letters`] knows it too.
 const ALONE: &str = "pinlake-alone-";
 
+/// What was to be told before this time is given up.
+pub(crate) fn given_up_before(now: Timestamp) -> Timestamp {
+    Timestamp(now.0.saturating_sub(i64::try_from(GIVE_UP.as_millis()).unwrap_or(i64::MAX)))
+}
+
 /// Somebody who is told.
 #[derive(Debug, Clone)]
 pub struct Receiver {

@@ -18,6 +18,8 @@ use crate::store::{Change, Group, NewRow, StoredJob, Wanted};
 
 /// Intervals of one backfill.
 const INTERVALS_MAX: usize = 10_000;
+/// How often one run may run in all: its document holds every attempt.
+const GENERATIONS_MAX: u32 = 100;
 /// How often a log of another process is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Characters of a caller's token.
@@ -255,7 +257,7 @@ impl Scheduler {
     /// Runs a run again that has ended.
     ///
     /// # Errors
-    /// `NotFound`, `Conflict` while it has not ended, or where all tasks of it succeeded and only those that failed are wanted.
+    /// `NotFound`, `Conflict` while it has not ended, when it has run too often, or where all tasks of it succeeded and only those that failed are wanted.
     pub async fn rerun(&self, id: RunId, again: Again) -> Result<()> {
         let id = self.run(id).await?.id;
         let now = self.inner.clock.now();
@@ -267,7 +269,11 @@ impl Scheduler {
         if again == Again::Failed && stored.run.state == RunState::Succeeded {
             return Err(Error::conflict(format!("every task of run {id} succeeded: say that all are to run again")));
         }
+        if stored.run.generation >= GENERATIONS_MAX {
+            return Err(Error::conflict(format!("run {id} was run {GENERATIONS_MAX} times: start a new one")));
+        }
         progress::again(&mut stored.run, again);
+        change.note_again(id, now).await?;
         change.put_run_waking(&stored, Some(Timestamp(0))).await?;
         change.commit().await?;
         self.tell(vec![stored.run.event(now, None)]);

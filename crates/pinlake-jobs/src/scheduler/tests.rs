@@ -5,6 +5,7 @@ mod calls;
 mod deaths;
 mod definitions;
 mod ends;
+mod forget;
 mod letters;
 mod postgres;
 mod receiver;

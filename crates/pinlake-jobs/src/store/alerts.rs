@@ -38,6 +38,12 @@ impl Store {
         rows.iter().map(alert_of).collect()
     }
 
+    /// The first of the processes that are known, by name.
+    pub(crate) async fn first_process(&self) -> Result<Option<String>> {
+        let row = sqlx::query("SELECT min(owner) FROM process").fetch_one(&self.readers).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| failed("reading processes", error))
+    }
+
     /// What a receiver is to be told, the oldest first, without what is sent by itself and not due.
     pub(crate) async fn letters(&self, receiver: &str, now: Timestamp, limit: i64) -> Result<Vec<Letter>> {
         let sql = "SELECT id, body, made_at, parcel, tries, next_at FROM outbox WHERE receiver = $1 \
