@@ -13,7 +13,7 @@ use crate::schedule::Times;
 use crate::store::{Change, StoredJob};
 
 /// Jobs that there may be.
-const JOBS_MAX: usize = 10_000;
+const JOBS_MAX: i64 = 10_000;
 /// Tasks of one job.
 const TASKS_MAX: usize = 1_000;
 /// Waits of one job's tasks for each other.
@@ -90,7 +90,7 @@ impl Scheduler {
         if named.is_some_and(|named| before.as_ref().is_none_or(|before| before.id != named.id)) {
             return Err(Error::conflict(format!("there is a job '{}' already", new.spec.name)));
         }
-        if before.is_none() && change.jobs().await?.len() >= JOBS_MAX {
+        if before.is_none() && change.count_jobs().await? >= JOBS_MAX {
             return Err(Error::invalid(format!("there are {JOBS_MAX} jobs already: delete some")));
         }
         let mut job = put(&mut change, before, (&new.spec, checked), Origin::Api, now).await?;
@@ -165,7 +165,8 @@ impl Scheduler {
     async fn defined(&self, problems: Vec<String>) -> Result<()> {
         self.report(problems);
         let jobs = self.inner.store.jobs().await?;
-        lock(&self.inner.times).retain(|id, _| jobs.iter().any(|job| job.id == *id));
+        let ids: HashSet<i64> = jobs.iter().map(|job| job.id).collect();
+        lock(&self.inner.times).retain(|id, _| ids.contains(id));
         lock(&self.inner.watched).replace(&jobs);
         self.wake();
         Ok(())

@@ -2,8 +2,8 @@
 
 use pinlake_core::jobs::Alert;
 use pinlake_core::{Result, Timestamp};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{Change, Store, failed};
 
@@ -99,22 +99,23 @@ impl Change {
 
     /// Takes letters to send them together, for nobody else up to a time; `false` if somebody else has one of them.
     pub(crate) async fn take(&mut self, letters: &[Letter], parcel: &str, until: Timestamp) -> Result<bool> {
-        for letter in letters {
-            let sql =
-                "UPDATE outbox SET parcel = $1, next_at = $2 WHERE id = $3 AND next_at = $4 AND (parcel IS NULL OR parcel = $1)";
-            let query = sqlx::query(sql).bind(parcel.to_owned()).bind(until.0).bind(letter.id).bind(letter.next_at.0);
-            if self.execute("taking what is to be told", query).await? != 1 {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let seen: Vec<String> = letters.iter().map(|letter| format!("({}, {})", letter.id, letter.next_at.0)).collect();
+        let sql = format!(
+            "UPDATE outbox SET parcel = $1, next_at = $2 WHERE (id, next_at) IN (VALUES {}) AND (parcel IS NULL OR parcel = $1)",
+            seen.join(", ")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(parcel.to_owned()).bind(until.0);
+        Ok(self.execute("taking what is to be told", query).await? == letters.len() as u64)
     }
 
     /// Forgets letters that came, or that nobody wants.
     pub(crate) async fn delivered(&mut self, letters: &[Letter]) -> Result<()> {
-        for letter in letters {
-            self.execute("forgetting what was told", sqlx::query("DELETE FROM outbox WHERE id = $1").bind(letter.id)).await?;
+        if letters.is_empty() {
+            return Ok(());
         }
+        let ids: Vec<String> = letters.iter().map(|letter| letter.id.to_string()).collect();
+        let sql = AssertSqlSafe(format!("DELETE FROM outbox WHERE id IN ({})", ids.join(", ")));
+        self.execute("forgetting what was told", sqlx::query(sql)).await?;
         Ok(())
     }
 

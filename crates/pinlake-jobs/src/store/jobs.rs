@@ -168,3 +168,11 @@ impl Store {
         rows.iter().map(counted).collect::<sqlx::Result<_>>().map_err(|error| failed("counting runs", error))
     }
 }
+
+impl Change {
+    /// How many jobs there are that something defines.
+    pub(crate) async fn count_jobs(&mut self) -> Result<i64> {
+        let row = sqlx::query("SELECT count(*) FROM job WHERE gone = 0").fetch_one(&mut *self.transaction).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting jobs", error))
+    }
+}

@@ -91,6 +91,6 @@ async fn a_run_of_a_paused_job_runs_again_also_behind_one_that_waits_for_its_sch
     for _ in 0..10 {
         world.settle().await;
     }
-    assert!(has_succeeded(&world.ended(first).await) && has_succeeded(&world.ended(last).await));
+    assert!(has_succeeded(&world.read(first).await) && has_succeeded(&world.read(last).await));
     assert_eq!(world.read(parked).await.state, RunState::Queued, "the schedule's own waits");
 }

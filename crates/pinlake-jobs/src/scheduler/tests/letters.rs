@@ -33,7 +33,7 @@ async fn waiting(world: &World, sender: &Sender) -> usize {
 /// Whoever waits between parcels takes 15 s for these, and minutes for events that each are one.
 #[tokio::test]
 async fn nobody_waits_between_parcels_while_there_are_more() {
-    let (_mailbox, url) = Mailbox::open().await;
+    let (mailbox, url) = Mailbox::open().await;
     let lineage = Lineage { url: Secret::new(url.clone()), token: None, namespace: "pinlake".to_owned() };
     let world = World::with(Settings { receivers: vec![hook(&url)], lineage: Some(lineage), ..Settings::default() }).await;
     let sender = world.scheduler.sender();
@@ -43,13 +43,14 @@ async fn nobody_waits_between_parcels_while_there_are_more() {
     let stop = tokio_util::sync::CancellationToken::new();
     let sending = sender.serve(&stop);
     let all_came = async {
-        while waiting(&world, &sender).await > 0 {
-            tokio::task::yield_now().await;
+        while mailbox.parcels.lock().unwrap().len() < 30 + 300 {
+            mailbox.came.notified().await;
         }
         stop.cancel();
     };
     let both = async { tokio::join!(sending, all_came) };
     tokio::time::timeout(Duration::from_secs(12), both).await.expect("it goes out as fast as it is taken");
+    assert_eq!(waiting(&world, &sender).await, 0);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ pub(super) struct Mailbox {
     /// How often something came.
     pub(super) times: Mutex<usize>,
     pub(super) headers: Mutex<Vec<HeaderMap>>,
+    pub(super) came: tokio::sync::Notify,
     refusals: Mutex<usize>,
     /// What it refuses for good: a body that holds this.
     hated: Mutex<Option<String>>,
@@ -83,6 +84,7 @@ async fn take(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Str
     lock(&mailbox.headers).push(headers);
     let before = lock(&mailbox.parcels).insert(id, body.clone());
     assert!(before.is_none_or(|before| before == body), "another body under the same id");
+    mailbox.came.notify_one();
     StatusCode::OK
 }
 
