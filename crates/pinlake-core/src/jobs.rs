@@ -9,5 +9,7 @@ pub use calls::{
     Again, Alert, Backfill, BackfillPlan, Event, Job, JobKey, LogLine, LogPage, NewJob, NewRun, Origin, PlannedInterval,
     RunFilter, SchedulerState, Submission, TaskEvent,
 };
-pub use run::{Attempt, Cause, EndReason, Generation, Interval, Run, RunId, RunKind, RunState, RunSummary, TaskRun, TaskState};
+pub use run::{
+    Attempt, Cause, EndReason, Generation, Interval, PARENT_NOTE, Run, RunId, RunKind, RunState, RunSummary, TaskRun, TaskState,
+};
 pub use spec::{CronForm, HttpWork, JobSpec, Missed, Order, Retries, Schedule, SqlText, TaskSpec, Trigger, Waits, Work};

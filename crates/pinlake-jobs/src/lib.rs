@@ -2,6 +2,7 @@
 //! acted on, so that a process may die at any time. Must not know how a task is carried out: whoever starts it hands in what does.
 
 mod lineage;
+mod order;
 mod outbox;
 mod progress;
 pub mod schedule;

@@ -1,8 +1,11 @@
 //! OpenLineage events of tasks, after version 2-0-2 of its specification (openlineage.io): START when an attempt begins, COMPLETE, FAIL or ABORT when it ends.
 
+use std::collections::BTreeMap;
+
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::{EndReason, Run, TaskState, Work};
+use pinlake_core::jobs::{EndReason, PARENT_NOTE, Run, TaskState, Work};
 use pinlake_core::secret::Secret;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::outbox::{Receiver, Way};
@@ -49,10 +52,15 @@ impl Lineage {
             (_, Some(_)) => "FAIL",
         };
         let id = |name: String| uuid_of(&format!("{installation}/{name}"));
+        let own = || Parent {
+            namespace: self.namespace.clone(),
+            name: run.name.clone(),
+            run_id: id(format!("{}/{}", run.id, run.generation)),
+        };
+        let Parent { namespace, name, run_id } = Parent::given(&run.notes).unwrap_or_else(own);
         let mut facets = json!({ "parent": {
             "_producer": PRODUCER, "_schemaURL": PARENT_SCHEMA,
-            "run": { "runId": id(format!("{}/{}", run.id, run.generation)) },
-            "job": { "namespace": self.namespace, "name": run.name },
+            "run": { "runId": run_id }, "job": { "namespace": namespace, "name": name },
         }});
         if kind == "FAIL" {
             facets["errorMessage"] = json!({
@@ -70,6 +78,27 @@ impl Lineage {
             "inputs": set(inputs), "outputs": set(outputs),
         }))
     }
+}
+
+/// What a task is a part of, where somebody else's lineage knows that.
+#[derive(Deserialize)]
+struct Parent {
+    namespace: String,
+    name: String,
+    run_id: String,
+}
+
+impl Parent {
+    /// What was given with a run, if it is complete and can be named in an event.
+    fn given(notes: &BTreeMap<String, String>) -> Option<Self> {
+        let given: Self = serde_json::from_str(notes.get(PARENT_NOTE)?).ok()?;
+        uuid::Uuid::parse_str(&given.run_id).is_ok().then_some(given)
+    }
+}
+
+/// The notes of a run that those have too which it has run.
+pub(crate) fn handed_on(notes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    notes.get_key_value(PARENT_NOTE).map(|(name, note)| (name.clone(), note.clone())).into_iter().collect()
 }
 
 /// A UUID of version 5, after RFC 9562: the same for the same name.

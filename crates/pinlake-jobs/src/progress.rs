@@ -8,8 +8,12 @@ use std::time::Duration;
 use pinlake_core::Timestamp;
 use pinlake_core::jobs::{Again, Attempt, EndReason, Run, RunState, TaskRun, TaskState, Waits, Work};
 
+use crate::order::Order;
+
 /// Attempts that one task may make, lost ones too: what loses its process each time is not tried for ever.
 pub(crate) const ATTEMPTS_MAX: usize = 100;
+/// Losses of an attempt's process after which it begins again at once: restarts are no fault of the task's.
+const LOST_AT_ONCE: usize = 3;
 /// The longest wait for a retry, whatever a definition of an older version says.
 const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 /// Characters of an attempt's message that are kept.
@@ -101,6 +105,9 @@ pub(crate) fn end(run: &mut Run, at: usize, attempt: u32, outcome: Outcome, now:
             task.state = TaskState::Succeeded;
         }
         Outcome::Ended { reason, message, again } => {
+            // Nobody cancelled it: the time of its run is over.
+            let is_late = reason == EndReason::Cancelled && run.reason == Some(EndReason::TimedOut);
+            let (reason, message) = if is_late { (EndReason::TimedOut, run.message.clone()) } else { (reason, message) };
             last.reason = Some(reason);
             last.message = cut(message, MESSAGE_CHARS_MAX);
             let wait = if again && run.reason.is_none() { next_try(task, reason, jitter) } else { None };
@@ -143,11 +150,8 @@ pub(crate) fn again(run: &mut Run, which: Again) {
     run.started_at = None;
     run.ended_at = None;
     let mut anew: Vec<bool> = run.tasks.iter().map(|task| which == Again::All || task.state != TaskState::Succeeded).collect();
-    let is_behind = |at: usize, anew: &[bool]| {
-        run.tasks[at].spec.after.iter().filter_map(|name| place_of(run, name)).any(|before| anew[before])
-    };
-    while let Some(behind) = (0..anew.len()).find(|&at| !anew[at] && is_behind(at, &anew)) {
-        anew[behind] = true;
+    for (at, before) in order(run).tasks {
+        anew[at] |= before.into_iter().any(|before| anew[before]);
     }
     for (task, _) in run.tasks.iter_mut().zip(anew).filter(|(_, anew)| *anew) {
         task.state = TaskState::Waiting;
@@ -219,7 +223,10 @@ fn next_try(task: &TaskRun, reason: EndReason, jitter: f64) -> Option<Duration> 
         // Its own fault it was not; but what takes its process down each time waits longer each time.
         EndReason::LostProcess => {
             let lost = attempts().filter(|attempt| attempt.reason == Some(EndReason::LostProcess)).count();
-            Some(if lost <= 1 { Duration::ZERO } else { Duration::from_secs(1 << lost.min(9)) })
+            Some(match lost.saturating_sub(LOST_AT_ONCE) {
+                0 => Duration::ZERO,
+                more => Duration::from_secs(2 << more.min(8)),
+            })
         }
         EndReason::Failed | EndReason::TimedOut => {
             let used = attempts().filter(|attempt| attempt.reason != Some(EndReason::LostProcess)).count();
@@ -240,10 +247,13 @@ fn backoff(task: &TaskRun, retry: u32, jitter: f64) -> Duration {
 
 /// Carries on what follows from the tasks' states: those that wait for ended ones, and the run itself.
 fn settle(run: &mut Run, now: Timestamp) {
-    while let Some((at, state)) = next_change(run) {
-        match state {
-            TaskState::Queued => run.tasks[at].state = TaskState::Queued,
-            _ => fail(&mut run.tasks[at], EndReason::Upstream),
+    if run.state == RunState::Running {
+        for (at, before) in order(run).tasks {
+            match becomes(run, at, &before) {
+                None => {}
+                Some(TaskState::Queued) => run.tasks[at].state = TaskState::Queued,
+                Some(_) => fail(&mut run.tasks[at], EndReason::Upstream),
+            }
         }
     }
     if run.state.has_ended() || !run.tasks.iter().all(|task| task.state.has_ended()) {
@@ -266,24 +276,24 @@ fn settle(run: &mut Run, now: Timestamp) {
     }
 }
 
-/// A waiting task whose time has come, and what it becomes.
-fn next_change(run: &Run) -> Option<(usize, TaskState)> {
-    if run.state != RunState::Running {
+/// What a task becomes that waits and whose time has come.
+fn becomes(run: &Run, at: usize, before: &[usize]) -> Option<TaskState> {
+    let task = &run.tasks[at];
+    if task.state != TaskState::Waiting {
         return None;
     }
-    let waiting = run.tasks.iter().enumerate().filter(|(_, task)| task.state == TaskState::Waiting);
-    waiting.filter_map(|(at, task)| Some((at, becomes(run, task)?))).next()
-}
-
-fn becomes(run: &Run, task: &TaskRun) -> Option<TaskState> {
-    let before = || task.spec.after.iter().filter_map(|name| run.task(name));
-    let all_ended = before().all(|before| before.state.has_ended());
-    let one_failed = before().any(|before| before.state == TaskState::Failed);
+    let before = || before.iter().map(|&before| run.tasks[before].state);
+    let all_ended = before().all(TaskState::has_ended);
+    let one_failed = before().any(|before| before == TaskState::Failed);
     match task.spec.waits {
         Waits::AllDone => all_ended.then_some(TaskState::Queued),
         Waits::AllSuccess if one_failed => Some(TaskState::Failed),
         Waits::AllSuccess => all_ended.then_some(TaskState::Queued),
     }
+}
+
+fn order(run: &Run) -> Order {
+    Order::of(run.tasks.iter().map(|task| &task.spec))
 }
 
 /// Whether the scheduler itself does the task, without a place for it.

@@ -4,7 +4,9 @@
 mod alerts;
 mod attempts;
 mod calls;
+mod chains;
 mod definitions;
+mod forget;
 mod make;
 mod step;
 mod triggers;
@@ -102,6 +104,7 @@ struct Inner {
     /// Compiled schedules by job and version.
     times: Mutex<HashMap<i64, (String, Arc<Times>)>>,
     watched: Mutex<triggers::Watched>,
+    usual: Mutex<alerts::Usual>,
     problems: Mutex<Vec<String>>,
     ticked_at: AtomicI64,
     open: Mutex<(u64, u64)>,
@@ -150,6 +153,7 @@ impl Scheduler {
             underway: Mutex::default(),
             times: Mutex::default(),
             watched: Mutex::default(),
+            usual: Mutex::default(),
             problems: Mutex::default(),
             ticked_at: AtomicI64::new(i64::MIN),
             open: Mutex::default(),
@@ -301,6 +305,7 @@ impl Scheduler {
     /// Deletes runs that are older than they are kept.
     async fn tidy(&self, now: Timestamp) -> Result<()> {
         let before = Timestamp(now.0.saturating_sub(i64::try_from(self.inner.settings.keep.as_millis()).unwrap_or(i64::MAX)));
+        self.forget_old(before, now).await?;
         loop {
             let mut change = self.inner.store.change().await?;
             let old = change.old_runs(before, TIDY_RUNS_MAX).await?;

@@ -9,6 +9,7 @@ mod schema;
 mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tidy;
 
 use std::time::Duration;
 

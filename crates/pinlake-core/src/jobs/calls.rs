@@ -80,7 +80,8 @@ pub struct NewRun {
     pub interval: Option<Interval>,
     /// Who asks.
     pub cause: String,
-    /// A run that was made with the same token is answered instead of a new one.
+    /// The run of the job that was made with the same token is answered instead of a new one, also where a new one would be refused. Each door begins its tokens with
+    /// a word of its own, so that none answers for another.
     pub token: Option<String>,
     /// See [`Run::notes`].
     pub notes: BTreeMap<String, String>,
@@ -95,7 +96,7 @@ pub struct Submission {
     pub parameters: BTreeMap<String, String>,
     /// Who asks.
     pub cause: String,
-    /// A run that was made with the same token is answered instead of a new one.
+    /// What was handed in with the same token, or joined, is answered instead of a new run; see [`NewRun::token`].
     pub token: Option<String>,
     /// Whether a run of the same definition, parameters and cause that has not ended is answered instead of a new one.
     pub join: bool,
@@ -118,7 +119,7 @@ pub struct RunFilter {
     pub until: Option<Timestamp>,
     /// Older than this run.
     pub before: Option<RunId>,
-    /// So many at most.
+    /// So many at most, and never more than [`RunFilter::LIMIT_MAX`].
     pub limit: usize,
 }
 
@@ -249,6 +250,11 @@ pub struct SchedulerState {
     pub queued: u64,
     /// Runs under way.
     pub running: u64,
+}
+
+impl RunFilter {
+    /// Runs that one answer holds: a page of a thousand, and one more that says whether there are others.
+    pub const LIMIT_MAX: usize = 1_001;
 }
 
 impl JobKey {

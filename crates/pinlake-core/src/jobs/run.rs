@@ -27,6 +27,9 @@ impl FromStr for RunId {
     }
 }
 
+/// The note of a run that says what of another system's lineage it is a part of: JSON with `namespace`, `name` and `run_id`, a UUID.
+pub const PARENT_NOTE: &str = "openlineage.parent";
+
 /// Which try of a whole run it is: 1, and one more each time that it is run again.
 pub type Generation = u32;
 

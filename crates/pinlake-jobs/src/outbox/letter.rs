@@ -3,6 +3,9 @@
 use pinlake_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// Characters of a line that are told: a parcel of them is shorter than what Slack and mail take.
+const LINE_CHARS_MAX: usize = 500;
+
 /// A change of an alert's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
@@ -29,14 +32,19 @@ pub enum NoticeState {
 }
 
 impl Notice {
-    /// The notice in one line.
+    /// The notice in one line, which is not too long for any receiver.
     pub(super) fn line(&self) -> String {
-        match self.state {
+        let line = match self.state {
             NoticeState::Open => format!("ALERT {}: {}", self.key, self.message),
             NoticeState::Recovered => {
                 let minutes = self.since_ms.until(self.at_ms).as_secs().div_ceil(60);
                 format!("recovered {} after {minutes} min: {}", self.key, self.message)
             }
+        };
+        let line = line.replace(['\r', '\n'], " ");
+        match line.char_indices().nth(LINE_CHARS_MAX) {
+            Some((end, _)) => format!("{} ...", &line[..end]),
+            None => line,
         }
     }
 }

@@ -8,7 +8,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use pinlake_core::secret::Secret;
 use pinlake_core::{Error, Result};
 
-use super::{Notice, NoticeState, Parcel};
+use super::{Notice, NoticeState, Parcel, Refusal};
 
 /// How long the mail server has to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ impl Mail {
         Ok(Mail { from: mailbox(from)?, to, server: server.build() })
     }
 
-    pub(super) async fn send(&self, parcel: &Parcel) -> std::result::Result<(), String> {
+    pub(super) async fn send(&self, parcel: &Parcel) -> std::result::Result<(), Refusal> {
         let notices = parcel.notices();
         let open = notices.iter().filter(|notice| notice.state == NoticeState::Open).count();
         let subject = format!("Pinlake: {open} alerts, {} recovered", notices.len() - open);
@@ -54,7 +54,8 @@ impl Mail {
         for to in &self.to {
             mail = mail.to(to.clone());
         }
-        let mail = mail.body(text).map_err(|error| error.to_string())?;
-        self.server.send(mail).await.map(|_| ()).map_err(|error| error.to_string())
+        let mail = mail.body(text).map_err(|error| Refusal { why: error.to_string(), for_good: true })?;
+        let sent = self.server.send(mail).await;
+        sent.map(|_| ()).map_err(|error| Refusal { why: error.to_string(), for_good: error.is_permanent() })
     }
 }

@@ -11,15 +11,18 @@ use reqwest::{Client, RequestBuilder};
 use ring::hmac;
 use serde_json::json;
 
-use super::{Notice, Parcel};
+use super::{Notice, Parcel, Refusal};
+use crate::store::Letter;
 
 /// How long a receiver has to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// What the secrets of Standard Webhooks begin with, whose rest is base64.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// Why something was not delivered, without what may be a secret.
-type Sent = Result<(), String>;
+/// What clients' errors may be otherwise next time: a timeout, one that came too early, too many requests.
+const FOR_NOW: [u16; 3] = [408, 425, 429];
+
+type Sent = Result<(), Refusal>;
 
 pub(super) async fn generic(client: &Client, url: &Secret, secret: Option<&Secret>, parcel: &Parcel, now: Timestamp) -> Sent {
     let body = json!({ "id": parcel.name, "type": "pinlake.alerts", "alerts": parcel.notices() }).to_string();
@@ -39,20 +42,23 @@ pub(super) async fn slack(client: &Client, url: &Secret, parcel: &Parcel) -> Sen
     answered(request.header("webhook-id", &parcel.name).body(json!({ "text": text }).to_string())).await
 }
 
-pub(super) async fn lineage(client: &Client, url: &Secret, token: Option<&Secret>, parcel: &Parcel) -> Sent {
-    for letter in &parcel.letters {
-        let mut request = client.post(format!("{}/api/v1/lineage", url.expose().trim_end_matches('/')));
-        if let Some(token) = token {
-            request = request.bearer_auth(token.expose());
-        }
-        answered(request.header("content-type", "application/json").body(letter.body.clone())).await?;
+pub(super) async fn lineage(client: &Client, url: &Secret, token: Option<&Secret>, letter: &Letter) -> Sent {
+    let mut request = client.post(format!("{}/api/v1/lineage", url.expose().trim_end_matches('/')));
+    if let Some(token) = token {
+        request = request.bearer_auth(token.expose());
     }
-    Ok(())
+    answered(request.header("content-type", "application/json").body(letter.body.clone())).await
 }
 
 async fn answered(request: RequestBuilder) -> Sent {
-    let answer = request.timeout(ANSWER_WITHIN).send().await.map_err(|error| error.without_url().to_string())?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("it was answered {}", answer.status())) }
+    let answer = request.timeout(ANSWER_WITHIN).send().await;
+    let answer = answer.map_err(|error| Refusal { why: error.without_url().to_string(), for_good: false })?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let for_good = status.is_client_error() && !FOR_NOW.contains(&status.as_u16());
+    Err(Refusal { why: format!("it was answered {status}"), for_good })
 }
 
 fn signature(secret: &Secret, id: &str, seconds: &str, body: &str) -> String {

@@ -149,17 +149,17 @@ proptest! {
 }
 
 #[test]
-fn a_process_that_is_lost_uses_up_no_retry_and_waits_longer_each_time() {
+fn a_process_that_is_lost_uses_up_no_retry_and_after_three_times_waits_longer_each_time() {
     let mut run = run(&[Vec::new()], &[false], 0);
     begin(&mut run, Timestamp(0));
     let mut waits = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..6 {
         let now = run.tasks[0].not_before.unwrap_or_default();
         let number = claim(&mut run, 0, "me", now);
         end(&mut run, 0, number, outcome(4), now, 0.0);
         waits.push(now.until(run.tasks[0].not_before.unwrap()).as_secs());
     }
-    assert_eq!(waits, [0, 4, 8, 16, 32]);
+    assert_eq!(waits, [0, 0, 0, 4, 8, 16]);
     let now = run.tasks[0].not_before.unwrap();
     let number = claim(&mut run, 0, "me", now);
     end(&mut run, 0, number, outcome(2), now, 0.0);
@@ -175,4 +175,43 @@ fn a_run_that_succeeded_before_its_cancel_came_has_succeeded() {
     assert!(!cancel(&mut run, EndReason::TimedOut, "late", Timestamp(2)) && !is_late(&run, Timestamp(2)));
     end(&mut run, 0, number, outcome(0), Timestamp(3), 0.0);
     assert_eq!((run.state, run.reason, run.message.as_str()), (RunState::Succeeded, None, ""));
+}
+
+/// What takes all tasks times all tasks for each of them takes minutes here.
+#[test]
+fn a_long_chain_and_a_dense_graph_are_followed_at_once() {
+    let begun = tokio::time::Instant::now();
+    // Each waits for the one behind it, so that nothing stands in its order.
+    let chain: Vec<Vec<usize>> = (0..1_000).map(|place| if place == 999 { Vec::new() } else { vec![place + 1] }).collect();
+    let mut chain = run(&chain, &[false; 1_000], 0);
+    begin(&mut chain, Timestamp(0));
+    let number = claim(&mut chain, 999, "me", Timestamp(0));
+    end(&mut chain, 999, number, outcome(2), Timestamp(1), 0.0);
+    assert_eq!(chain.state, RunState::Failed);
+    assert!(chain.tasks[..999].iter().all(|task| task.reason == Some(EndReason::Upstream)));
+    again(&mut chain, Again::Failed);
+    assert!(chain.tasks.iter().all(|task| task.state == TaskState::Waiting));
+    let dense: Vec<Vec<usize>> = (0..350).map(|place| (0..place).collect()).collect();
+    let mut dense = run(&dense, &[false; 350], 0);
+    begin(&mut dense, Timestamp(0));
+    for place in 0..20 {
+        assert_eq!(ready(&dense, Timestamp(0)), [place]);
+        let number = claim(&mut dense, place, "me", Timestamp(0));
+        end(&mut dense, place, number, outcome(0), Timestamp(1), 0.0);
+    }
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_runs_when_the_time_of_its_run_is_over_has_timed_out() {
+    let mut run = run(&[Vec::new(), vec![0]], &[false; 2], 5);
+    begin(&mut run, Timestamp(0));
+    let number = claim(&mut run, 0, "me", Timestamp(0));
+    assert!(cancel(&mut run, EndReason::TimedOut, "the run took more than 1h", Timestamp(1)));
+    let told = Outcome::Ended { reason: EndReason::Cancelled, message: "cancelled".to_owned(), again: false };
+    assert!(end(&mut run, 0, number, told, Timestamp(2), 0.0));
+    let reasons: Vec<_> = run.tasks.iter().map(|task| task.reason).collect();
+    assert_eq!((run.reason, reasons), (Some(EndReason::TimedOut), vec![Some(EndReason::TimedOut); 2]));
+    let last = run.tasks[0].last().unwrap();
+    assert_eq!((last.reason, last.message.as_str()), (Some(EndReason::TimedOut), "the run took more than 1h"));
 }

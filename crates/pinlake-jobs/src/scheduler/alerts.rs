@@ -1,12 +1,13 @@
 //! What somebody should know: jobs that failed, take too long or did not start, and what is wrong beside them. Each is one alert from when it begins until it is over, and
 //! each of the two is told once.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use pinlake_core::jobs::{Alert, EndReason, Run, RunKind, RunState};
+use pinlake_core::jobs::{Alert, EndReason, Run, RunId, RunKind, RunState};
 use pinlake_core::{Error, Result, Timestamp};
 
-use super::Scheduler;
+use super::{Scheduler, lock};
 use crate::outbox::{Notice, NoticeState, WAITING_MAX};
 use crate::progress;
 use crate::store::{Change, StoredJob};
@@ -24,6 +25,10 @@ const LONG_RUNS_MIN: usize = 5;
 const LONG_RUNS: usize = 21;
 /// ... and longer than this.
 const LONG_MIN: Duration = Duration::from_secs(60);
+
+/// How long is too long for each of the runs under way, as far as that was looked up.
+#[derive(Default)]
+pub(super) struct Usual(HashMap<RunId, Option<Duration>>);
 
 impl Scheduler {
     /// Alerts, open ones first, the newest first.
@@ -55,6 +60,11 @@ impl Scheduler {
 
     /// Looks for what is late, long or wrong.
     pub(super) async fn look_for_alerts(&self, now: Timestamp) -> Result<()> {
+        let open = self.inner.store.open_alerts().await?;
+        metrics::gauge!("pinlake_open_alerts").set(super::measure(open.len() as u64));
+        if !self.looks_for_all().await? {
+            return Ok(());
+        }
         let jobs = self.inner.store.jobs().await?;
         let mut found = self.not_started(&jobs, now).await?;
         found.extend(self.long_runs(now).await?);
@@ -66,8 +76,6 @@ impl Scheduler {
             Ok(conditions) => found.extend(conditions.into_iter().map(|one| (format!("{BESIDE}{}", one.key), one.message))),
             Err(error) => tracing::warn!(%error, "can't see what is wrong beside jobs"),
         }
-        let open = self.inner.store.open_alerts().await?;
-        metrics::gauge!("pinlake_open_alerts").set(super::measure(open.len() as u64));
         let is_over = |alert: &&Alert| {
             let key = alert.key.as_str();
             let looked_at = key.ends_with("/not_started") || (known_beside && key.starts_with(BESIDE));
@@ -93,6 +101,11 @@ impl Scheduler {
             self.raise(&mut change, key, message, now).await?;
         }
         change.commit().await
+    }
+
+    /// Whether it is for this process to look: what is beside jobs may differ from one machine to the next, and two that say so would open and end it in turn.
+    async fn looks_for_all(&self) -> Result<bool> {
+        Ok(self.inner.store.first_process().await?.is_none_or(|first| first >= self.inner.owner))
     }
 
     /// Opens an alert, unless it is open, and has it told.
@@ -151,11 +164,15 @@ impl Scheduler {
     /// Runs under way that take longer than they should.
     async fn long_runs(&self, now: Timestamp) -> Result<Vec<(String, String)>> {
         let mut found = Vec::new();
-        for run in self.inner.store.begun_before(Timestamp(now.0 - i64::try_from(LONG_MIN.as_millis()).unwrap_or(0))).await? {
+        let long_ago = Timestamp(now.0.saturating_sub(i64::try_from(LONG_MIN.as_millis()).unwrap_or(0)));
+        let begun = self.inner.store.begun_before(long_ago).await?;
+        let ids: HashSet<RunId> = begun.iter().map(|run| run.id).collect();
+        lock(&self.inner.usual).0.retain(|id, _| ids.contains(id));
+        for run in begun {
             let (Some(started), false) = (run.started_at, matches!(run.kind, RunKind::Job | RunKind::Submit)) else { continue };
             let expected = match run.spec.expected {
                 Some(expected) => Some(expected.0),
-                None => self.inner.store.durations(run.job_id, LONG_RUNS).await.map(usual)?,
+                None => self.usual_for(&run).await?,
             };
             if let Some(expected) = expected.filter(|expected| progress::after(started, *expected) < now) {
                 let usual = pinlake_core::pipeline::units::Span(expected);
@@ -163,6 +180,16 @@ impl Scheduler {
             }
         }
         Ok(found)
+    }
+
+    /// How long is too long for a run: looked up once for each, as it takes the documents of many others.
+    async fn usual_for(&self, run: &Run) -> Result<Option<Duration>> {
+        if let Some(known) = lock(&self.inner.usual).0.get(&run.id) {
+            return Ok(*known);
+        }
+        let usual = usual(self.inner.store.durations(run.job_id, LONG_RUNS).await?);
+        lock(&self.inner.usual).0.insert(run.id, usual);
+        Ok(usual)
     }
 }
 

@@ -198,6 +198,7 @@ impl Scheduler {
                 let outcome = ended(EndReason::LostProcess, "the process that ran it is gone".to_owned(), true);
                 let chance = jitter(self.inner.settings.seed, stored.run.tasks[*place].id, *attempt);
                 progress::end(&mut stored.run, *place, *attempt, outcome, now, chance);
+                self.note_lineage(change, &stored.run, *place, now).await?;
                 after.events.push(stored.run.event(now, Some(&stored.run.tasks[*place].spec.name)));
             }
             if !lost.is_empty() {

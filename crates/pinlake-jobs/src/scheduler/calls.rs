@@ -16,10 +16,10 @@ use super::{Scheduler, definitions, no_job, no_run};
 use crate::progress;
 use crate::store::{Change, Group, NewRow, StoredJob, Wanted};
 
-/// Runs that one answer holds.
-const RUNS_MAX: usize = 1_000;
 /// Intervals of one backfill.
 const INTERVALS_MAX: usize = 10_000;
+/// How often one run may run in all: its document holds every attempt.
+const GENERATIONS_MAX: u32 = 100;
 /// How often a log of another process is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Characters of a caller's token.
@@ -34,22 +34,10 @@ impl Scheduler {
         let store = &self.inner.store;
         let (jobs, open, newest) = (store.jobs().await?, store.open_runs().await?, store.newest_runs().await?);
         let newest: HashMap<i64, &Run> = newest.iter().map(|run| (run.job_id, run)).collect();
-        let count = |id: i64, state: &str| {
-            let found = open.iter().find(|(job, found, _)| *job == id && found == state);
-            found.map_or(0, |(_, _, count)| u64::try_from(*count).unwrap_or(0))
-        };
-        let shown = |job: StoredJob| Job {
-            id: job.id,
-            version: job.version,
-            origin: job.origin,
-            paused: job.paused,
-            next_at: job.next_at.filter(|_| !job.paused),
-            created_at: job.created_at,
-            queued: count(job.id, "queued"),
-            running: count(job.id, "running"),
-            last: newest.get(&job.id).map(|run| run.summary()),
-            notes: job.notes,
-            spec: job.spec,
+        let open = counted(&open);
+        let shown = |job: StoredJob| {
+            let (open, newest) = (open.get(&job.id).copied().unwrap_or_default(), newest.get(&job.id).copied());
+            shown(job, open, newest)
         };
         Ok(jobs.into_iter().filter(|job| !job.gone).map(shown).collect())
     }
@@ -59,11 +47,11 @@ impl Scheduler {
     /// # Errors
     /// `NotFound`.
     pub async fn job(&self, key: &JobKey) -> Result<Job> {
-        let is_it = |job: &Job| match key {
-            JobKey::Name(name) => job.spec.name == *name,
-            JobKey::Id(id) => job.id == *id,
-        };
-        self.jobs().await?.into_iter().find(is_it).ok_or_else(|| no_job(key))
+        let store = &self.inner.store;
+        let job = store.job(key).await?.filter(|job| !job.gone).ok_or_else(|| no_job(key))?;
+        let open = counted(&store.open_runs_of(job.id).await?).get(&job.id).copied().unwrap_or_default();
+        let newest = store.runs(&Wanted { job_id: Some(job.id), limit: 1, ..Wanted::default() }).await?;
+        Ok(shown(job, open, newest.first()))
     }
 
     /// Starts a run.
@@ -74,7 +62,18 @@ impl Scheduler {
         let now = self.inner.clock.now();
         check_token(asked.token.as_deref())?;
         let mut change = self.inner.store.change().await?;
-        let job = change.job(&asked.job).await?.filter(|job| !job.gone).ok_or_else(|| no_job(&asked.job))?;
+        let job = change.job(&asked.job).await?;
+        // Before anything is refused: what was begun once is answered, also when the job is gone or too many runs wait.
+        let job_id = match (&job, &asked.job) {
+            (Some(job), _) => Some(job.id),
+            (None, JobKey::Id(id)) => Some(*id),
+            (None, JobKey::Name(_)) => None,
+        };
+        let token = asked.token.as_ref().zip(job_id).map(|(token, id)| format!("job/{id}/{token}"));
+        if let Some(known) = known_run(&mut change, token.as_deref()).await? {
+            return Ok(known);
+        }
+        let job = job.filter(|job| !job.gone).ok_or_else(|| no_job(&asked.job))?;
         if !asked.any_parameters {
             known_parameters(&job, asked.parameters.keys())?;
         }
@@ -93,7 +92,7 @@ impl Scheduler {
         };
         let run = make::run(&mut change, Owner::next(&job), of).await?;
         change.advance_job(job.id, job.next_at, run.sequence).await?;
-        self.add(change, run, asked.token, None).await
+        self.add(change, run, token, None).await
     }
 
     /// Runs tasks of no job.
@@ -103,12 +102,20 @@ impl Scheduler {
     pub async fn submit(&self, asked: Submission) -> Result<RunId> {
         let now = self.inner.clock.now();
         check_token(asked.token.as_deref())?;
-        definitions::check(&asked.spec)?;
-        definitions::check_of_calls(&asked.spec)?;
+        let checked = definitions::check(&asked.spec).and_then(|()| definitions::check_of_calls(&asked.spec));
         let version = make::version_of(&asked.spec);
         let same = format!("{version}/{}/{}", crate::store::to_json(&asked.parameters), asked.cause);
         let mut change = self.inner.store.change().await?;
+        let token = asked.token.map(|token| format!("submit/{token}"));
+        if let Some(known) = known_run(&mut change, token.as_deref()).await? {
+            return Ok(known);
+        }
+        checked?;
         if let Some(same) = if asked.join { change.open_same(&same).await? } else { None } {
+            if let Some(token) = token {
+                change.claim_token(&token, same, now).await?;
+                change.commit().await?;
+            }
             return Ok(same);
         }
         refuse_too_many(&mut change, 0).await?;
@@ -123,7 +130,7 @@ impl Scheduler {
         let mut run = make::run(&mut change, owner, of).await?;
         // It has no job whose runs are counted.
         run.sequence = run.id.0;
-        self.add(change, run, asked.token, Some(same)).await
+        self.add(change, run, token, Some(same)).await
     }
 
     /// Runs a job for intervals that are over, or says what it would run.
@@ -207,7 +214,7 @@ impl Scheduler {
     pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>> {
         let job_id = match &filter.job {
             Some(JobKey::Id(id)) => Some(*id),
-            Some(key) => Some(self.job(key).await?.id),
+            Some(key) => Some(self.inner.store.job(key).await?.filter(|job| !job.gone).ok_or_else(|| no_job(key))?.id),
             None => None,
         };
         let wanted = Wanted {
@@ -217,7 +224,7 @@ impl Scheduler {
             since: filter.since,
             until: filter.until,
             before: filter.before,
-            limit: filter.limit.clamp(1, RUNS_MAX),
+            limit: filter.limit.clamp(1, RunFilter::LIMIT_MAX),
         };
         Ok(self.inner.store.runs(&wanted).await?.iter().map(Run::summary).collect())
     }
@@ -250,7 +257,7 @@ impl Scheduler {
     /// Runs a run again that has ended.
     ///
     /// # Errors
-    /// `NotFound`, `Conflict` while it has not ended, or where all tasks of it succeeded and only those that failed are wanted.
+    /// `NotFound`, `Conflict` while it has not ended, when it has run too often, or where all tasks of it succeeded and only those that failed are wanted.
     pub async fn rerun(&self, id: RunId, again: Again) -> Result<()> {
         let id = self.run(id).await?.id;
         let now = self.inner.clock.now();
@@ -262,7 +269,11 @@ impl Scheduler {
         if again == Again::Failed && stored.run.state == RunState::Succeeded {
             return Err(Error::conflict(format!("every task of run {id} succeeded: say that all are to run again")));
         }
+        if stored.run.generation >= GENERATIONS_MAX {
+            return Err(Error::conflict(format!("run {id} was run {GENERATIONS_MAX} times: start a new one")));
+        }
         progress::again(&mut stored.run, again);
+        change.note_again(id, now).await?;
         change.put_run_waking(&stored, Some(Timestamp(0))).await?;
         change.commit().await?;
         self.tell(vec![stored.run.event(now, None)]);
@@ -333,6 +344,40 @@ impl Scheduler {
         self.tell(vec![run.event(run.created_at, None)]);
         self.wake();
         Ok(run.id)
+    }
+}
+
+/// The runs of each job that wait, and those under way.
+fn counted(open: &[(i64, String, i64)]) -> HashMap<i64, (u64, u64)> {
+    let mut counted: HashMap<i64, (u64, u64)> = HashMap::new();
+    for (job, state, count) in open {
+        let (queued, running) = counted.entry(*job).or_default();
+        *(if state == "queued" { queued } else { running }) = u64::try_from(*count).unwrap_or(0);
+    }
+    counted
+}
+
+fn shown(job: StoredJob, (queued, running): (u64, u64), newest: Option<&Run>) -> Job {
+    Job {
+        id: job.id,
+        version: job.version,
+        origin: job.origin,
+        paused: job.paused,
+        next_at: job.next_at.filter(|_| !job.paused),
+        created_at: job.created_at,
+        queued,
+        running,
+        last: newest.map(Run::summary),
+        notes: job.notes,
+        spec: job.spec,
+    }
+}
+
+/// The run that a token stands for.
+async fn known_run(change: &mut Change, token: Option<&str>) -> Result<Option<RunId>> {
+    match token {
+        Some(token) => change.run_of_token(token).await,
+        None => Ok(None),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is defined: by the pipeline's files, which are read again while the scheduler runs, and by calls.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use pinlake_core::jobs::{EndReason, JobKey, JobSpec, NewJob, Origin, Trigger, Work};
@@ -7,13 +8,16 @@ use pinlake_core::{Error, Result, Timestamp};
 
 use super::step::After;
 use super::{Scheduler, lock, make, no_job};
+use crate::order::Order;
 use crate::schedule::Times;
 use crate::store::{Change, StoredJob};
 
 /// Jobs that there may be.
-const JOBS_MAX: usize = 10_000;
+const JOBS_MAX: i64 = 10_000;
 /// Tasks of one job.
 const TASKS_MAX: usize = 1_000;
+/// Waits of one job's tasks for each other.
+const WAITS_MAX: usize = 10_000;
 /// Bounds of a definition's numbers.
 const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 const KEEP_MIN: Duration = Duration::from_secs(3_600);
@@ -30,22 +34,29 @@ impl Scheduler {
     pub async fn install(&self, specs: &[JobSpec], problems: Vec<String>) -> Result<()> {
         let now = self.inner.clock.now();
         let mut problems = problems;
+        // Nobody waits while definitions are looked at.
+        let checked: Vec<Result<Checked>> = specs.iter().map(|spec| self.checked(spec, now)).collect();
         let mut change = self.inner.store.change().await?;
         let known = change.jobs().await?;
-        for spec in specs {
-            let before = known.iter().find(|job| job.spec.name == spec.name);
+        let by_name: HashMap<&str, &StoredJob> = known.iter().map(|job| (job.spec.name.as_str(), job)).collect();
+        for (spec, checked) in specs.iter().zip(checked) {
+            let before = by_name.get(spec.name.as_str()).copied();
             if before.is_some_and(|job| job.origin == Origin::Api && !job.gone) {
                 problems.push(format!(
                     "job '{}' was defined by a call already: delete that one, or name this one otherwise",
                     spec.name
                 ));
-            } else if let Err(error) = self.put(&mut change, before.cloned(), spec, Origin::Pipeline, now).await? {
-                problems.push(format!("job '{}': {error}", spec.name));
+                continue;
+            }
+            match checked {
+                Ok(checked) => {
+                    put(&mut change, before.cloned(), (spec, checked), Origin::Pipeline, now).await?;
+                }
+                Err(error) => problems.push(format!("job '{}': {error}", spec.name)),
             }
         }
-        let is_gone = |job: &&StoredJob| {
-            job.origin == Origin::Pipeline && !job.gone && !specs.iter().any(|spec| spec.name == job.spec.name)
-        };
+        let names: HashSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let is_gone = |job: &&StoredJob| job.origin == Origin::Pipeline && !job.gone && !names.contains(job.spec.name.as_str());
         for job in known.iter().filter(is_gone) {
             let gone = StoredJob { gone: true, next_at: None, ..job.clone() };
             change.put_job(&gone).await?;
@@ -66,6 +77,7 @@ impl Scheduler {
     pub async fn define(&self, new: NewJob) -> Result<i64> {
         check_of_calls(&new.spec)?;
         let now = self.inner.clock.now();
+        let checked = self.checked(&new.spec, now)?;
         let mut change = self.inner.store.change().await?;
         let named = change.job(&JobKey::Name(new.spec.name.clone())).await?;
         let before = match new.id {
@@ -78,10 +90,10 @@ impl Scheduler {
         if named.is_some_and(|named| before.as_ref().is_none_or(|before| before.id != named.id)) {
             return Err(Error::conflict(format!("there is a job '{}' already", new.spec.name)));
         }
-        if before.is_none() && change.jobs().await?.len() >= JOBS_MAX {
+        if before.is_none() && change.count_jobs().await? >= JOBS_MAX {
             return Err(Error::invalid(format!("there are {JOBS_MAX} jobs already: delete some")));
         }
-        let mut job = self.put(&mut change, before, &new.spec, Origin::Api, now).await??;
+        let mut job = put(&mut change, before, (&new.spec, checked), Origin::Api, now).await?;
         if job.paused && !new.paused {
             job.next_at = self.next_of(&job.spec, now)?;
         }
@@ -137,48 +149,11 @@ impl Scheduler {
         self.defined(problems).await
     }
 
-    /// Writes a definition, unless something is wrong with it.
-    async fn put(
-        &self,
-        change: &mut Change,
-        before: Option<StoredJob>,
-        spec: &JobSpec,
-        origin: Origin,
-        now: Timestamp,
-    ) -> Result<Result<StoredJob>> {
-        if let Err(error) = check(spec).and_then(|()| check_own_name(spec)) {
-            return Ok(Err(error));
-        }
-        let next_at = match self.next_of(spec, now) {
-            Ok(next) => next,
-            Err(error) => return Ok(Err(error)),
-        };
-        let version = make::version_of(spec);
-        let job = match before {
-            Some(before) if before.version == version && !before.gone => before,
-            Some(before) => {
-                let same_times = before.spec.schedule == spec.schedule && !before.gone;
-                let next_at = if same_times { before.next_at } else { next_at };
-                StoredJob { spec: spec.clone(), version, origin, gone: false, next_at, ..before }
-            }
-            None => StoredJob {
-                id: change.numbers("job", 1).await?,
-                spec: spec.clone(),
-                origin,
-                version,
-                notes: std::collections::BTreeMap::new(),
-                paused: false,
-                gone: false,
-                sequence: 0,
-                next_at,
-                created_at: now,
-            },
-        };
-        change.put_job(&job).await?;
-        change.keep_version(&job, now).await?;
-        // It may let more runs begin than before.
-        change.wake_all(job.id).await?;
-        Ok(Ok(job))
+    /// Looks whether something is wrong with a definition.
+    fn checked(&self, spec: &JobSpec, now: Timestamp) -> Result<Checked> {
+        check(spec)?;
+        check_own_name(spec)?;
+        Ok(Checked { next_at: self.next_of(spec, now)?, version: make::version_of(spec) })
     }
 
     fn next_of(&self, spec: &JobSpec, now: Timestamp) -> Result<Option<Timestamp>> {
@@ -190,11 +165,53 @@ impl Scheduler {
     async fn defined(&self, problems: Vec<String>) -> Result<()> {
         self.report(problems);
         let jobs = self.inner.store.jobs().await?;
-        lock(&self.inner.times).retain(|id, _| jobs.iter().any(|job| job.id == *id));
+        let ids: HashSet<i64> = jobs.iter().map(|job| job.id).collect();
+        lock(&self.inner.times).retain(|id, _| ids.contains(id));
         lock(&self.inner.watched).replace(&jobs);
         self.wake();
         Ok(())
     }
+}
+
+/// What is known of a definition with which nothing is wrong.
+struct Checked {
+    next_at: Option<Timestamp>,
+    version: String,
+}
+
+/// Writes a definition.
+async fn put(
+    change: &mut Change,
+    before: Option<StoredJob>,
+    (spec, Checked { next_at, version }): (&JobSpec, Checked),
+    origin: Origin,
+    now: Timestamp,
+) -> Result<StoredJob> {
+    let job = match before {
+        Some(before) if before.version == version && !before.gone => before,
+        Some(before) => {
+            let same_times = before.spec.schedule == spec.schedule && !before.gone;
+            let next_at = if same_times { before.next_at } else { next_at };
+            StoredJob { spec: spec.clone(), version, origin, gone: false, next_at, ..before }
+        }
+        None => StoredJob {
+            id: change.numbers("job", 1).await?,
+            spec: spec.clone(),
+            origin,
+            version,
+            notes: BTreeMap::new(),
+            paused: false,
+            gone: false,
+            sequence: 0,
+            next_at,
+            created_at: now,
+        },
+    };
+    change.put_job(&job).await?;
+    change.keep_version(&job, now).await?;
+    // It may let more runs begin than before.
+    change.wake_all(job.id).await?;
+    Ok(job)
 }
 
 /// What holds for every definition, wherever it comes from.
@@ -209,16 +226,22 @@ pub(super) fn check(spec: &JobSpec) -> Result<()> {
     if spec.concurrency == 0 {
         return invalid("'concurrency' is 1 at least".to_owned());
     }
-    for (place, task) in spec.tasks.iter().enumerate() {
-        if spec.tasks[..place].iter().any(|other| other.name == task.name) {
-            return invalid(format!("two tasks are named '{}'", task.name));
-        }
-        if let Some(unknown) = task.after.iter().find(|name| !spec.tasks.iter().any(|other| other.name == **name)) {
+    if spec.tasks.iter().map(|task| task.after.len()).sum::<usize>() > WAITS_MAX {
+        return invalid(format!(
+            "the tasks of a job wait for each other {WAITS_MAX} times at most: leave out what follows from others"
+        ));
+    }
+    let mut names = HashSet::new();
+    if let Some(twice) = spec.tasks.iter().find(|task| !names.insert(task.name.as_str())) {
+        return invalid(format!("two tasks are named '{}'", twice.name));
+    }
+    for task in &spec.tasks {
+        if let Some(unknown) = task.after.iter().find(|name| !names.contains(name.as_str())) {
             return invalid(format!("task '{}' waits for '{unknown}', which is none of the tasks", task.name));
         }
     }
-    match in_circle(spec) {
-        Some(name) => invalid(format!("task '{name}' waits for itself")),
+    match Order::of(spec.tasks.iter()).circle {
+        Some(place) => invalid(format!("task '{}' waits for itself", spec.tasks[place].name)),
         None => check_bounds(spec),
     }
 }
@@ -272,18 +295,5 @@ fn check_own_name(spec: &JobSpec) -> Result<()> {
     match spec.tasks.iter().find(|task| runs_itself(&task.work)) {
         Some(task) => Err(Error::invalid(format!("task '{}' runs the job that it belongs to", task.name))),
         None => Ok(()),
-    }
-}
-
-/// A task that waits for itself, over others.
-fn in_circle(spec: &JobSpec) -> Option<&str> {
-    let mut open: Vec<&pinlake_core::jobs::TaskSpec> = spec.tasks.iter().collect();
-    loop {
-        let waits = |name: &String, open: &[&pinlake_core::jobs::TaskSpec]| open.iter().any(|task| task.name == *name);
-        let left: Vec<_> = open.iter().filter(|task| task.after.iter().any(|name| waits(name, &open))).copied().collect();
-        if left.len() == open.len() {
-            return left.first().map(|task| task.name.as_str());
-        }
-        open = left;
     }
 }

@@ -149,8 +149,9 @@ impl Scheduler {
             return Ok(true);
         }
         let Some(job) = change.job(&JobKey::Id(run.job_id)).await? else { return Ok(true) };
+        // What somebody has run again, he started.
         let by_itself = matches!(run.kind, RunKind::Schedule | RunKind::Data | RunKind::Backfill);
-        if job.paused && by_itself {
+        if job.paused && by_itself && run.generation == 1 {
             return Ok(false);
         }
         if change.count(Group::Job, "running", run.job_id).await? >= i64::from(job.spec.concurrency) {
@@ -174,6 +175,7 @@ impl Scheduler {
         after: &mut After,
     ) -> Result<()> {
         let attempt = progress::claim(run, place, "", now);
+        self.note_lineage(change, run, place, now).await?;
         let task = &run.tasks[place];
         let fail = |message: String| Outcome::Ended { reason: EndReason::Failed, message, again: false };
         let outcome = match &task.spec.work {
@@ -192,19 +194,20 @@ impl Scheduler {
                     notes: std::collections::BTreeMap::new(),
                 };
                 match self.child(change, &asked, (run, place), now).await? {
-                    Some(child) => {
+                    Ok(child) => {
                         after.events.push(child.event(now, None));
                         run.tasks[place].child = Some(child.id);
                         after.events.push(run.event(now, Some(&run.tasks[place].spec.name)));
                         return Ok(());
                     }
-                    None => fail(format!("job '{name}' does not exist")),
+                    Err(why) => fail(why),
                 }
             }
             Work::Refused { reason } => fail(reason.clone()),
             other => fail(format!("'{}' needs a place", other.kind())),
         };
         progress::end(run, place, attempt, outcome, now, 0.0);
+        self.note_lineage(change, run, place, now).await?;
         after.events.push(run.event(now, Some(&run.tasks[place].spec.name)));
         Ok(())
     }
@@ -216,8 +219,13 @@ impl Scheduler {
         asked: &NewRun,
         (run, place): (&Run, usize),
         now: Timestamp,
-    ) -> Result<Option<Run>> {
-        let Some(job) = change.job(&asked.job).await?.filter(|job| !job.gone) else { return Ok(None) };
+    ) -> Result<std::result::Result<Run, String>> {
+        let Some(job) = change.job(&asked.job).await?.filter(|job| !job.gone) else {
+            return Ok(Err(super::no_job(&asked.job).to_string()));
+        };
+        if let Some(why) = super::chains::refuses(change, run, &job).await? {
+            return Ok(Err(why));
+        }
         let task = &run.tasks[place];
         let parent = Some((run.id, task.spec.name.clone()));
         let of = Particulars {
@@ -225,12 +233,13 @@ impl Scheduler {
             cause: Cause { text: asked.cause.clone(), parent, ..Cause::default() },
             interval: asked.interval,
             parameters: asked.parameters.clone(),
+            notes: crate::lineage::handed_on(&run.notes),
             ..Particulars::plain(now)
         };
         let child = make::run(change, Owner::next(&job), of).await?;
         change.advance_job(job.id, job.next_at, child.sequence).await?;
         change.add_run(&child, NewRow::default()).await?;
-        Ok(Some(child))
+        Ok(Ok(child))
     }
 
     /// Ends what has taken too long: the run, or its wait for another.
@@ -252,6 +261,7 @@ impl Scheduler {
                 let outcome = Outcome::Ended { reason: EndReason::TimedOut, message, again: true };
                 let (attempt, chance) = (last.number, jitter(self.inner.settings.seed, task.id, last.number));
                 progress::end(&mut stored.run, place, attempt, outcome, now, chance);
+                self.note_lineage(change, &stored.run, place, now).await?;
             }
         }
         after.events.push(stored.run.event(now, None));
@@ -315,6 +325,7 @@ impl Scheduler {
             let (Some(attempt), true) = (waits.last().map(|last| last.number), waits.child == Some(run.id)) else { continue };
             let chance = jitter(self.inner.settings.seed, waits.id, attempt);
             if progress::end(&mut stored.run, place, attempt, outcome_of(&run), now, chance) {
+                self.note_lineage(change, &stored.run, place, now).await?;
                 change.put_run(&stored).await?;
                 after.events.push(stored.run.event(now, Some(&task)));
                 ended = Some(stored.run).filter(|run| run.state.has_ended());

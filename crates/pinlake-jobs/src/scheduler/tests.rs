@@ -1,9 +1,12 @@
 //! The scheduler over real databases, a clock that tests own, and tasks that end as they are told.
 
 mod alerts;
+mod calls;
 mod deaths;
 mod definitions;
 mod ends;
+mod forget;
+mod letters;
 mod postgres;
 mod receiver;
 mod schedules;

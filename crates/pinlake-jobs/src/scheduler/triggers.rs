@@ -37,7 +37,7 @@ impl Watched {
 
 impl WatchedTrigger {
     fn name(&self) -> String {
-        format!("{}/{}", self.job_id, crate::store::to_json(&self.trigger))
+        name_of(self.job_id, &self.trigger)
     }
 
     /// How much more there must be.
@@ -127,4 +127,9 @@ impl Scheduler {
         self.tell(events);
         Ok(())
     }
+}
+
+/// Under which name it is kept up to where a trigger has started runs.
+pub(super) fn name_of(job_id: i64, trigger: &Trigger) -> String {
+    format!("{job_id}/{}", crate::store::to_json(trigger))
 }

@@ -2,8 +2,8 @@
 
 use pinlake_core::jobs::Alert;
 use pinlake_core::{Result, Timestamp};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{Change, Store, failed};
 
@@ -38,10 +38,17 @@ impl Store {
         rows.iter().map(alert_of).collect()
     }
 
-    /// What a receiver is to be told, the oldest first.
-    pub(crate) async fn letters(&self, receiver: &str, limit: i64) -> Result<Vec<Letter>> {
-        let sql = "SELECT id, body, made_at, parcel, tries, next_at FROM outbox WHERE receiver = $1 ORDER BY id LIMIT $2";
-        let rows = sqlx::query(sql).bind(receiver.to_owned()).bind(limit).fetch_all(&self.readers).await;
+    /// The first of the processes that are known, by name.
+    pub(crate) async fn first_process(&self) -> Result<Option<String>> {
+        let row = sqlx::query("SELECT min(owner) FROM process").fetch_one(&self.readers).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| failed("reading processes", error))
+    }
+
+    /// What a receiver is to be told, the oldest first, without what is sent by itself and not due.
+    pub(crate) async fn letters(&self, receiver: &str, now: Timestamp, limit: i64) -> Result<Vec<Letter>> {
+        let sql = "SELECT id, body, made_at, parcel, tries, next_at FROM outbox WHERE receiver = $1 \
+                   AND (next_at <= $3 OR parcel IS NULL OR parcel NOT LIKE 'pinlake-alone-%') ORDER BY id LIMIT $2";
+        let rows = sqlx::query(sql).bind(receiver.to_owned()).bind(limit).bind(now.0).fetch_all(&self.readers).await;
         let letter = |row: &AnyRow| {
             Ok(Letter {
                 id: row.try_get("id")?,
@@ -92,32 +99,31 @@ impl Change {
 
     /// Takes letters to send them together, for nobody else up to a time; `false` if somebody else has one of them.
     pub(crate) async fn take(&mut self, letters: &[Letter], parcel: &str, until: Timestamp) -> Result<bool> {
-        for letter in letters {
-            let sql =
-                "UPDATE outbox SET parcel = $1, next_at = $2 WHERE id = $3 AND next_at = $4 AND (parcel IS NULL OR parcel = $1)";
-            let query = sqlx::query(sql).bind(parcel.to_owned()).bind(until.0).bind(letter.id).bind(letter.next_at.0);
-            if self.execute("taking what is to be told", query).await? != 1 {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let seen: Vec<String> = letters.iter().map(|letter| format!("({}, {})", letter.id, letter.next_at.0)).collect();
+        let sql = format!(
+            "UPDATE outbox SET parcel = $1, next_at = $2 WHERE (id, next_at) IN (VALUES {}) AND (parcel IS NULL OR parcel = $1)",
+            seen.join(", ")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(parcel.to_owned()).bind(until.0);
+        Ok(self.execute("taking what is to be told", query).await? == letters.len() as u64)
     }
 
     /// Forgets letters that came, or that nobody wants.
     pub(crate) async fn delivered(&mut self, letters: &[Letter]) -> Result<()> {
-        for letter in letters {
-            self.execute("forgetting what was told", sqlx::query("DELETE FROM outbox WHERE id = $1").bind(letter.id)).await?;
+        if letters.is_empty() {
+            return Ok(());
         }
+        let ids: Vec<String> = letters.iter().map(|letter| letter.id.to_string()).collect();
+        let sql = AssertSqlSafe(format!("DELETE FROM outbox WHERE id IN ({})", ids.join(", ")));
+        self.execute("forgetting what was told", sqlx::query(sql)).await?;
         Ok(())
     }
 
-    /// Has letters tried again later.
-    pub(crate) async fn try_later(&mut self, letters: &[Letter], next_at: Timestamp) -> Result<()> {
-        for letter in letters {
-            let query =
-                sqlx::query("UPDATE outbox SET tries = tries + 1, next_at = $1 WHERE id = $2").bind(next_at.0).bind(letter.id);
-            self.execute("putting off what is to be told", query).await?;
-        }
+    /// Has a letter tried again, with what it says of its parcel, tries and time.
+    pub(crate) async fn put_back(&mut self, letter: &Letter) -> Result<()> {
+        let query = sqlx::query("UPDATE outbox SET parcel = $1, tries = $2, next_at = $3 WHERE id = $4");
+        let query = query.bind(letter.parcel.clone()).bind(letter.tries).bind(letter.next_at.0).bind(letter.id);
+        self.execute("putting off what is to be told", query).await?;
         Ok(())
     }
 }

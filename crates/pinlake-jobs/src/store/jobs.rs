@@ -144,3 +144,35 @@ fn job_of(row: &AnyRow) -> Result<StoredJob> {
         created_at: Timestamp(number("created_at")?),
     })
 }
+
+impl Store {
+    /// The job of that name or number, gone or not, without taking it.
+    pub(crate) async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>> {
+        let query = match key {
+            JobKey::Id(id) => sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM job WHERE id = $1"))).bind(*id),
+            JobKey::Name(name) => {
+                sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM job WHERE name = $1"))).bind(name.as_str())
+            }
+        };
+        let row = query.fetch_optional(&self.readers).await.map_err(|error| failed("reading a job", error))?;
+        row.as_ref().map(job_of).transpose()
+    }
+
+    /// How many runs of one job are in which state: queued or running.
+    pub(crate) async fn open_runs_of(&self, job_id: i64) -> Result<Vec<(i64, String, i64)>> {
+        let sql =
+            "SELECT job_id, state, count(*) FROM run WHERE state IN ('queued', 'running') AND job_id = $1 GROUP BY job_id, state";
+        let rows =
+            sqlx::query(sql).bind(job_id).fetch_all(&self.readers).await.map_err(|error| failed("counting runs", error))?;
+        let counted = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+        rows.iter().map(counted).collect::<sqlx::Result<_>>().map_err(|error| failed("counting runs", error))
+    }
+}
+
+impl Change {
+    /// How many jobs there are that something defines.
+    pub(crate) async fn count_jobs(&mut self) -> Result<i64> {
+        let row = sqlx::query("SELECT count(*) FROM job WHERE gone = 0").fetch_one(&mut *self.transaction).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting jobs", error))
+    }
+}

@@ -78,9 +78,10 @@ impl Store {
         rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
     }
 
-    /// Since when each job has a run that waits.
+    /// Since when each job has a run that waits for its first time; those of backfills wait for each other.
     pub(crate) async fn oldest_queued(&self) -> Result<Vec<(i64, Timestamp)>> {
-        let sql = "SELECT job_id, min(created_at) FROM run WHERE state = 'queued' AND job_id > 0 GROUP BY job_id";
+        let sql = "SELECT job_id, min(created_at) FROM run WHERE state = 'queued' AND job_id > 0 \
+                   AND kind <> 'backfill' AND again_at IS NULL GROUP BY job_id";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("reading queued runs", error))?;
         let since = |row: &AnyRow| Ok((row.try_get(0)?, Timestamp(row.try_get(1)?)));
         rows.iter().map(since).collect::<sqlx::Result<_>>().map_err(|error| failed("reading queued runs", error))
@@ -219,7 +220,8 @@ impl Change {
     pub(crate) async fn wake_next(&mut self, job_id: i64) -> Result<()> {
         // The first of those that run by themselves, of those that somebody asked for, and of each backfill: any of them may be held back.
         let sql = "UPDATE run SET wake_at = 0 WHERE id IN (SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' \
-                   AND wake_at IS NULL GROUP BY backfill, CASE WHEN kind IN ('schedule', 'data', 'backfill') THEN 1 ELSE 0 END)";
+                   AND wake_at IS NULL GROUP BY backfill, \
+                   CASE WHEN kind IN ('schedule', 'data', 'backfill') AND again_at IS NULL THEN 1 ELSE 0 END)";
         self.execute("waking a run", sqlx::query(sql).bind(job_id)).await?;
         Ok(())
     }
@@ -325,4 +327,21 @@ fn stored_of(row: &AnyRow) -> Result<Stored> {
 fn ids(rows: &[AnyRow]) -> Result<Vec<RunId>> {
     let ids: sqlx::Result<Vec<RunId>> = rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect();
     ids.map_err(|error| failed("reading runs", error))
+}
+
+impl Change {
+    /// The run of a caller's token.
+    pub(crate) async fn run_of_token(&mut self, token: &str) -> Result<Option<RunId>> {
+        let sql = "SELECT run_id FROM token WHERE token = $1";
+        let row = sqlx::query(sql).bind(token.to_owned()).fetch_optional(&mut *self.transaction).await;
+        let row = row.map_err(|error| failed("reading a token", error))?;
+        row.map(|row| row.try_get(0).map(RunId).map_err(|error| failed("reading a token", error))).transpose()
+    }
+
+    /// Says that somebody has a run run again.
+    pub(crate) async fn note_again(&mut self, id: RunId, now: Timestamp) -> Result<()> {
+        let query = sqlx::query("UPDATE run SET again_at = $1 WHERE id = $2").bind(now.0).bind(id.0);
+        self.execute("writing a run", query).await?;
+        Ok(())
+    }
 }

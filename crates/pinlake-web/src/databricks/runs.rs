@@ -21,8 +21,6 @@ const LIST_DEFAULT: i64 = 20;
 const LIST_MAX: i64 = 100;
 /// The furthest that runs can be skipped.
 const SKIPPED_MAX: usize = 10_000;
-/// Runs that are cancelled at once; there are more if they begin meanwhile.
-const CANCELLED_MAX: usize = 10_000;
 
 /// `GET jobs/runs/get`
 pub(super) async fn get(State(door): State<Arc<Door>>, args: Args) -> Answer {
@@ -51,10 +49,14 @@ pub(super) async fn list(State(door): State<Arc<Door>>, args: Args) -> Answer {
     }
     let with_tasks = fields.flag("expand_tasks")?;
     let Some(filter) = filter(&fields)? else { return Ok(Json(json!({ "runs": [], "has_more": false }))) };
-    let filter = RunFilter { before: before.map(RunId), limit: skipped + limit + 1, ..filter };
-    let found = door.jobs.runs(filter).await?;
-    let page: Vec<&RunSummary> = found.iter().skip(skipped).take(limit).collect();
-    let more = found.len() > skipped + limit;
+    let filter = behind(&door, RunFilter { before: before.map(RunId), ..filter }, skipped).await?;
+    let found = match filter {
+        // One more says whether there are more.
+        Some(filter) => door.jobs.runs(RunFilter { limit: limit + 1, ..filter }).await?,
+        None => Vec::new(),
+    };
+    let page: Vec<&RunSummary> = found.iter().take(limit).collect();
+    let more = found.len() > limit;
     let address = address(&door, &args);
     let mut runs = Vec::with_capacity(page.len());
     for summary in &page {
@@ -92,14 +94,19 @@ pub(super) async fn cancel_all(State(door): State<Arc<Door>>, args: Args) -> Ans
     }
     let mut states = vec![RunState::Queued];
     states.extend((!only_queued).then_some(RunState::Running));
-    let filter = RunFilter { job: job.map(JobKey::Id), states, limit: CANCELLED_MAX, ..RunFilter::default() };
-    for run in door.jobs.runs(filter).await? {
-        match door.jobs.cancel(run.id).await {
-            Err(error) if !is_missing(&error) => return Err(error.into()),
-            _ => {}
+    let mut filter = RunFilter { job: job.map(JobKey::Id), states, limit: RunFilter::LIMIT_MAX, ..RunFilter::default() };
+    // One page behind the other: what runs is in its state until its tasks have ended.
+    loop {
+        let runs = door.jobs.runs(filter.clone()).await?;
+        let Some(last) = runs.last() else { return Ok(Json(json!({}))) };
+        filter.before = Some(last.id);
+        for run in runs {
+            match door.jobs.cancel(run.id).await {
+                Err(error) if !is_missing(&error) => return Err(error.into()),
+                _ => {}
+            }
         }
     }
-    Ok(Json(json!({})))
 }
 
 /// `POST jobs/runs/delete`
@@ -146,6 +153,19 @@ fn listed(run: &Run, address: &str, with_tasks: bool) -> Value {
         answer.insert("has_more".to_owned(), true.into());
     }
     answer
+}
+
+/// What goes on behind the first runs that are asked for; `None` if there are no more.
+async fn behind(door: &Door, mut filter: RunFilter, skipped: usize) -> Result<Option<RunFilter>, Failure> {
+    let mut left = skipped;
+    while left > 0 {
+        filter.limit = left.min(RunFilter::LIMIT_MAX);
+        let passed = door.jobs.runs(filter.clone()).await?;
+        let Some(last) = passed.last() else { return Ok(None) };
+        filter.before = Some(last.id);
+        left = left.saturating_sub(passed.len());
+    }
+    Ok(Some(filter))
 }
 
 /// Which runs are asked for, or none if there can't be any.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use pinlake_core::ErrorKind;
-use pinlake_core::jobs::{Again, Job, JobKey, NewRun, RunId, Submission};
+use pinlake_core::jobs::{Again, Job, JobKey, NewRun, PARENT_NOTE, RunId, Submission};
 use serde_json::{Value, json};
 
 use super::args::{Args, Fields};
@@ -104,7 +104,8 @@ fn token(fields: &Fields<'_>) -> Result<Option<String>, Failure> {
     if token.as_ref().is_some_and(|token| token.chars().nth(TOKEN_MAX).is_some()) {
         return Err(fields.invalid("idempotency_token", &format!("takes up to {TOKEN_MAX} characters")));
     }
-    Ok(token)
+    // Those of Pinlake's own API are others.
+    Ok(token.map(|token| format!("databricks/{token}")))
 }
 
 /// What was sent, to be given back.
@@ -113,7 +114,26 @@ fn notes(fields: &Fields<'_>) -> BTreeMap<String, String> {
     for name in ["idempotency_token", "access_control_list"] {
         kept.remove(name);
     }
-    BTreeMap::from([(NOTE.to_owned(), Value::Object(kept).to_string())])
+    let parent = kept.values().find_map(lineage_parent);
+    let parent = parent.map(|parent| (PARENT_NOTE.to_owned(), parent));
+    [(NOTE.to_owned(), Value::Object(kept).to_string())].into_iter().chain(parent).collect()
+}
+
+/// What a request's settings for Spark say that its runs are a part of, as OpenLineage's integration with Spark reads it
+/// (`spark.openlineage.parentRunId` and so on, openlineage.io/docs/integrations/spark/configuration/spark_conf), and as Airflow's sends it.
+fn lineage_parent(value: &Value) -> Option<String> {
+    let fields = match value {
+        Value::Object(fields) => fields,
+        Value::Array(values) => return values.iter().find_map(lineage_parent),
+        _ => return None,
+    };
+    let text = |name: &str| fields.get(&format!("spark.openlineage.parent{name}"))?.as_str();
+    match (text("JobNamespace"), text("JobName"), text("RunId")) {
+        (Some(namespace), Some(name), Some(run_id)) => {
+            Some(json!({ "namespace": namespace, "name": name, "run_id": run_id }).to_string())
+        }
+        _ => fields.values().find_map(lineage_parent),
+    }
 }
 
 /// Whether an error says that something is not there.

@@ -70,7 +70,7 @@ pub(crate) async fn run(
         any_parameters: false,
         interval,
         cause: CAUSE.to_owned(),
-        token: body.token,
+        token: body.token.map(|token| format!("api/{token}")),
         notes: BTreeMap::new(),
     };
     Ok((StatusCode::ACCEPTED, Json(RunNumber { run_id: jobs.start(run).await? })))

@@ -1,12 +1,14 @@
 //! Databricks' Jobs API from outside, over a scheduler that advances when it is told to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use pinlake_core::Error;
-use pinlake_core::jobs::{CronForm, JobSpec, RunKind, Schedule, Work};
+use pinlake_core::jobs::{CronForm, JobKey, JobSpec, NewRun, PARENT_NOTE, RunKind, Schedule, Work};
 use pinlake_core::secret::Secret;
+use pinlake_web::Jobs;
 use pinlake_web::databricks::{DatabricksSettings, NotebookRule, router};
 use serde_json::{Value, json};
 
@@ -382,6 +384,54 @@ async fn jobs_are_listed_page_by_page() {
     assert_eq!(got(&jobs, "jobs/list?name=nobody").await, json!({ "jobs": [], "has_more": false }));
     let answer = call(&jobs, "GET", "jobs/list?limit=101", "").await;
     refused(&answer, 400, "INVALID_PARAMETER_VALUE", "'limit' takes 0 to 100, not 101");
+}
+
+/// As OpenLineage's provider of Airflow has Spark told.
+#[tokio::test]
+async fn what_a_submission_is_a_part_of_is_kept_for_lineage() {
+    let jobs = jobs();
+    let conf = json!({
+        "spark.openlineage.parentJobNamespace": "airflow", "spark.openlineage.parentJobName": "dag.task",
+        "spark.openlineage.parentRunId": "0190e8a1-0000-7000-8000-000000000001", "spark.speculation": "true",
+    });
+    let task =
+        json!({ "task_key": "a", "notebook_task": { "notebook_path": "/x/daily" }, "new_cluster": { "spark_conf": conf } });
+    let run = ok(&jobs, "jobs/runs/submit", json!({ "run_name": "r", "tasks": [task] })).await["run_id"].as_i64().unwrap();
+    let parent: Value = serde_json::from_str(&jobs.at(run).notes[PARENT_NOTE]).unwrap();
+    let expected = json!({ "namespace": "airflow", "name": "dag.task", "run_id": "0190e8a1-0000-7000-8000-000000000001" });
+    assert_eq!(parent, expected);
+    let run = submitted(&jobs, "/x/daily").await;
+    assert!(!jobs.at(run).notes.contains_key(PARENT_NOTE));
+}
+
+/// The scheduler answers a thousand at a time.
+#[tokio::test]
+async fn lists_and_cancels_go_on_behind_a_thousand_runs() {
+    let jobs = jobs();
+    let start = || NewRun {
+        job: JobKey::Name("daily".to_owned()),
+        parameters: BTreeMap::new(),
+        any_parameters: true,
+        interval: None,
+        cause: "a test".to_owned(),
+        token: None,
+        notes: BTreeMap::new(),
+    };
+    let mut made = Vec::new();
+    for _ in 0..2_200 {
+        made.insert(0, jobs.start(start()).await.unwrap().0);
+    }
+    let list = async |query: &str| {
+        let answer = got(&jobs, &format!("jobs/runs/list?{query}")).await;
+        let runs = answer["runs"].as_array().unwrap().iter().map(|run| run["run_id"].as_i64().unwrap()).collect::<Vec<_>>();
+        (runs, answer["has_more"].as_bool().unwrap())
+    };
+    assert_eq!(list("offset=2100&limit=2").await, (made[2_100..2_102].to_vec(), true));
+    assert_eq!(list("offset=2198&limit=20").await, (made[2_198..].to_vec(), false));
+    assert_eq!(list("offset=2200").await, (Vec::new(), false));
+    assert_eq!(list("offset=9000").await, (Vec::new(), false));
+    ok(&jobs, "jobs/runs/cancel-all", json!({ "job_id": jobs.named("daily").id })).await;
+    assert_eq!(list("active_only=true").await, (Vec::new(), false));
 }
 
 #[tokio::test]

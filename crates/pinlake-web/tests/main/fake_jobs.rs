@@ -379,7 +379,7 @@ impl Jobs for FakeJobs {
                 && filter.until.is_none_or(|until| run.created_at <= until)
                 && filter.before.is_none_or(|before| run.id < before)
         };
-        Ok(held.runs.iter().rev().filter(fits).take(filter.limit).map(Run::summary).collect())
+        Ok(held.runs.iter().rev().filter(fits).take(filter.limit.min(RunFilter::LIMIT_MAX)).map(Run::summary).collect())
     }
 
     async fn run(&self, id: RunId) -> Result<Run> {

@@ -54,7 +54,7 @@ async fn a_run_starts_with_parameters_data_and_token() {
     let body = r#"{"parameters":{"category":"art"},"from":"2026-03-01","to":1772409600000,"token":"t1"}"#;
     let (_, started) = asked("POST", "/api/v1/jobs/daily/run", body).await;
     let expected = r#"parameters: {"category": "art"}, any_parameters: false, interval: Some(Interval { from: Timestamp(1772323200000), to: Timestamp(1772409600000) })"#;
-    assert!(started.contains(expected) && started.contains(r#"token: Some("t1")"#), "{started}");
+    assert!(started.contains(expected) && started.contains(r#"token: Some("api/t1")"#), "{started}");
     post("/api/v1/jobs/none/run", "").await.is_error(404, "not_found", "does not exist");
 }
 

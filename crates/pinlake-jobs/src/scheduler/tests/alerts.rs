@@ -256,3 +256,120 @@ async fn an_alert_is_a_mail_too() {
     assert!(mail.contains("ALERT job/hourly/failed"), "{mail}");
     assert!(Mail::new("nobody", &[], &url, None).is_err());
 }
+
+#[tokio::test]
+async fn a_backfill_that_takes_its_time_and_a_run_again_are_not_late() {
+    let world = World::new().await;
+    world.install(&[hourly()]).await;
+    world.pass(60 * MINUTE).await;
+    let first = world.runs("hourly").await[0].id;
+    world.deeds.set("load", Deed::Hangs);
+    let asked = pinlake_core::jobs::Backfill {
+        job: pinlake_core::jobs::JobKey::Name("hourly".to_owned()),
+        from: pinlake_core::Timestamp(super::world::START.0 - 10 * 3_600_000),
+        to: super::world::START,
+        order: pinlake_core::jobs::Order::Oldest,
+        parallel: 1,
+        only_failed: false,
+        preview: false,
+        parameters: std::collections::BTreeMap::new(),
+        cause: "a test".to_owned(),
+    };
+    world.scheduler.backfill(asked).await.unwrap();
+    world.settle().await;
+    world.scheduler.rerun(first, pinlake_core::jobs::Again::All).await.unwrap();
+    // The schedule's own next run is made after an hour, and is late an hour after that.
+    world.pass(59 * MINUTE).await;
+    world.pass(59 * MINUTE).await;
+    assert_eq!(open(&world).await, Vec::<String>::new());
+    world.pass(5 * MINUTE).await;
+    assert_eq!(open(&world).await, ["job/hourly/not_started"]);
+}
+
+/// The keys of the alerts that are open.
+async fn open(world: &World) -> Vec<String> {
+    let alerts = world.scheduler.alerts().await.unwrap();
+    alerts.into_iter().filter(|alert| alert.recovered_at.is_none()).map(|alert| alert.key).collect()
+}
+
+#[tokio::test]
+async fn what_one_machine_sees_and_the_other_does_not_is_not_told_in_turn() {
+    let (mailbox, url) = Mailbox::open().await;
+    let one = World::with(Settings { receivers: vec![hook(&url)], ..Settings::default() }).await;
+    one.install(&[]).await;
+    let other = one.another_machine().await;
+    *other.deeds.conditions.lock().unwrap() = vec![Condition { key: "disk".to_owned(), message: "it is full".to_owned() }];
+    for _ in 0..5 {
+        for world in [&one, &other] {
+            world.clock.advance(Duration::from_secs(6));
+            world.scheduler.tick().await.unwrap();
+            send(world).await;
+        }
+    }
+    let first_sees = other.scheduler.inner.owner < one.scheduler.inner.owner;
+    let told: &[&str] = if first_sees { &["pipeline/disk open"] } else { &[] };
+    assert_eq!(mailbox.told(), told);
+    let (first, second) = if first_sees { (other, one) } else { (one, other) };
+    first.scheduler.stop().await;
+    for _ in 0..2 {
+        second.clock.advance(Duration::from_secs(30));
+        second.scheduler.tick().await.unwrap();
+    }
+    assert_eq!(open(&second).await.is_empty(), first_sees, "the second looks now, and sees what it sees");
+}
+
+#[tokio::test]
+async fn an_attempt_whose_process_died_and_a_task_that_runs_a_job_are_told_to_the_end() {
+    let (mailbox, url) = Mailbox::open().await;
+    let lineage = Lineage { url: Secret::new(url), token: None, namespace: "pinlake".to_owned() };
+    let world = World::with(Settings { lineage: Some(lineage), ..Settings::default() }).await;
+    let mut outer = job("outer", &["inner"]);
+    outer.tasks[0].work =
+        pinlake_core::jobs::Work::Job { name: "daily".to_owned(), parameters: std::collections::BTreeMap::new() };
+    world.install(&[job("daily", &["load"])]).await;
+    world.deeds.set("load", Deed::Hangs);
+    let parent =
+        serde_json::json!({ "namespace": "airflow", "name": "dag.task", "run_id": "0190e8a1-0000-7000-8000-000000000001" });
+    let submission = pinlake_core::jobs::Submission {
+        spec: outer,
+        parameters: std::collections::BTreeMap::new(),
+        cause: "airflow".to_owned(),
+        token: None,
+        join: false,
+        notes: [(pinlake_core::jobs::PARENT_NOTE.to_owned(), parent.to_string())].into(),
+    };
+    world.scheduler.submit(submission).await.unwrap();
+    world.settle().await;
+    world.scheduler.inner.store.fate().die_at(1, false);
+    assert!(world.scheduler.pause(&pinlake_core::jobs::JobKey::Name("daily".to_owned()), true).await.is_err());
+    world.deeds.mend("load");
+    world.clock.advance(Duration::from_secs(60));
+    let next = world.another().await;
+    next.scheduler.tick().await.unwrap();
+    while !next.scheduler.inner.underway.lock().unwrap().is_empty() {
+        next.scheduler.inner.changed.notified().await;
+    }
+    send(&next).await;
+    let parcels = mailbox.parcels.lock().unwrap();
+    let mut events: Vec<(usize, Value)> =
+        parcels.iter().map(|(number, body)| (number.parse().unwrap(), serde_json::from_str(body).unwrap())).collect();
+    events.sort_by_key(|(number, _)| *number);
+    let told: Vec<String> = events
+        .iter()
+        .map(|(_, event)| format!("{} {}", event["eventType"].as_str().unwrap(), event["job"]["name"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        "START outer.inner",
+        "START daily.load",
+        "ABORT daily.load",
+        "START daily.load",
+        "COMPLETE daily.load",
+        "COMPLETE outer.inner",
+    ];
+    assert_eq!(told, expected);
+    for (_, event) in &events {
+        let parent = &event["run"]["facets"]["parent"];
+        assert_eq!((&parent["job"]["name"], &parent["job"]["namespace"]), (&"dag.task".into(), &"airflow".into()), "{event}");
+        assert_eq!(parent["run"]["runId"], "0190e8a1-0000-7000-8000-000000000001");
+    }
+}

@@ -92,6 +92,59 @@ async fn jobs_of_calls_and_of_files_do_not_take_each_others_names() {
     assert_eq!(world.scheduler.job(&JobKey::Id(id)).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+/// A job of tasks `t0`, `t1` and so on, each with those that it waits for.
+fn job_of_waits(waits: &[&[usize]]) -> JobSpec {
+    let mut spec = job("waits", &[]);
+    for (place, waits) in waits.iter().enumerate() {
+        let after = waits.iter().map(|before| format!("t{before}")).collect();
+        spec.tasks.push(super::world::task(&format!("t{place}"), after));
+    }
+    spec
+}
+
+/// Whoever looks each name up among all tasks, once for each task, takes minutes for this.
+#[tokio::test]
+async fn a_thousand_tasks_in_a_chain_are_taken_at_once() {
+    let world = World::new().await;
+    let waits: Vec<Vec<usize>> = (0..1_000).map(|place| if place == 999 { Vec::new() } else { vec![place + 1] }).collect();
+    let waits: Vec<&[usize]> = waits.iter().map(Vec::as_slice).collect();
+    let defining = world.scheduler.define(NewJob { spec: job_of_waits(&waits), ..defined("waits") });
+    tokio::time::timeout(Duration::from_secs(10), defining).await.unwrap().unwrap();
+}
+
+fn runs(name: &str, other: &str) -> JobSpec {
+    let mut spec = job(name, &["next"]);
+    spec.concurrency = 100;
+    spec.tasks[0].work = Work::Job { name: other.to_owned(), parameters: BTreeMap::new() };
+    spec
+}
+
+#[tokio::test]
+async fn jobs_that_run_each_other_fail_and_say_why() {
+    let world = World::new().await;
+    for (name, other) in [("a", "b"), ("b", "c"), ("c", "a")] {
+        world.scheduler.define(NewJob { spec: runs(name, other), ..defined(name) }).await.unwrap();
+    }
+    let run = world.run("a").await;
+    assert!(run.message.ends_with("task 'next': jobs would run each other in a circle: a -> b -> c -> a"), "{}", run.message);
+    assert_eq!(world.runs("c").await.len(), 1);
+}
+
+#[tokio::test]
+async fn jobs_that_run_others_go_so_deep_and_no_deeper() {
+    let world = World::new().await;
+    let chain = |jobs: usize| {
+        let mut chain: Vec<JobSpec> = (0..jobs).map(|at| runs(&format!("j{at}"), &format!("j{}", at + 1))).collect();
+        chain.push(job(&format!("j{jobs}"), &["load"]));
+        chain
+    };
+    world.install(&chain(31)).await;
+    assert!(has_succeeded(&world.run("j0").await));
+    world.install(&chain(32)).await;
+    let run = world.run("j0").await;
+    assert!(run.message.contains("more than 32 jobs would wait for each other"), "{}", run.message);
+}
+
 #[tokio::test]
 async fn a_definition_that_can_never_end_is_refused() {
     let world = World::new().await;
@@ -108,6 +161,14 @@ async fn a_definition_that_can_never_end_is_refused() {
     assert_eq!(unknown, "task 'one' waits for 'four', which is none of the tasks");
     assert_eq!(refused(&|job| job.spec.concurrency = 0).await, "'concurrency' is 1 at least");
     assert!(refused(&|job| job.spec.schedule = schedule("61 * * * *")).await.contains("61"));
+    let behind = refused(&|job| {
+        job.spec = job_of_waits(&[&[2], &[0], &[3], &[2]]);
+    });
+    assert_eq!(behind.await, "task 't2' waits for itself", "not what only waits for the circle");
+    let dense: Vec<Vec<usize>> = (0..350).map(|place| (0..place).collect()).collect();
+    let dense: Vec<&[usize]> = dense.iter().map(Vec::as_slice).collect();
+    let dense = refused(&|job| job.spec = job_of_waits(&dense)).await;
+    assert!(dense.starts_with("the tasks of a job wait for each other 10000 times at most"), "{dense}");
 }
 
 /// Airflow calls what it submits by its own task's name, which is often the job's.

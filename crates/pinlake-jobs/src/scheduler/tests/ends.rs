@@ -109,6 +109,7 @@ async fn a_run_that_takes_too_long_ends_timed_out() {
     let run = world.ended(id).await;
     assert_eq!((run.state, run.reason), (RunState::Failed, Some(EndReason::TimedOut)));
     assert_eq!(run.message, "the run took more than 1h");
+    assert_eq!(states(&run), "load: Failed TIMED_OUT, clean: Failed TIMED_OUT");
 }
 
 #[tokio::test]

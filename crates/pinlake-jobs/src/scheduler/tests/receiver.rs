@@ -22,7 +22,10 @@ pub(super) struct Mailbox {
     /// How often something came.
     pub(super) times: Mutex<usize>,
     pub(super) headers: Mutex<Vec<HeaderMap>>,
+    pub(super) came: tokio::sync::Notify,
     refusals: Mutex<usize>,
+    /// What it refuses for good: a body that holds this.
+    hated: Mutex<Option<String>>,
 }
 
 impl Mailbox {
@@ -39,6 +42,11 @@ impl Mailbox {
     /// Answers so many requests with an error.
     pub(super) fn refuse(&self, times: usize) {
         *lock(&self.refusals) = times;
+    }
+
+    /// Answers 400 to whatever holds this text; to everything, if it is empty.
+    pub(super) fn hate(&self, text: Option<&str>) {
+        *lock(&self.hated) = text.map(str::to_owned);
     }
 
     /// The changes of state that were told, in the order of their keys and times.
@@ -68,11 +76,15 @@ async fn take(State(mailbox): State<Arc<Mailbox>>, headers: HeaderMap, body: Str
         *refusals -= 1;
         return StatusCode::SERVICE_UNAVAILABLE;
     }
+    if lock(&mailbox.hated).as_ref().is_some_and(|hated| body.contains(hated)) {
+        return StatusCode::BAD_REQUEST;
+    }
     let number = lock(&mailbox.times).to_string();
     let id = headers.get("webhook-id").map_or(number, |id| id.to_str().unwrap().to_owned());
     lock(&mailbox.headers).push(headers);
     let before = lock(&mailbox.parcels).insert(id, body.clone());
     assert!(before.is_none_or(|before| before == body), "another body under the same id");
+    mailbox.came.notify_one();
     StatusCode::OK
 }
 

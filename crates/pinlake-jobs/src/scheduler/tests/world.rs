@@ -253,6 +253,17 @@ impl World {
     }
 }
 
+impl World {
+    /// A process of another machine over the same database, with the same clock, but tasks and conditions of its own.
+    pub(super) async fn another_machine(&self) -> World {
+        let store = Store::open(&self.url).await.unwrap();
+        let (clock, deeds) = (self.clock.clone(), Arc::new(Deeds::default()));
+        let scheduler = Scheduler::open(store, deeds.clone(), clock.clone(), self.settings.clone()).await.unwrap();
+        let (folder, url, settings) = (self.folder.clone(), self.url.clone(), self.settings.clone());
+        World { folder, url, clock, deeds, scheduler, settings }
+    }
+}
+
 /// A new database beside the one of a URL.
 async fn new_database(server: &str) -> String {
     sqlx::any::install_default_drivers();
