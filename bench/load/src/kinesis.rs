@@ -114,7 +114,8 @@ async fn read(mut client: Client, args: Args, shard: String, end: Instant) -> Re
             outcome.latencies.note(begun.elapsed());
             outcome.records += records;
             outcome.bytes += bytes;
-            iterator = text(client.body(), b"\"NextShardIterator\":\"").context("an answer without the next iterator")?.to_owned();
+            iterator =
+                text(client.body(), b"\"NextShardIterator\":\"").context("an answer without the next iterator")?.to_owned();
         }
         ensure!(outcome.records > 0, "shard '{shard}' has no records: put some first");
         if first_lap {
