@@ -281,7 +281,7 @@ impl Scheduler {
         if !stored.run.state.has_ended() {
             return Err(Error::conflict(format!("run {id} has not ended: cancel it first")));
         }
-        change.delete_run(&stored.run).await?;
+        change.delete_run(stored.run.id).await?;
         change.commit().await
     }
 

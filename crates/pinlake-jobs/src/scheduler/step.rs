@@ -25,8 +25,8 @@ pub(super) const QUEUED_MAX: i64 = 1_000;
 const ON_TIME: Duration = Duration::from_secs(60);
 /// How long until a full pool, or a job with too many runs waiting, is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Passed over times are counted up to here.
-const MISSED_COUNT_MAX: usize = 100_000;
+/// Passed over times are counted up to here: a schedule of seconds may have passed over more than anybody waits for.
+const MISSED_COUNT_MAX: usize = 1_000;
 
 /// An attempt that a step has claimed, to be carried out once the step is committed.
 pub(super) struct Claimed {
@@ -46,6 +46,9 @@ pub(super) struct After {
 impl Scheduler {
     /// One step; `false` if there was nothing that it could do.
     pub(super) async fn step(&self, now: Timestamp) -> Result<bool> {
+        if self.inner.stop.is_cancelled() {
+            return Ok(false);
+        }
         let mut change = self.inner.store.change().await?;
         let mut after = After::default();
         let mut moved = false;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod deaths;
+mod defects;
 mod definitions;
 mod ends;
 mod postgres;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinlake_core::jobs::{Interval, Run, RunId, RunKind, RunState};
+use pinlake_core::jobs::{Interval, Run, RunId, RunKind, RunState, TaskRun, TaskState};
 use pinlake_core::{Error, Result, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -155,25 +155,27 @@ impl Change {
     /// The same, with the time at which it is looked at again.
     pub(crate) async fn put_run_waking(&mut self, stored: &Stored, wake_at: Option<Timestamp>) -> Result<()> {
         let run = &stored.run;
-        let sql = "UPDATE run SET state = $1, ending = $2, wake_at = $3, deadline_at = $4, changes = changes + 1, document = $5 \
-                   WHERE id = $6 AND changes = $7";
+        let sql = "UPDATE run SET state = $1, ending = $2, wake_at = $3, deadline_at = $4, changes = changes + 1, document = $5, \
+                   ended_at = $8, held = $9 WHERE id = $6 AND changes = $7";
         let ending = i64::from(run.reason.is_some() && !run.state.has_ended());
         let query = sqlx::query(sql).bind(word(&run.state)).bind(ending).bind(wake_at.map(|at| at.0));
         let query = query.bind(progress::deadline_at(run).map(|at| at.0)).bind(to_json(run)).bind(run.id.0).bind(stored.changes);
+        let query = query.bind(run.ended_at.map(|at| at.0)).bind(held_of(run));
         if self.execute("writing a run", query).await? != 1 {
             return Err(Error::retry(format!("run {} was changed by another process meanwhile", run.id)));
         }
         Ok(())
     }
 
-    /// Deletes a run and the logs of its tasks.
-    pub(crate) async fn delete_run(&mut self, run: &Run) -> Result<()> {
-        for task in &run.tasks {
-            let query = sqlx::query("DELETE FROM log_line WHERE task_id = $1").bind(task.id.0);
-            self.execute("deleting a log", query).await?;
-        }
-        self.execute("deleting a run", sqlx::query("DELETE FROM token WHERE run_id = $1").bind(run.id.0)).await?;
-        self.execute("deleting a run", sqlx::query("DELETE FROM run WHERE id = $1").bind(run.id.0)).await?;
+    /// Deletes a run and the logs of its tasks, whose numbers are those between it and the next run.
+    pub(crate) async fn delete_run(&mut self, id: RunId) -> Result<()> {
+        let row = sqlx::query("SELECT min(id) FROM run WHERE id > $1").bind(id.0).fetch_one(&mut *self.transaction).await;
+        let next: sqlx::Result<Option<i64>> = row.and_then(|row| row.try_get(0));
+        let next = next.map_err(|error| failed("deleting a run", error))?.unwrap_or(i64::MAX);
+        let query = sqlx::query("DELETE FROM log_line WHERE task_id > $1 AND task_id < $2").bind(id.0).bind(next);
+        self.execute("deleting a log", query).await?;
+        self.execute("deleting a run", sqlx::query("DELETE FROM token WHERE run_id = $1").bind(id.0)).await?;
+        self.execute("deleting a run", sqlx::query("DELETE FROM run WHERE id = $1").bind(id.0)).await?;
         Ok(())
     }
 
@@ -198,6 +200,15 @@ impl Change {
         let sql = AssertSqlSafe(format!("SELECT changes, document FROM run WHERE state = 'running'{}", self.for_update()));
         let rows = sqlx::query(sql).fetch_all(&mut *self.transaction).await;
         rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+    }
+
+    /// The attempts that processes carry out, or did when they were lost.
+    pub(crate) async fn held(&mut self) -> Result<Vec<Held>> {
+        let rows = sqlx::query("SELECT held FROM run WHERE held IS NOT NULL").fetch_all(&mut *self.transaction).await;
+        let rows = rows.map_err(|error| failed("reading attempts", error))?;
+        let texts = rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<Vec<String>>>();
+        let texts = texts.map_err(|error| failed("reading attempts", error))?;
+        Ok(texts.iter().flat_map(|text| text.split(' ')).filter_map(Held::read).collect())
     }
 
     /// How many runs of a job, or of a backfill, are in a state.
@@ -285,13 +296,36 @@ impl Change {
         row.map_or(Ok(1), |row| row.try_get(0).map_err(|error| failed("reading a backfill", error)))
     }
 
-    /// Runs that ended before a time, the oldest first, of those that were made before it.
-    pub(crate) async fn old_runs(&mut self, made_before: Timestamp, limit: i64) -> Result<Vec<Run>> {
-        let sql =
-            "SELECT changes, document FROM run WHERE created_at < $1 AND state IN ('succeeded', 'failed') ORDER BY id LIMIT $2";
-        let rows = sqlx::query(sql).bind(made_before.0).bind(limit).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+    /// Runs that ended before a time, those that ended first first.
+    pub(crate) async fn old_runs(&mut self, ended_before: Timestamp, limit: i64) -> Result<Vec<RunId>> {
+        let sql = "SELECT id FROM run WHERE ended_at < $1 ORDER BY ended_at, id LIMIT $2";
+        let rows = sqlx::query(sql).bind(ended_before.0).bind(limit).fetch_all(&mut *self.transaction).await;
+        ids(&rows.map_err(|error| failed("reading runs", error))?)
     }
+}
+
+/// An attempt that a process carries out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) owner: String,
+    pub(crate) task: RunId,
+    pub(crate) attempt: u32,
+}
+
+impl Held {
+    fn read(text: &str) -> Option<Held> {
+        let mut parts = text.splitn(3, '/');
+        let (owner, task, attempt) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Held { owner: owner.to_owned(), task: RunId(task.parse().ok()?), attempt: attempt.parse().ok()? })
+    }
+}
+
+/// The attempts of a run that processes carry out.
+fn held_of(run: &Run) -> Option<String> {
+    let running = run.tasks.iter().filter(|task| task.state == TaskState::Running && task.child.is_none());
+    let one = |task: &TaskRun| task.last().map(|last| format!("{}/{}/{}", last.owner, task.id, last.number));
+    let held: Vec<String> = running.filter_map(one).collect();
+    (!held.is_empty()).then(|| held.join(" "))
 }
 
 /// Runs that are counted together.

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-const STEPS: [(i64, &str, &str); 1] = [(1, "jobs and runs", include_str!("../../migrations/0001_jobs_and_runs.sql"))];
+const STEPS: [(i64, &str, &str); 2] = [
+    (1, "jobs and runs", include_str!("../../migrations/0001_jobs_and_runs.sql")),
+    (2, "ends and attempts", include_str!("../../migrations/0002_ends_and_attempts.sql")),
+];
 
 /// What brings a database up to date.
 pub(super) fn migrator() -> Migrator {
