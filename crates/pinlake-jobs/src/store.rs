@@ -9,7 +9,9 @@ mod schema;
 mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unreadable;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::{Error, Result};
@@ -19,6 +21,7 @@ use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Row, Transactio
 pub(crate) use alerts::Letter;
 pub(crate) use jobs::StoredJob;
 pub(crate) use runs::{Group, NewRow, Stored, Wanted};
+use unreadable::Unreadable;
 
 /// Connections that read, and those to Postgres that change.
 const CONNECTIONS_MAX: u32 = 4;
@@ -42,16 +45,18 @@ pub struct Store {
     kind: Kind,
     readers: AnyPool,
     writers: AnyPool,
+    unreadable: Arc<Unreadable>,
     #[cfg(test)]
-    fate: std::sync::Arc<testing::Fate>,
+    fate: Arc<testing::Fate>,
 }
 
 /// Changes that come to be together, or not at all.
 pub(crate) struct Change {
     kind: Kind,
     transaction: Transaction<'static, Any>,
+    unreadable: Arc<Unreadable>,
     #[cfg(test)]
-    fate: std::sync::Arc<testing::Fate>,
+    fate: Arc<testing::Fate>,
 }
 
 impl Store {
@@ -89,8 +94,9 @@ impl Store {
             kind,
             readers,
             writers,
+            unreadable: Arc::default(),
             #[cfg(test)]
-            fate: std::sync::Arc::default(),
+            fate: Arc::default(),
         })
     }
 
@@ -125,6 +131,7 @@ impl Store {
         Ok(Change {
             kind: self.kind,
             transaction,
+            unreadable: self.unreadable.clone(),
             #[cfg(test)]
             fate: self.fate.clone(),
         })
@@ -204,8 +211,12 @@ pub(crate) fn failed(what: &str, error: sqlx::Error) -> Error {
 
 /// A JSON text of what was stored as such.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::corrupt(format!("{what} in the jobs' database can't be read")).with_source(error))
+    serde_json::from_str(text).map_err(|error| unreadable(what, error))
+}
+
+/// The error for what is there and can't be read.
+fn unreadable(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::corrupt(format!("{what} in the jobs' database can't be read")).with_source(error)
 }
 
 /// The JSON text of something to store.

@@ -160,7 +160,7 @@ impl Scheduler {
         change.add_lines(task.id, claimed.attempt, lines).await?;
         let mut after = After::default();
         // It may have been deleted, or taken from this process.
-        if let Some(mut stored) = change.run(claimed.run.id).await? {
+        if let Some(mut stored) = change.run_if_readable(claimed.run.id).await? {
             let now = inner.clock.now();
             let chance = jitter(inner.settings.seed, task.id, claimed.attempt);
             if progress::end(&mut stored.run, claimed.place, claimed.attempt, outcome, now, chance) {

@@ -14,7 +14,7 @@ use super::make::{self, Owner, Particulars};
 use super::step::{After, QUEUED_MAX, last_interval};
 use super::{Scheduler, definitions, no_job, no_run};
 use crate::progress;
-use crate::store::{Change, Group, NewRow, StoredJob, Wanted};
+use crate::store::{Change, NewRow, StoredJob, Wanted};
 
 /// Runs that one answer holds.
 const RUNS_MAX: usize = 1_000;
@@ -337,7 +337,7 @@ impl Scheduler {
 }
 
 async fn refuse_too_many(change: &mut Change, job_id: i64) -> Result<()> {
-    if change.count(Group::Job, "queued", job_id).await? >= QUEUED_MAX {
+    if change.count_own_queued(job_id).await? >= QUEUED_MAX {
         return Err(Error::retry(format!("{QUEUED_MAX} runs wait already: try again when some have ended")));
     }
     Ok(())

@@ -44,7 +44,10 @@ impl Scheduler {
             }
         }
         let is_gone = |job: &&StoredJob| {
-            job.origin == Origin::Pipeline && !job.gone && !specs.iter().any(|spec| spec.name == job.spec.name)
+            job.origin == Origin::Pipeline
+                && !job.gone
+                && !job.version.is_empty()
+                && !specs.iter().any(|spec| spec.name == job.spec.name)
         };
         for job in known.iter().filter(is_gone) {
             let gone = StoredJob { gone: true, next_at: None, ..job.clone() };
@@ -155,10 +158,13 @@ impl Scheduler {
         };
         let version = make::version_of(spec);
         let job = match before {
-            Some(before) if before.version == version && !before.gone => before,
+            // A clock that was far ahead once left a time that never comes.
+            Some(before) if before.version == version && !before.gone => {
+                StoredJob { next_at: not_beyond(before.next_at, next_at), ..before }
+            }
             Some(before) => {
                 let same_times = before.spec.schedule == spec.schedule && !before.gone;
-                let next_at = if same_times { before.next_at } else { next_at };
+                let next_at = if same_times { not_beyond(before.next_at, next_at) } else { next_at };
                 StoredJob { spec: spec.clone(), version, origin, gone: false, next_at, ..before }
             }
             None => StoredJob {
@@ -194,6 +200,14 @@ impl Scheduler {
         lock(&self.inner.watched).replace(&jobs);
         self.wake();
         Ok(())
+    }
+}
+
+/// When a schedule is due next that was due at one time, and has another as its next from now on.
+fn not_beyond(known: Option<Timestamp>, next: Option<Timestamp>) -> Option<Timestamp> {
+    match (known, next) {
+        (Some(known), Some(next)) => Some(known.min(next)),
+        (known, _) => known,
     }
 }
 

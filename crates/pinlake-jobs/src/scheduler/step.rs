@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinlake_core::jobs::{Cause, EndReason, Event, Missed, NewRun, Run, RunKind, RunState, TaskState, Work};
 use pinlake_core::jobs::{Interval, JobKey};
-use pinlake_core::{Result, Timestamp};
+use pinlake_core::{ErrorKind, Result, Timestamp};
 
 use super::make::{self, Owner, Particulars};
 use super::{Full, Places, Scheduler, jitter, shared};
@@ -83,7 +83,7 @@ impl Scheduler {
             // Whoever defined it was told.
             Ok(None) | Err(_) => return change.advance_job(job.id, None, job.sequence).await,
         };
-        if change.count(Group::Job, "queued", job.id).await? >= QUEUED_MAX {
+        if change.count_own_queued(job.id).await? >= QUEUED_MAX {
             tracing::warn!(job = job.spec.name, "{QUEUED_MAX} of its runs wait: its schedule stands still");
             let later = progress::after(now, LOOK_AGAIN.saturating_mul(60));
             return change.postpone_job(job.id, later).await;
@@ -151,7 +151,13 @@ impl Scheduler {
         if run.job_id == 0 {
             return Ok(true);
         }
-        let Some(job) = change.job(&JobKey::Id(run.job_id)).await? else { return Ok(true) };
+        let job = match change.job(&JobKey::Id(run.job_id)).await {
+            Ok(Some(job)) => job,
+            Ok(None) => return Ok(true),
+            // It waits until there is another definition.
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(false),
+            Err(error) => return Err(error),
+        };
         let by_itself = matches!(run.kind, RunKind::Schedule | RunKind::Data | RunKind::Backfill);
         if job.paused && by_itself {
             return Ok(false);
@@ -194,14 +200,16 @@ impl Scheduler {
                     token: None,
                     notes: std::collections::BTreeMap::new(),
                 };
-                match self.child(change, &asked, (run, place), now).await? {
-                    Some(child) => {
+                match self.child(change, &asked, (run, place), now).await {
+                    Ok(Some(child)) => {
                         after.events.push(child.event(now, None));
                         run.tasks[place].child = Some(child.id);
                         after.events.push(run.event(now, Some(&run.tasks[place].spec.name)));
                         return Ok(());
                     }
-                    None => fail(format!("job '{name}' does not exist")),
+                    Ok(None) => fail(format!("job '{name}' does not exist")),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => fail(error.to_string()),
+                    Err(error) => return Err(error),
                 }
             }
             Work::Refused { reason } => fail(reason.clone()),
@@ -291,7 +299,7 @@ impl Scheduler {
     ) -> Result<()> {
         let mut waiting = vec![id];
         while let Some(id) = waiting.pop() {
-            let Some(mut stored) = change.run(id).await? else { continue };
+            let Some(mut stored) = change.run_if_readable(id).await? else { continue };
             if !progress::cancel(&mut stored.run, reason, message, now) {
                 continue;
             }
@@ -312,7 +320,7 @@ impl Scheduler {
             change.wake_next(run.job_id).await?;
             self.judge(change, &run, now).await?;
             let Some((parent, task)) = run.cause.parent.clone() else { continue };
-            let Some(mut stored) = change.run(parent).await? else { continue };
+            let Some(mut stored) = change.run_if_readable(parent).await? else { continue };
             let Some(place) = progress::place_of(&stored.run, &task) else { continue };
             let waits = &stored.run.tasks[place];
             let (Some(attempt), true) = (waits.last().map(|last| last.number), waits.child == Some(run.id)) else { continue };

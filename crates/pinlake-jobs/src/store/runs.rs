@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use pinlake_core::jobs::{Interval, Run, RunId, RunKind, RunState, TaskRun, TaskState};
-use pinlake_core::{Error, Result, Timestamp};
+use pinlake_core::{Error, ErrorKind, Result, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Change, Store, failed, read_json, to_json, word};
+use super::{Change, Store, failed, read_json, to_json, unreadable, word};
 use crate::progress;
+
+/// What a row is called that can't be read.
+const RUN: &str = "run";
 
 /// A run and the count of its changes, so that nobody writes over what he has not seen.
 #[derive(Debug, Clone)]
@@ -41,7 +44,7 @@ pub(crate) struct Wanted {
 impl Store {
     /// A run by its number, or by that of one of its tasks.
     pub(crate) async fn run(&self, id: RunId) -> Result<Option<Run>> {
-        let sql = "SELECT changes, document FROM run WHERE id <= $1 ORDER BY id DESC LIMIT 1";
+        let sql = "SELECT id, changes, document FROM run WHERE id <= $1 ORDER BY id DESC LIMIT 1";
         let row =
             sqlx::query(sql).bind(id.0).fetch_optional(&self.readers).await.map_err(|error| failed("reading a run", error))?;
         let run = row.as_ref().map(stored_of).transpose()?.map(|stored| stored.run);
@@ -62,20 +65,20 @@ impl Store {
         conditions.extend(one_of("state", wanted.states.iter().map(word)));
         conditions.extend(one_of("kind", wanted.kinds.iter().map(word)));
         let wheres = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        let sql = format!("SELECT changes, document FROM run{wheres} ORDER BY id DESC LIMIT $1");
+        let sql = format!("SELECT id, changes, document FROM run{wheres} ORDER BY id DESC LIMIT $1");
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(i64::try_from(wanted.limit).unwrap_or(i64::MAX));
         for (_, value) in numbers {
             query = query.bind(value);
         }
         let rows = query.fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
-        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+        Ok(self.unreadable.rest(RUN, &rows, run_of))
     }
 
     /// The newest run of each job.
     pub(crate) async fn newest_runs(&self) -> Result<Vec<Run>> {
-        let sql = "SELECT changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id > 0 GROUP BY job_id)";
+        let sql = "SELECT id, changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id > 0 GROUP BY job_id)";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
-        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+        Ok(self.unreadable.rest(RUN, &rows, run_of))
     }
 
     /// Since when each job has a run that waits.
@@ -88,9 +91,9 @@ impl Store {
 
     /// The runs under way that were made before a time.
     pub(crate) async fn begun_before(&self, at: Timestamp) -> Result<Vec<Run>> {
-        let sql = "SELECT changes, document FROM run WHERE state = 'running' AND created_at < $1";
+        let sql = "SELECT id, changes, document FROM run WHERE state = 'running' AND created_at < $1";
         let rows = sqlx::query(sql).bind(at.0).fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
-        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+        Ok(self.unreadable.rest(RUN, &rows, run_of))
     }
 
     /// How long the last runs of a job took that succeeded.
@@ -128,9 +131,36 @@ impl Store {
 impl Change {
     /// Takes a run to change it.
     pub(crate) async fn run(&mut self, id: RunId) -> Result<Option<Stored>> {
-        let sql = AssertSqlSafe(format!("SELECT changes, document FROM run WHERE id = $1{}", self.for_update()));
+        let sql = AssertSqlSafe(format!("SELECT id, changes, document FROM run WHERE id = $1{}", self.for_update()));
         let row = sqlx::query(sql).bind(id.0).fetch_optional(&mut *self.transaction).await;
         row.map_err(|error| failed("reading a run", error))?.as_ref().map(stored_of).transpose()
+    }
+
+    /// Takes a run to change it, for whoever goes on without it where it can't be read.
+    pub(crate) async fn run_if_readable(&mut self, id: RunId) -> Result<Option<Stored>> {
+        match self.run(id).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.unreadable.tell(RUN, id.0, &error);
+                self.park_run(id.0).await?;
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
+    /// The runs of rows that can be read; the others are not looked at again.
+    async fn readable(&mut self, rows: &[AnyRow]) -> Result<Vec<Stored>> {
+        let (readable, others) = self.unreadable.split(RUN, rows, stored_of);
+        for id in others {
+            self.park_run(id).await?;
+        }
+        Ok(readable)
+    }
+
+    async fn park_run(&mut self, id: i64) -> Result<()> {
+        let sql = "UPDATE run SET wake_at = NULL, deadline_at = NULL WHERE id = $1";
+        self.execute("leaving a run out", sqlx::query(sql).bind(id)).await?;
+        Ok(())
     }
 
     /// Writes a new run; `false` if there is one of the same `once` already.
@@ -182,24 +212,24 @@ impl Change {
     /// The runs that may go on, in the order in which they came to be able to.
     pub(crate) async fn awake(&mut self, now: Timestamp, limit: i64) -> Result<Vec<Stored>> {
         let skip = if self.for_update().is_empty() { "" } else { " FOR UPDATE SKIP LOCKED" };
-        let sql = format!("SELECT changes, document FROM run WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2{skip}");
+        let sql = format!("SELECT id, changes, document FROM run WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2{skip}");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(limit).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+        self.readable(&rows.map_err(|error| failed("reading runs", error))?).await
     }
 
     /// The runs that have taken too long.
     pub(crate) async fn late(&mut self, now: Timestamp, limit: i64) -> Result<Vec<Stored>> {
         let skip = if self.for_update().is_empty() { "" } else { " FOR UPDATE SKIP LOCKED" };
-        let sql = format!("SELECT changes, document FROM run WHERE deadline_at <= $1 ORDER BY deadline_at LIMIT $2{skip}");
+        let sql = format!("SELECT id, changes, document FROM run WHERE deadline_at <= $1 ORDER BY deadline_at LIMIT $2{skip}");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(limit).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+        self.readable(&rows.map_err(|error| failed("reading runs", error))?).await
     }
 
     /// All runs under way.
     pub(crate) async fn running(&mut self) -> Result<Vec<Stored>> {
-        let sql = AssertSqlSafe(format!("SELECT changes, document FROM run WHERE state = 'running'{}", self.for_update()));
+        let sql = AssertSqlSafe(format!("SELECT id, changes, document FROM run WHERE state = 'running'{}", self.for_update()));
         let rows = sqlx::query(sql).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+        Ok(self.unreadable.rest(RUN, &rows.map_err(|error| failed("reading runs", error))?, stored_of))
     }
 
     /// The attempts that processes carry out, or did when they were lost.
@@ -216,6 +246,13 @@ impl Change {
         let column = group.column();
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM run WHERE {column} = $1 AND state = $2"));
         let row = sqlx::query(sql).bind(id).bind(state.to_owned()).fetch_one(&mut *self.transaction).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting runs", error))
+    }
+
+    /// How many runs of a job wait, without those of backfills, which are bounded by themselves.
+    pub(crate) async fn count_own_queued(&mut self, job_id: i64) -> Result<i64> {
+        let sql = "SELECT count(*) FROM run WHERE job_id = $1 AND state = 'queued' AND backfill IS NULL";
+        let row = sqlx::query(sql).bind(job_id).fetch_one(&mut *self.transaction).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting runs", error))
     }
 
@@ -273,10 +310,10 @@ impl Change {
 
     /// The newest run of each of a job's intervals that begin within a span.
     pub(crate) async fn runs_of_intervals(&mut self, job_id: i64, within: Interval) -> Result<Vec<Run>> {
-        let sql = "SELECT changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id = $1 AND interval_from >= $2 \
+        let sql = "SELECT id, changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id = $1 AND interval_from >= $2 \
                    AND interval_from < $3 GROUP BY interval_from, interval_to)";
         let rows = sqlx::query(sql).bind(job_id).bind(within.from.0).bind(within.to.0).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+        Ok(self.unreadable.rest(RUN, &rows.map_err(|error| failed("reading runs", error))?, run_of))
     }
 
     /// Writes a backfill.
@@ -351,9 +388,15 @@ fn one_of(column: &str, words: impl Iterator<Item = String>) -> Option<String> {
 }
 
 fn stored_of(row: &AnyRow) -> Result<Stored> {
-    let wrong = |error| failed("reading a run", error);
+    let id: i64 = row.try_get(0).map_err(|error| failed("reading a run", error))?;
+    let what = format!("run {id}");
+    let wrong = |error| unreadable(&what, error);
     let document: String = row.try_get("document").map_err(wrong)?;
-    Ok(Stored { run: read_json("a run", &document)?, changes: row.try_get("changes").map_err(wrong)? })
+    Ok(Stored { run: read_json(&what, &document)?, changes: row.try_get("changes").map_err(wrong)? })
+}
+
+fn run_of(row: &AnyRow) -> Result<Run> {
+    Ok(stored_of(row)?.run)
 }
 
 fn ids(rows: &[AnyRow]) -> Result<Vec<RunId>> {

@@ -81,6 +81,13 @@ impl Store {
     }
 }
 
+impl Change {
+    /// Damages something.
+    pub(crate) async fn damage(&mut self, sql: &'static str) {
+        self.execute("damaging", sqlx::query(sql)).await.unwrap();
+    }
+}
+
 pub(super) async fn commit(change: Change) -> Result<()> {
     let fate = change.fate.clone();
     fate.check()?;

@@ -97,6 +97,13 @@ impl Deeds {
         }
     }
 
+    /// Waits until nothing hangs any more.
+    pub(super) async fn none_hangs(&self) {
+        while !lock(&self.hanging).is_empty() {
+            self.changed.notified().await;
+        }
+    }
+
     /// Lets what hangs end well.
     pub(super) fn let_go(&self) {
         // Nobody waits for what hangs; from now on these are waited for.
@@ -126,6 +133,7 @@ impl Deeds {
             () = call.cancel.cancelled(), if !ignores => Err(Error::retry("told to end")),
         };
         lock(&self.hanging).remove(&own);
+        self.changed.notify_one();
         ended
     }
 }
