@@ -23,7 +23,7 @@ pub trait Runner: Send + Sync + 'static {
     async fn run(&self, call: TaskCall) -> Result<Done>;
 
     /// How far it is with what a trigger looks at: rows, a version, records, the time of the newest object. It only grows, but where something is made anew.
-    /// Must be cheap.
+    /// It is asked for each second, beside everything else, and dropped after 30 s; what fails is asked for again after 10 s, and after 5 minutes at most.
     ///
     /// # Errors
     /// `NotFound` while there is nothing of that name.

@@ -45,12 +45,12 @@ impl Watched {
     pub(super) fn replace(&mut self, jobs: &[StoredJob]) {
         let active = jobs.iter().filter(|job| !job.paused && !job.gone);
         let all = active.flat_map(|job| job.spec.triggers.iter().map(|trigger| (job.id, trigger.clone())));
-        let before = std::mem::take(&mut self.triggers);
         // A store that did not answer is not asked at once because a definition has changed.
-        let known = |job_id: i64, trigger: &Trigger| before.iter().find(|one| one.job_id == job_id && one.trigger == *trigger);
+        let mut failing = std::mem::take(&mut self.triggers);
+        failing.retain(|one| one.failures > 0);
         let anew = |(job_id, trigger): (i64, Trigger)| {
-            let failing = known(job_id, &trigger).filter(|one| one.failures > 0);
-            let (looked, failures) = failing.map_or((None, 0), |one| (one.looked, one.failures));
+            let before = failing.iter().find(|one| one.job_id == job_id && one.trigger == trigger);
+            let (looked, failures) = before.map_or((None, 0), |one| (one.looked, one.failures));
             WatchedTrigger { job_id, trigger, seen: None, looked, failures }
         };
         self.triggers = all.map(anew).collect();
