@@ -8,8 +8,10 @@ mod chains;
 mod definitions;
 mod forget;
 mod make;
+mod serve;
 mod step;
 mod triggers;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
@@ -26,28 +28,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::lineage::Lineage;
-use crate::outbox::{Receiver, Sender};
-use crate::progress;
+use crate::outbox::Receiver;
 use crate::schedule::Times;
-use crate::store::{Kind, Store};
+use crate::store::Store;
 use crate::task::Runner;
 
-/// How often it looks for what is due.
-const TICK: Duration = Duration::from_secs(1);
-/// How often a process says that it is alive.
-const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// How long it is taken for alive after that.
-const LEASE: Duration = Duration::from_secs(20);
 /// Events that a slow watcher may be behind.
 const EVENTS_MAX: usize = 4_096;
 /// How long one tick makes steps, so that a long queue does not keep the loop from its other work.
 const STEPS_FOR: Duration = Duration::from_millis(20);
-/// How often it is looked for what somebody should know.
-const WATCH_EVERY: Duration = Duration::from_secs(5);
-/// How often old runs are looked for.
-const TIDY_EVERY: Duration = Duration::from_secs(600);
-/// Old runs that are deleted in one change.
-const TIDY_RUNS_MAX: i64 = 100;
+/// How long an end may take, beyond the time that attempts have to end by themselves: longer than a letter takes that is being sent.
+const STOP_MAX: Duration = Duration::from_secs(30);
+/// How long the closing of connections may take.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// How a scheduler works.
 #[derive(Debug, Clone)]
@@ -99,34 +92,33 @@ struct Inner {
     client: reqwest::Client,
     places: Arc<Semaphore>,
     pools: Mutex<HashMap<String, Arc<Semaphore>>>,
-    /// What this process carries out, by the task's number.
-    underway: Mutex<HashMap<RunId, Underway>>,
+    /// What this process carries out, by the numbers of the task and of the attempt.
+    underway: Mutex<HashMap<(RunId, u32), Underway>>,
     /// Compiled schedules by job and version.
     times: Mutex<HashMap<i64, (String, Arc<Times>)>>,
     watched: Mutex<triggers::Watched>,
     usual: Mutex<alerts::Usual>,
     problems: Mutex<Vec<String>>,
+    defects: Mutex<serve::Defects>,
     ticked_at: AtomicI64,
     open: Mutex<(u64, u64)>,
     changed: Notify,
     logged: Notify,
     events: broadcast::Sender<Event>,
     stop: CancellationToken,
+    /// The attempts under way.
     tasks: TaskTracker,
+    /// The loops.
+    serving: TaskTracker,
     /// One step at a time.
-    stepping: tokio::sync::Mutex<Upkeep>,
-}
-
-#[derive(Default)]
-struct Upkeep {
-    renewed_at: Option<Timestamp>,
-    tidied_at: Option<Timestamp>,
-    watched_at: Option<Timestamp>,
+    stepping: tokio::sync::Mutex<upkeep::Upkeep>,
 }
 
 struct Underway {
     run: RunId,
     cancel: CancellationToken,
+    /// Says that others took this process for dead.
+    lost: CancellationToken,
 }
 
 /// The places that a task takes while it runs.
@@ -155,6 +147,7 @@ impl Scheduler {
             watched: Mutex::default(),
             usual: Mutex::default(),
             problems: Mutex::default(),
+            defects: Mutex::default(),
             ticked_at: AtomicI64::new(i64::MIN),
             open: Mutex::default(),
             changed: Notify::new(),
@@ -162,6 +155,7 @@ impl Scheduler {
             events: broadcast::channel(EVENTS_MAX).0,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            serving: TaskTracker::new(),
             stepping: tokio::sync::Mutex::default(),
             store,
             clock,
@@ -173,36 +167,6 @@ impl Scheduler {
         Ok(scheduler)
     }
 
-    /// Runs jobs until [`Scheduler::stop`].
-    pub async fn serve(&self) {
-        let inner = &self.inner;
-        let sender = self.sender();
-        let sending = sender.serve(&inner.stop);
-        futures::future::join(sending, self.look_on()).await;
-    }
-
-    async fn look_on(&self) {
-        let inner = &self.inner;
-        while !inner.stop.is_cancelled() {
-            if let Err(error) = self.tick().await {
-                tracing::warn!(%error, "the scheduler could not go on: it tries again");
-            }
-            tokio::select! {
-                () = inner.stop.cancelled() => break,
-                () = inner.changed.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
-            }
-        }
-    }
-
-    /// What sends alerts and lineage.
-    fn sender(&self) -> Sender {
-        let inner = &self.inner;
-        let mut receivers = inner.settings.receivers.clone();
-        receivers.extend(inner.settings.lineage.as_ref().map(Lineage::receiver));
-        Sender { store: inner.store.clone(), clock: inner.clock.clone(), receivers, client: inner.client.clone() }
-    }
-
     /// Looks once for what is due, and has it begun.
     ///
     /// # Errors
@@ -210,13 +174,12 @@ impl Scheduler {
     pub async fn tick(&self) -> Result<()> {
         let inner = &self.inner;
         let mut upkeep = inner.stepping.lock().await;
+        if inner.stop.is_cancelled() {
+            return Ok(());
+        }
         let begun = tokio::time::Instant::now();
         let now = inner.clock.now();
-        if upkeep.renewed_at.is_none_or(|at| at.until(now) >= RENEW_EVERY) {
-            self.renew(now).await?;
-            upkeep.renewed_at = Some(now);
-        }
-        self.look_at_data(now).await?;
+        self.keep_alive(&mut upkeep, now).await?;
         while inner.store.has_due(now).await? && self.step(now).await? {
             if begun.elapsed() >= STEPS_FOR {
                 self.wake();
@@ -224,14 +187,7 @@ impl Scheduler {
             }
         }
         self.end_cancelled().await?;
-        if upkeep.watched_at.is_none_or(|at| at.until(now) >= WATCH_EVERY) {
-            self.look_for_alerts(now).await?;
-            upkeep.watched_at = Some(now);
-        }
-        if upkeep.tidied_at.is_none_or(|at| at.until(now) >= TIDY_EVERY) {
-            self.tidy(now).await?;
-            upkeep.tidied_at = Some(now);
-        }
+        self.tidy(&mut upkeep, now).await?;
         let open = inner.store.count_open().await?;
         *lock(&inner.open) = open;
         inner.ticked_at.store(now.0, Ordering::Release);
@@ -245,17 +201,25 @@ impl Scheduler {
     pub async fn stop(&self) {
         let inner = &self.inner;
         inner.stop.cancel();
-        inner.tasks.close();
-        inner.tasks.wait().await;
-        let released = async {
+        let ended = async {
+            // What the last step claimed is waited for too.
+            drop(inner.stepping.lock().await);
+            inner.tasks.close();
+            inner.tasks.wait().await;
+            // What was told is written down, or it would be told again.
+            inner.serving.close();
+            inner.serving.wait().await;
             let mut change = inner.store.change().await?;
             change.renew(&inner.owner, Timestamp(0)).await?;
             change.commit().await
         };
-        if let Err(error) = released.await {
-            tracing::warn!(%error, "the scheduler's lease stays until it runs out");
+        match tokio::time::timeout(inner.settings.grace + STOP_MAX, ended).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the scheduler's lease stays until it runs out"),
+            Err(_) => tracing::warn!("the scheduler's work did not end in time: the next process begins it again"),
         }
-        inner.store.close().await;
+        // A database that does not answer has nothing to close.
+        let _ = tokio::time::timeout(CLOSE_MAX, inner.store.close()).await;
     }
 
     /// How it is.
@@ -264,7 +228,9 @@ impl Scheduler {
         let ticked = inner.ticked_at.load(Ordering::Acquire);
         let (queued, running) = *lock(&inner.open);
         let ticked_at = (ticked != i64::MIN).then_some(Timestamp(ticked));
-        SchedulerState { ticked_at, problems: lock(&inner.problems).clone(), queued, running }
+        let mut problems = lock(&inner.problems).clone();
+        problems.extend(lock(&inner.defects).in_words());
+        SchedulerState { ticked_at, problems, queued, running }
     }
 
     /// Waits until it is stopped.
@@ -275,48 +241,6 @@ impl Scheduler {
     /// Every change from now on.
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.inner.events.subscribe()
-    }
-
-    /// What no living process does any more is begun again.
-    async fn take_over(&self) -> Result<()> {
-        let now = self.inner.clock.now();
-        // SQLite's file is in a data folder that is locked: whoever had it open before is gone.
-        let alone = self.inner.store.kind() == Kind::Sqlite;
-        let mut change = self.inner.store.change().await?;
-        change.forget_lost(if alone { Timestamp(i64::MAX) } else { now }).await?;
-        change.renew(&self.inner.owner, progress::after(now, LEASE)).await?;
-        let events = self.requeue_lost(&mut change, now).await?;
-        change.commit().await?;
-        self.tell(events);
-        Ok(())
-    }
-
-    /// Says that this process is alive, and begins again what others did that are not.
-    async fn renew(&self, now: Timestamp) -> Result<()> {
-        let mut change = self.inner.store.change().await?;
-        change.renew(&self.inner.owner, progress::after(now, LEASE)).await?;
-        let lost = change.forget_lost(now).await?;
-        let events = if lost > 0 { self.requeue_lost(&mut change, now).await? } else { Vec::new() };
-        change.commit().await?;
-        self.tell(events);
-        Ok(())
-    }
-
-    /// Deletes runs that are older than they are kept.
-    async fn tidy(&self, now: Timestamp) -> Result<()> {
-        let before = Timestamp(now.0.saturating_sub(i64::try_from(self.inner.settings.keep.as_millis()).unwrap_or(i64::MAX)));
-        self.forget_old(before, now).await?;
-        loop {
-            let mut change = self.inner.store.change().await?;
-            let old = change.old_runs(before, TIDY_RUNS_MAX).await?;
-            for run in &old {
-                change.delete_run(run).await?;
-            }
-            change.commit().await?;
-            if old.is_empty() {
-                return Ok(());
-            }
-        }
     }
 
     /// Tells those who watch, after a commit.

@@ -9,17 +9,22 @@ mod schema;
 mod seen;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod tidy;
+mod unreadable;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::{Error, Result};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, Transaction};
 
 pub(crate) use alerts::Letter;
 pub(crate) use jobs::StoredJob;
 pub(crate) use runs::{Group, NewRow, Stored, Wanted};
+use unreadable::Unreadable;
 
 /// Connections that read, and those to Postgres that change.
 const CONNECTIONS_MAX: u32 = 4;
@@ -27,6 +32,10 @@ const CONNECTIONS_MAX: u32 = 4;
 const WRITERS_LOCK: i64 = 0x7069_6e6c_616b_6531;
 /// How long a call waits for a connection, or for another's change.
 const WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a statement may take in Postgres, and a change do nothing.
+const WORK_MAX: Duration = Duration::from_secs(30);
+/// How long a begin or a commit may take: a server that is silent answers neither.
+const ANSWER_MAX: Duration = Duration::from_secs(40);
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,16 +52,18 @@ pub struct Store {
     kind: Kind,
     readers: AnyPool,
     writers: AnyPool,
+    unreadable: Arc<Unreadable>,
     #[cfg(test)]
-    fate: std::sync::Arc<testing::Fate>,
+    fate: Arc<testing::Fate>,
 }
 
 /// Changes that come to be together, or not at all.
 pub(crate) struct Change {
     kind: Kind,
     transaction: Transaction<'static, Any>,
+    unreadable: Arc<Unreadable>,
     #[cfg(test)]
-    fate: std::sync::Arc<testing::Fate>,
+    fate: Arc<testing::Fate>,
 }
 
 impl Store {
@@ -69,29 +80,32 @@ impl Store {
         };
         let wrong = |error| Error::invalid("the URL of the jobs' database is not right").with_source(error);
         let options: AnyConnectOptions = url.parse().map_err(wrong)?;
+        let opening = |error| failed("opening the jobs' database", error);
+        // Without the bounds of the others: a step may take long where there are many runs, or wait for another process that makes it.
+        let connecting = tokio::time::timeout(WAIT_MAX, AnyConnection::connect_with(&options)).await;
+        let mut connection = connecting.map_err(|_| silent("opening it"))?.map_err(opening)?;
+        prepare(&mut connection, kind, Bounds::None).await.map_err(opening)?;
+        let outdated = |error| Error::corrupt("bringing the jobs' database up to date").with_source(error);
+        schema::migrator().run(&mut connection).await.map_err(outdated)?;
+        connection.close().await.map_err(opening)?;
         let pool = |connections: u32| {
             AnyPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(WAIT_MAX)
-                .after_connect(move |connection, _| Box::pin(async move { prepare(connection, kind).await }))
+                .after_connect(move |connection, _| Box::pin(async move { prepare(connection, kind, Bounds::Short).await }))
         };
         // SQLite has one writer at a time: the others wait here, in turn, and not in its lock.
-        let writers = pool(if kind == Kind::Sqlite { 1 } else { CONNECTIONS_MAX }).connect_with(options.clone()).await;
-        let writers = writers.map_err(|error| failed("opening the jobs' database", error))?;
-        let outdated = |error| Error::corrupt("bringing the jobs' database up to date").with_source(error);
-        schema::migrator().run(&writers).await.map_err(outdated)?;
-        let readers = match kind {
-            Kind::Sqlite => {
-                pool(CONNECTIONS_MAX).connect_with(options).await.map_err(|e| failed("opening the jobs' database", e))?
-            }
-            Kind::Postgres => writers.clone(),
-        };
+        let writing = if kind == Kind::Sqlite { 1 } else { CONNECTIONS_MAX };
+        let writers = pool(writing).connect_with(options.clone()).await.map_err(opening)?;
+        // Apart, so that no crowd of readers keeps the scheduler from its lease.
+        let readers = pool(CONNECTIONS_MAX).connect_with(options).await.map_err(opening)?;
         Ok(Store {
             kind,
             readers,
             writers,
+            unreadable: Arc::default(),
             #[cfg(test)]
-            fate: std::sync::Arc::default(),
+            fate: Arc::default(),
         })
     }
 
@@ -116,6 +130,10 @@ impl Store {
     pub(crate) async fn change(&self) -> Result<Change> {
         #[cfg(test)]
         self.fate.check()?;
+        tokio::time::timeout(ANSWER_MAX, self.begin()).await.unwrap_or_else(|_| Err(silent("beginning a change")))
+    }
+
+    async fn begin(&self) -> Result<Change> {
         let begin = if self.kind == Kind::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" };
         let mut transaction = self.writers.begin_with(begin).await.map_err(|error| failed("beginning a change", error))?;
         if self.kind == Kind::Postgres {
@@ -126,6 +144,7 @@ impl Store {
         Ok(Change {
             kind: self.kind,
             transaction,
+            unreadable: self.unreadable.clone(),
             #[cfg(test)]
             fate: self.fate.clone(),
         })
@@ -148,7 +167,9 @@ impl Change {
     }
 
     async fn commit_now(self) -> Result<()> {
-        self.transaction.commit().await.map_err(|error| failed("committing a change", error))
+        let what = "committing a change";
+        let committed = tokio::time::timeout(ANSWER_MAX, self.transaction.commit()).await;
+        committed.map_err(|_| silent(what))?.map_err(|error| failed(what, error))
     }
 
     /// Takes `count` numbers of a counter, and answers the first.
@@ -171,17 +192,46 @@ impl Change {
     }
 }
 
-async fn prepare(connection: &mut AnyConnection, kind: Kind) -> sqlx::Result<()> {
-    if kind == Kind::Sqlite {
-        let wait_ms = WAIT_MAX.as_millis();
-        // Deaths of processes are tested, those of machines are not.
-        let synchronous = if cfg!(test) { "OFF" } else { "FULL" };
-        let settings = format!(
-            "PRAGMA busy_timeout = {wait_ms}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-        );
-        connection.execute(AssertSqlSafe(settings)).await?;
-    }
+/// How long Postgres lets a connection wait or work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bounds {
+    None,
+    /// So that whoever vanished within a change, or hangs, does not keep the others from theirs.
+    Short,
+}
+
+async fn prepare(connection: &mut AnyConnection, kind: Kind, bounds: Bounds) -> sqlx::Result<()> {
+    let wait_ms = WAIT_MAX.as_millis();
+    let settings = match kind {
+        Kind::Sqlite => {
+            // Deaths of processes are tested, those of machines are not.
+            let synchronous = if cfg!(test) { "OFF" } else { "FULL" };
+            format!(
+                "PRAGMA busy_timeout = {wait_ms}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
+            )
+        }
+        Kind::Postgres if bounds == Bounds::None => return Ok(()),
+        Kind::Postgres => {
+            let work_ms = WORK_MAX.as_millis();
+            format!(
+                "SET lock_timeout = {wait_ms}; SET statement_timeout = {work_ms}; SET idle_in_transaction_session_timeout = {work_ms};"
+            )
+        }
+    };
+    connection.execute(AssertSqlSafe(settings)).await?;
     Ok(())
+}
+
+/// Whether a code of Postgres says that the same may go well later.
+fn passes(code: &str) -> bool {
+    // Two in each other's way, waits and statements that took too long, a server that ends, starts, follows another or is full, a connection that broke.
+    const CODES: [&str; 9] = ["25006", "25P03", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"];
+    code.len() == 5 && (CODES.contains(&code) || ["08", "53"].iter().any(|class| code.starts_with(class)))
+}
+
+/// The error for a database that does not answer.
+fn silent(what: &str) -> Error {
+    Error::retry(format!("{what}: the jobs' database does not answer"))
 }
 
 /// What a failed statement is to the caller. Nothing that a database says of itself holds a password.
@@ -192,7 +242,7 @@ pub(crate) fn failed(what: &str, error: sqlx::Error) -> Error {
             Error::conflict(format!("{message} has it already")).with_source(error)
         }
         sqlx::Error::Database(cause) if cause.message().contains("locked") => Error::retry(format!("{message} is busy")),
-        sqlx::Error::Database(cause) if matches!(cause.code().as_deref(), Some("40001" | "40P01")) => {
+        sqlx::Error::Database(cause) if cause.code().is_some_and(|code| passes(&code)) => {
             Error::retry(format!("{message} is busy")).with_source(error)
         }
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
@@ -205,8 +255,12 @@ pub(crate) fn failed(what: &str, error: sqlx::Error) -> Error {
 
 /// A JSON text of what was stored as such.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::corrupt(format!("{what} in the jobs' database can't be read")).with_source(error))
+    serde_json::from_str(text).map_err(|error| unreadable(what, error))
+}
+
+/// The error for what is there and can't be read.
+fn unreadable(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::corrupt(format!("{what} in the jobs' database can't be read")).with_source(error)
 }
 
 /// The JSON text of something to store.

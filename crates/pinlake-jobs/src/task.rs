@@ -23,7 +23,7 @@ pub trait Runner: Send + Sync + 'static {
     async fn run(&self, call: TaskCall) -> Result<Done>;
 
     /// How far it is with what a trigger looks at: rows, a version, records, the time of the newest object. It only grows, but where something is made anew.
-    /// Must be cheap.
+    /// It is asked for each second, beside everything else, and dropped after 30 s; what fails is asked for again after 10 s, and after 5 minutes at most.
     ///
     /// # Errors
     /// `NotFound` while there is nothing of that name.
@@ -136,16 +136,14 @@ impl AttemptLog {
         self.line("error", text.into());
     }
 
-    /// The lines that were not taken yet.
-    pub(crate) fn take(&self) -> Vec<LogLine> {
-        std::mem::take(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner).waiting)
+    /// The lines that are not written yet.
+    pub(crate) fn waiting(&self) -> Vec<LogLine> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).waiting.clone()
     }
 
-    /// Puts lines back that could not be written.
-    pub(crate) fn put_back(&self, mut lines: Vec<LogLine>) {
-        let mut held = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.append(&mut held.waiting);
-        held.waiting = lines;
+    /// Says that the lines up to this number are written.
+    pub(crate) fn written(&self, last: i64) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).waiting.retain(|line| line.number > last);
     }
 
     fn line(&self, level: &str, text: String) {

@@ -1,14 +1,16 @@
 //! Attempts: carried out by this process, written down when they end. An attempt whose process is lost is begun again.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
-use pinlake_core::jobs::{EndReason, Event, LogLine, Run, RunId, TaskState};
+use pinlake_core::jobs::{EndReason, LogLine, Run, RunId};
 use pinlake_core::{Error, Result, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::serve::said;
 use super::step::{After, Claimed};
 use super::{Scheduler, Underway, jitter, lock};
 use crate::lineage::Lineage;
@@ -21,12 +23,16 @@ use crate::task::{AttemptLog, Done, TaskCall};
 const LOG_EVERY: Duration = Duration::from_millis(250);
 /// How long until a change that the database did not take is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// How long that change may take.
+const WRITE_MAX: Duration = Duration::from_secs(60);
 
 /// Why an attempt was cut short.
 enum Cut {
     Cancelled,
     TimedOut(Duration),
     Stopped,
+    /// Others took this process for dead.
+    Lost,
 }
 
 impl Scheduler {
@@ -34,22 +40,45 @@ impl Scheduler {
     pub(super) fn carry_out(&self, claimed: Claimed) {
         let cancel = CancellationToken::new();
         let task = claimed.run.tasks[claimed.place].id;
-        let underway = Underway { run: claimed.run.id, cancel: cancel.clone() };
-        lock(&self.inner.underway).insert(task, underway);
+        let lost = CancellationToken::new();
+        let underway = Underway { run: claimed.run.id, cancel: cancel.clone(), lost: lost.clone() };
+        let key = (task, claimed.attempt);
+        lock(&self.inner.underway).insert(key, underway);
         let scheduler = self.clone();
         self.inner.tasks.spawn(async move {
-            scheduler.attempt(&claimed, cancel).await;
-            lock(&scheduler.inner.underway).remove(&task);
+            scheduler.attempt_or_fail(&claimed, cancel, lost).await;
+            lock(&scheduler.inner.underway).remove(&key);
             // The places are free before the loop looks.
             drop(claimed.places);
             scheduler.wake();
         });
     }
 
-    async fn attempt(&self, claimed: &Claimed, cancel: CancellationToken) {
+    /// An attempt that comes upon a defect of the scheduler's own has failed. Where that can't be written either, it is begun again.
+    async fn attempt_or_fail(&self, claimed: &Claimed, cancel: CancellationToken, lost: CancellationToken) {
+        const PART: &str = "carrying out tasks";
+        let log = AttemptLog::new(self.inner.clock.clone());
+        let begun = Instant::now();
+        let attempt = AssertUnwindSafe(self.attempt(claimed, &log, begun, cancel, lost)).catch_unwind();
+        let Err(panic) = attempt.await else { return self.went_well(PART) };
+        self.tell_defect(PART, panic.as_ref());
+        let why = format!("the scheduler came upon a defect: {}", said(panic.as_ref()));
+        let end = self.ended(claimed, &log, ended(EndReason::Failed, why, true), begun);
+        if let Err(panic) = AssertUnwindSafe(end).catch_unwind().await {
+            self.tell_defect(PART, panic.as_ref());
+        }
+    }
+
+    async fn attempt(
+        &self,
+        claimed: &Claimed,
+        log: &AttemptLog,
+        begun: Instant,
+        cancel: CancellationToken,
+        lost: CancellationToken,
+    ) {
         let inner = &self.inner;
         let (run, task) = (&claimed.run, &claimed.run.tasks[claimed.place]);
-        let log = AttemptLog::new(inner.clock.clone());
         let call = TaskCall {
             run: run.clone(),
             place: claimed.place,
@@ -59,28 +88,27 @@ impl Scheduler {
             cancel: cancel.child_token(),
         };
         let token = call.cancel.clone();
-        let begun = Instant::now();
         let work = AssertUnwindSafe(inner.runner.run(call)).catch_unwind();
         let mut work = std::pin::pin!(work);
         let deadline = task.spec.timeout.and_then(|timeout| begun.checked_add(timeout.0));
-        let mut writing = tokio::time::interval(LOG_EVERY);
-        let cut = loop {
-            tokio::select! {
-                ended = &mut work => {
-                    let done = ended.unwrap_or_else(|_| Err(Error::internal("the task stopped by a defect")));
-                    // It may fail because it was told to end, before that is seen here.
-                    let outcome = match (done, cancel.is_cancelled(), inner.stop.is_cancelled()) {
-                        (Err(_), true, _) => cancelled(),
-                        (Err(_), false, true) => stopped(),
-                        (done, ..) => outcome_of(done),
-                    };
-                    return self.ended(claimed, &log, outcome, begun).await;
-                }
-                () = cancel.cancelled() => break Cut::Cancelled,
-                () = sleep_until(deadline) => break Cut::TimedOut(task.spec.timeout.map(|timeout| timeout.0).unwrap_or_default()),
-                () = inner.stop.cancelled() => break Cut::Stopped,
-                _ = writing.tick() => self.write_log(task.id, claimed.attempt, &log).await,
+        // Beside the work: a slow database keeps neither it nor its end from going on.
+        let writing = self.write_logs(task.id, claimed.attempt, log);
+        let cut = tokio::select! {
+            ended = &mut work => {
+                let done = ended.unwrap_or_else(|_| Err(Error::internal("the task stopped by a defect")));
+                // It may fail because it was told to end, before that is seen here.
+                let outcome = match (done, cancel.is_cancelled(), inner.stop.is_cancelled()) {
+                    (Err(_), true, _) => cancelled(),
+                    (Err(_), false, true) => stopped(),
+                    (done, ..) => outcome_of(done),
+                };
+                return self.ended(claimed, log, outcome, begun).await;
             }
+            () = cancel.cancelled() => Cut::Cancelled,
+            () = sleep_until(deadline) => Cut::TimedOut(task.spec.timeout.map(|timeout| timeout.0).unwrap_or_default()),
+            () = inner.stop.cancelled() => Cut::Stopped,
+            () = lost.cancelled() => Cut::Lost,
+            never = writing => match never {},
         };
         token.cancel();
         let by_itself = tokio::time::timeout(inner.settings.grace, &mut work).await;
@@ -94,8 +122,9 @@ impl Scheduler {
                 true,
             ),
             (Cut::Stopped, _) => stopped(),
+            (Cut::Lost, _) => process_gone(),
         };
-        self.ended(claimed, &log, outcome, begun).await;
+        self.ended(claimed, log, outcome, begun).await;
     }
 
     /// Writes an attempt's end, as long as it takes.
@@ -106,9 +135,10 @@ impl Scheduler {
         }
         let kind = task.spec.work.kind();
         metrics::histogram!("pinlake_jobs_task_seconds", "work" => kind).record(begun.elapsed().as_secs_f64());
-        let lines = log.take();
+        let lines = log.waiting();
         loop {
-            match self.write_end(claimed, &lines, outcome.clone()).await {
+            let write = tokio::time::timeout(WRITE_MAX, self.write_end(claimed, &lines, outcome.clone()));
+            match write.await.unwrap_or_else(|_| Err(Error::retry("the jobs' database does not answer"))) {
                 Ok(()) => break,
                 Err(error) if self.inner.stop.is_cancelled() => {
                     tracing::warn!(%error, run = %claimed.run.id, task = task.spec.name, "the end of an attempt could not be written: it is begun again");
@@ -130,7 +160,7 @@ impl Scheduler {
         change.add_lines(task.id, claimed.attempt, lines).await?;
         let mut after = After::default();
         // It may have been deleted, or taken from this process.
-        if let Some(mut stored) = change.run(claimed.run.id).await? {
+        if let Some(mut stored) = change.run_if_readable(claimed.run.id).await? {
             let now = inner.clock.now();
             let chance = jitter(inner.settings.seed, task.id, claimed.attempt);
             if progress::end(&mut stored.run, claimed.place, claimed.attempt, outcome, now, chance) {
@@ -138,6 +168,9 @@ impl Scheduler {
                 change.put_run(&stored).await?;
                 after.events.push(stored.run.event(now, Some(&task.spec.name)));
                 self.follow_up(&mut change, stored.run, now, &mut after).await?;
+            } else {
+                // It may be written already, by a commit whose answer was lost: whoever watches was not told.
+                after.events.push(stored.run.event(now, Some(&task.spec.name)));
             }
         }
         change.commit().await?;
@@ -158,21 +191,25 @@ impl Scheduler {
         Ok(())
     }
 
-    async fn write_log(&self, task: RunId, attempt: u32, log: &AttemptLog) {
-        let lines = log.take();
-        if lines.is_empty() {
-            return;
-        }
-        let write = async {
-            let mut change = self.inner.store.change().await?;
-            change.add_lines(task, attempt, &lines).await?;
-            change.commit().await
-        };
-        match write.await {
-            Ok(()) => self.inner.logged.notify_waiters(),
-            Err(error) => {
-                tracing::debug!(%error, "a log could not be written yet");
-                log.put_back(lines);
+    /// Writes an attempt's log from time to time, until it is dropped. What it had not written then is written with the end.
+    async fn write_logs(&self, task: RunId, attempt: u32, log: &AttemptLog) -> Infallible {
+        let mut writing = tokio::time::interval(LOG_EVERY);
+        writing.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            writing.tick().await;
+            let lines = log.waiting();
+            let Some(last) = lines.last() else { continue };
+            let write = async {
+                let mut change = self.inner.store.change().await?;
+                change.add_lines(task, attempt, &lines).await?;
+                change.commit().await
+            };
+            match write.await {
+                Ok(()) => {
+                    log.written(last.number);
+                    self.inner.logged.notify_waiters();
+                }
+                Err(error) => tracing::debug!(%error, "a log could not be written yet"),
             }
         }
     }
@@ -187,37 +224,11 @@ impl Scheduler {
         underway.values().filter(|work| ending.contains(&work.run)).for_each(|work| work.cancel.cancel());
         Ok(())
     }
-
-    /// Ends the attempts whose processes are not among those that are known.
-    pub(super) async fn requeue_lost(&self, change: &mut Change, now: Timestamp) -> Result<Vec<Event>> {
-        let mut after = After::default();
-        let alive = change.processes().await?;
-        for mut stored in change.running().await? {
-            let lost = lost_attempts(&stored.run, &alive);
-            for (place, attempt) in &lost {
-                let outcome = ended(EndReason::LostProcess, "the process that ran it is gone".to_owned(), true);
-                let chance = jitter(self.inner.settings.seed, stored.run.tasks[*place].id, *attempt);
-                progress::end(&mut stored.run, *place, *attempt, outcome, now, chance);
-                self.note_lineage(change, &stored.run, *place, now).await?;
-                after.events.push(stored.run.event(now, Some(&stored.run.tasks[*place].spec.name)));
-            }
-            if !lost.is_empty() {
-                change.put_run(&stored).await?;
-                self.follow_up(change, stored.run, now, &mut after).await?;
-            }
-        }
-        Ok(after.events)
-    }
 }
 
-/// The running attempts of processes that are not among the living.
-fn lost_attempts(run: &Run, alive: &[String]) -> Vec<(usize, u32)> {
-    let running = run.tasks.iter().enumerate().filter(|(_, task)| task.state == TaskState::Running && task.child.is_none());
-    let lost = running.filter_map(|(place, task)| {
-        let last = task.last()?;
-        (!alive.contains(&last.owner)).then_some((place, last.number))
-    });
-    lost.collect()
+/// What the end of an attempt is whose process is gone.
+pub(super) fn process_gone() -> Outcome {
+    ended(EndReason::LostProcess, "the process that ran it is gone".to_owned(), true)
 }
 
 fn outcome_of(done: Result<Done>) -> Outcome {

@@ -14,7 +14,7 @@ use super::make::{self, Owner, Particulars};
 use super::step::{After, QUEUED_MAX, last_interval};
 use super::{Scheduler, definitions, no_job, no_run};
 use crate::progress;
-use crate::store::{Change, Group, NewRow, StoredJob, Wanted};
+use crate::store::{Change, NewRow, StoredJob, Wanted};
 
 /// Intervals of one backfill.
 const INTERVALS_MAX: usize = 10_000;
@@ -292,7 +292,7 @@ impl Scheduler {
         if !stored.run.state.has_ended() {
             return Err(Error::conflict(format!("run {id} has not ended: cancel it first")));
         }
-        change.delete_run(&stored.run).await?;
+        change.delete_run(stored.run.id).await?;
         change.commit().await
     }
 
@@ -382,7 +382,7 @@ async fn known_run(change: &mut Change, token: Option<&str>) -> Result<Option<Ru
 }
 
 async fn refuse_too_many(change: &mut Change, job_id: i64) -> Result<()> {
-    if change.count(Group::Job, "queued", job_id).await? >= QUEUED_MAX {
+    if change.count_own_queued(job_id).await? >= QUEUED_MAX {
         return Err(Error::retry(format!("{QUEUED_MAX} runs wait already: try again when some have ended")));
     }
     Ok(())

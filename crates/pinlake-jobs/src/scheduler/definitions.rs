@@ -56,7 +56,9 @@ impl Scheduler {
             }
         }
         let names: HashSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
-        let is_gone = |job: &&StoredJob| job.origin == Origin::Pipeline && !job.gone && !names.contains(job.spec.name.as_str());
+        let is_gone = |job: &&StoredJob| {
+            job.origin == Origin::Pipeline && !job.gone && !job.version.is_empty() && !names.contains(job.spec.name.as_str())
+        };
         for job in known.iter().filter(is_gone) {
             let gone = StoredJob { gone: true, next_at: None, ..job.clone() };
             change.put_job(&gone).await?;
@@ -188,10 +190,13 @@ async fn put(
     now: Timestamp,
 ) -> Result<StoredJob> {
     let job = match before {
-        Some(before) if before.version == version && !before.gone => before,
+        // A clock that was far ahead once left a time that never comes.
+        Some(before) if before.version == version && !before.gone => {
+            StoredJob { next_at: not_beyond(before.next_at, next_at), ..before }
+        }
         Some(before) => {
             let same_times = before.spec.schedule == spec.schedule && !before.gone;
-            let next_at = if same_times { before.next_at } else { next_at };
+            let next_at = if same_times { not_beyond(before.next_at, next_at) } else { next_at };
             StoredJob { spec: spec.clone(), version, origin, gone: false, next_at, ..before }
         }
         None => StoredJob {
@@ -212,6 +217,14 @@ async fn put(
     // It may let more runs begin than before.
     change.wake_all(job.id).await?;
     Ok(job)
+}
+
+/// When a schedule is due next that was due at one time, and has another as its next from now on.
+fn not_beyond(known: Option<Timestamp>, next: Option<Timestamp>) -> Option<Timestamp> {
+    match (known, next) {
+        (Some(known), Some(next)) => Some(known.min(next)),
+        (known, _) => known,
+    }
 }
 
 /// What holds for every definition, wherever it comes from.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pinlake_core::jobs::{Cause, EndReason, Event, Missed, NewRun, Run, RunKind, RunState, TaskState, Work};
 use pinlake_core::jobs::{Interval, JobKey};
-use pinlake_core::{Result, Timestamp};
+use pinlake_core::{ErrorKind, Result, Timestamp};
 
 use super::make::{self, Owner, Particulars};
 use super::{Full, Places, Scheduler, jitter, shared};
@@ -25,8 +25,8 @@ pub(super) const QUEUED_MAX: i64 = 1_000;
 const ON_TIME: Duration = Duration::from_secs(60);
 /// How long until a full pool, or a job with too many runs waiting, is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Passed over times are counted up to here.
-const MISSED_COUNT_MAX: usize = 100_000;
+/// Passed over times are counted up to here: a schedule of seconds may have passed over more than anybody waits for.
+const MISSED_COUNT_MAX: usize = 1_000;
 
 /// An attempt that a step has claimed, to be carried out once the step is committed.
 pub(super) struct Claimed {
@@ -46,6 +46,9 @@ pub(super) struct After {
 impl Scheduler {
     /// One step; `false` if there was nothing that it could do.
     pub(super) async fn step(&self, now: Timestamp) -> Result<bool> {
+        if self.inner.stop.is_cancelled() {
+            return Ok(false);
+        }
         let mut change = self.inner.store.change().await?;
         let mut after = After::default();
         let mut moved = false;
@@ -80,7 +83,7 @@ impl Scheduler {
             // Whoever defined it was told.
             Ok(None) | Err(_) => return change.advance_job(job.id, None, job.sequence).await,
         };
-        if change.count(Group::Job, "queued", job.id).await? >= QUEUED_MAX {
+        if change.count_own_queued(job.id).await? >= QUEUED_MAX {
             tracing::warn!(job = job.spec.name, "{QUEUED_MAX} of its runs wait: its schedule stands still");
             let later = progress::after(now, LOOK_AGAIN.saturating_mul(60));
             return change.postpone_job(job.id, later).await;
@@ -148,7 +151,13 @@ impl Scheduler {
         if run.job_id == 0 {
             return Ok(true);
         }
-        let Some(job) = change.job(&JobKey::Id(run.job_id)).await? else { return Ok(true) };
+        let job = match change.job(&JobKey::Id(run.job_id)).await {
+            Ok(Some(job)) => job,
+            Ok(None) => return Ok(true),
+            // It waits until there is another definition.
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(false),
+            Err(error) => return Err(error),
+        };
         // What somebody has run again, he started.
         let by_itself = matches!(run.kind, RunKind::Schedule | RunKind::Data | RunKind::Backfill);
         if job.paused && by_itself && run.generation == 1 {
@@ -193,14 +202,16 @@ impl Scheduler {
                     token: None,
                     notes: std::collections::BTreeMap::new(),
                 };
-                match self.child(change, &asked, (run, place), now).await? {
-                    Ok(child) => {
+                match self.child(change, &asked, (run, place), now).await {
+                    Ok(Ok(child)) => {
                         after.events.push(child.event(now, None));
                         run.tasks[place].child = Some(child.id);
                         after.events.push(run.event(now, Some(&run.tasks[place].spec.name)));
                         return Ok(());
                     }
-                    Err(why) => fail(why),
+                    Ok(Err(why)) => fail(why),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => fail(error.to_string()),
+                    Err(error) => return Err(error),
                 }
             }
             Work::Refused { reason } => fail(reason.clone()),
@@ -298,7 +309,7 @@ impl Scheduler {
     ) -> Result<()> {
         let mut waiting = vec![id];
         while let Some(id) = waiting.pop() {
-            let Some(mut stored) = change.run(id).await? else { continue };
+            let Some(mut stored) = change.run_if_readable(id).await? else { continue };
             if !progress::cancel(&mut stored.run, reason, message, now) {
                 continue;
             }
@@ -319,7 +330,7 @@ impl Scheduler {
             change.wake_next(run.job_id).await?;
             self.judge(change, &run, now).await?;
             let Some((parent, task)) = run.cause.parent.clone() else { continue };
-            let Some(mut stored) = change.run(parent).await? else { continue };
+            let Some(mut stored) = change.run_if_readable(parent).await? else { continue };
             let Some(place) = progress::place_of(&stored.run, &task) else { continue };
             let waits = &stored.run.tasks[place];
             let (Some(attempt), true) = (waits.last().map(|last| last.number), waits.child == Some(run.id)) else { continue };

@@ -3,6 +3,7 @@
 mod alerts;
 mod calls;
 mod deaths;
+mod defects;
 mod definitions;
 mod ends;
 mod forget;

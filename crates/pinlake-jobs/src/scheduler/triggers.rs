@@ -1,16 +1,27 @@
 //! New data that starts runs: what there is is compared with what the last run was started for.
 
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use pinlake_core::jobs::{Cause, Interval, JobKey, RunKind, Trigger};
-use pinlake_core::{ErrorKind, Result, Timestamp};
+use pinlake_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::make::{self, Owner, Particulars};
+use super::serve::TICK;
+use super::upkeep::Moment;
 use super::{Scheduler, lock};
 use crate::store::{NewRow, StoredJob};
 
-/// How long one look at data may take.
-const LOOK_FOR: Duration = Duration::from_secs(2);
+/// How long one look at data may take: a listing of many objects.
+const LOOK_FOR: Duration = Duration::from_secs(30);
+/// Looks at once.
+const LOOKS_MAX: usize = 16;
+/// How long until data is looked at again that could not be seen, at first and at most.
+const FAILED_WAIT: Duration = Duration::from_secs(10);
+const FAILED_WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// The triggers of all jobs, and what is known of each.
 #[derive(Default)]
@@ -24,6 +35,9 @@ struct WatchedTrigger {
     trigger: Trigger,
     /// Up to where, and when, a run was started; `None` before that was looked up.
     seen: Option<(i64, Timestamp)>,
+    /// When it was last looked at, and how often in a row that failed.
+    looked: Option<Moment>,
+    failures: u32,
 }
 
 impl Watched {
@@ -31,13 +45,42 @@ impl Watched {
     pub(super) fn replace(&mut self, jobs: &[StoredJob]) {
         let active = jobs.iter().filter(|job| !job.paused && !job.gone);
         let all = active.flat_map(|job| job.spec.triggers.iter().map(|trigger| (job.id, trigger.clone())));
-        self.triggers = all.map(|(job_id, trigger)| WatchedTrigger { job_id, trigger, seen: None }).collect();
+        // A store that did not answer is not asked at once because a definition has changed.
+        let mut failing = std::mem::take(&mut self.triggers);
+        failing.retain(|one| one.failures > 0);
+        let anew = |(job_id, trigger): (i64, Trigger)| {
+            let before = failing.iter().find(|one| one.job_id == job_id && one.trigger == trigger);
+            let (looked, failures) = before.map_or((None, 0), |one| (one.looked, one.failures));
+            WatchedTrigger { job_id, trigger, seen: None, looked, failures }
+        };
+        self.triggers = all.map(anew).collect();
+    }
+
+    /// Takes triggers that are to be looked at now, those first that were looked at longest ago.
+    fn due(&mut self, now: Timestamp, busy: &HashSet<String>, limit: usize) -> Vec<WatchedTrigger> {
+        let mut due: Vec<&mut WatchedTrigger> = self.triggers.iter_mut().filter(|one| one.is_due(now)).collect();
+        due.sort_by_key(|one| one.looked.map(Moment::age).map(std::cmp::Reverse));
+        due.retain(|one| busy.is_empty() || !busy.contains(&one.name()));
+        due.truncate(limit);
+        let take = |one: &mut WatchedTrigger| {
+            one.looked = Some(Moment::at(now));
+            one.clone()
+        };
+        due.into_iter().map(take).collect()
     }
 }
 
 impl WatchedTrigger {
     fn name(&self) -> String {
         name_of(self.job_id, &self.trigger)
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        let wait = match self.failures.checked_sub(1) {
+            None => TICK,
+            Some(doubled) => FAILED_WAIT.saturating_mul(1 << doubled.min(10)).min(FAILED_WAIT_MAX),
+        };
+        self.looked.is_none_or(|at| at.is_past(now, wait))
     }
 
     /// How much more there must be.
@@ -62,27 +105,72 @@ impl WatchedTrigger {
 }
 
 impl Scheduler {
-    /// Starts the runs that new data asks for.
-    pub(super) async fn look_at_data(&self, now: Timestamp) -> Result<()> {
-        let watched = lock(&self.inner.watched).triggers.clone();
-        for mut one in watched {
-            let standing = match tokio::time::timeout(LOOK_FOR, self.inner.runner.standing(&one.trigger)).await {
-                Ok(Ok(standing)) => standing,
-                // Schedules do not wait for a store that does not answer.
-                Err(_) => continue,
-                Ok(Err(error)) if error.kind() == ErrorKind::NotFound => continue,
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "can't see whether there is new data for a job");
-                    continue;
+    /// Starts the runs that new data asks for, until it is stopped.
+    pub(super) async fn watch_data(&self) {
+        let mut looks = FuturesUnordered::new();
+        let mut busy = HashSet::new();
+        while !self.inner.stop.is_cancelled() {
+            let now = self.inner.clock.now();
+            let due = lock(&self.inner.watched).due(now, &busy, LOOKS_MAX - busy.len());
+            for one in due {
+                let name = one.name();
+                busy.insert(name.clone());
+                looks.push(async move {
+                    self.look_at(one).await;
+                    name
+                });
+            }
+            tokio::select! {
+                Some(name) = looks.next() => {
+                    busy.remove(&name);
                 }
-            };
-            self.compare(&mut one, standing, now).await?;
-            let mut held = lock(&self.inner.watched);
-            if let Some(same) = held.triggers.iter_mut().find(|held| held.job_id == one.job_id && held.trigger == one.trigger) {
-                same.seen = one.seen;
+                () = self.pause_for(TICK) => {}
             }
         }
-        Ok(())
+    }
+
+    /// Looks once at all data that is to be looked at now, one after the other.
+    #[cfg(test)]
+    pub(super) async fn look_at_data(&self) {
+        let due = lock(&self.inner.watched).due(self.inner.clock.now(), &HashSet::new(), usize::MAX);
+        for one in due {
+            self.look_at(one).await;
+        }
+    }
+
+    /// Looks whether there is new data, and starts a run if so.
+    async fn look_at(&self, one: WatchedTrigger) {
+        const PART: &str = "looking at data";
+        let mut one = one;
+        let look = AssertUnwindSafe(tokio::time::timeout(LOOK_FOR, self.look_within(&mut one))).catch_unwind();
+        let looked = match self.inner.stop.run_until_cancelled(look).await {
+            None => return,
+            Some(Err(panic)) => {
+                self.tell_defect(PART, panic.as_ref());
+                Err(Error::internal("a defect"))
+            }
+            Some(Ok(looked)) => {
+                self.went_well(PART);
+                looked.unwrap_or_else(|_| Err(Error::retry(format!("it takes more than {} s", LOOK_FOR.as_secs()))))
+            }
+        };
+        one.failures = if looked.is_ok() { 0 } else { one.failures.saturating_add(1) };
+        if let Err(error) = looked {
+            tracing::warn!(%error, job = one.job_id, "can't see whether there is new data for a job: it is looked at again later");
+        }
+        let mut held = lock(&self.inner.watched);
+        if let Some(same) = held.triggers.iter_mut().find(|held| held.job_id == one.job_id && held.trigger == one.trigger) {
+            (same.seen, same.failures) = (one.seen, one.failures);
+        }
+    }
+
+    async fn look_within(&self, one: &mut WatchedTrigger) -> Result<()> {
+        match self.inner.runner.standing(&one.trigger).await {
+            // What it did while nobody looked is compared once it can be seen.
+            Ok(standing) => self.compare(one, standing, self.inner.clock.now()).await,
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn compare(&self, one: &mut WatchedTrigger, standing: i64, now: Timestamp) -> Result<()> {
@@ -122,9 +210,14 @@ impl Scheduler {
             one.seen = None;
             return Ok(());
         }
+        // The answer may be lost: what is seen is looked up then.
+        one.seen = None;
         change.commit().await?;
         one.seen = Some((standing, now));
-        self.tell(events);
+        if !events.is_empty() {
+            self.tell(events);
+            self.wake();
+        }
         Ok(())
     }
 }

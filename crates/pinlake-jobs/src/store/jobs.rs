@@ -1,14 +1,20 @@
 //! Jobs and their definitions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use pinlake_core::jobs::{JobKey, JobSpec, Origin};
+use pinlake_core::jobs::{JobKey, JobSpec, Missed, Origin};
 use pinlake_core::{Error, Result, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Change, Store, failed, read_json, to_json, word};
+use super::{Change, Store, failed, read_json, to_json, unreadable, word};
+use crate::progress;
 
+/// What a row is called that can't be read.
+const JOB: &str = "job";
+/// How long until a job is looked at again whose definition can't be read.
+const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
 const COLUMNS: &str = "id, name, origin, version, definition, notes, paused, gone, sequence, next_at, created_at";
 
 /// A job as it is stored.
@@ -33,7 +39,7 @@ impl Store {
     pub(crate) async fn jobs(&self) -> Result<Vec<StoredJob>> {
         let sql = AssertSqlSafe(format!("SELECT {COLUMNS} FROM job ORDER BY name"));
         let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("reading jobs", error))?;
-        rows.iter().map(job_of).collect()
+        Ok(self.unreadable.rest(JOB, &rows, job_of))
     }
 
     /// How many runs of each job are in which state: queued or running.
@@ -66,7 +72,12 @@ impl Change {
             "SELECT {COLUMNS} FROM job WHERE next_at <= $1 AND look_at <= $1 AND paused = 0 AND gone = 0 ORDER BY next_at LIMIT $2{lock}"
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(limit).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading due jobs", error))?.iter().map(job_of).collect()
+        let rows = rows.map_err(|error| failed("reading due jobs", error))?;
+        let (due, others) = self.unreadable.split(JOB, &rows, job_of);
+        for id in others {
+            self.postpone_job(id, progress::after(now, LOOK_AGAIN)).await?;
+        }
+        Ok(due)
     }
 
     /// Writes a job, new or changed.
@@ -74,7 +85,7 @@ impl Change {
         let sql = "INSERT INTO job (id, name, origin, version, definition, notes, paused, gone, sequence, next_at, created_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
                    ON CONFLICT (id) DO UPDATE SET name = $2, origin = $3, version = $4, definition = $5, notes = $6, paused = $7, \
-                   gone = $8, sequence = $9, next_at = $10";
+                   gone = $8, sequence = $9, next_at = $10, look_at = 0";
         let query = sqlx::query(sql).bind(job.id).bind(job.spec.name.clone()).bind(word(&job.origin)).bind(job.version.clone());
         let query =
             query.bind(to_json(&job.spec)).bind(to_json(&job.notes)).bind(i64::from(job.paused)).bind(i64::from(job.gone));
@@ -105,11 +116,14 @@ impl Change {
         Ok(())
     }
 
-    /// All jobs, also those that are gone.
+    /// All jobs, also those that are gone, and those whose definitions can't be read: they have no version.
     pub(crate) async fn jobs(&mut self) -> Result<Vec<StoredJob>> {
         let sql = AssertSqlSafe(format!("SELECT {COLUMNS} FROM job ORDER BY name{}", self.for_update()));
         let rows = sqlx::query(sql).fetch_all(&mut *self.transaction).await.map_err(|error| failed("reading jobs", error))?;
-        rows.iter().map(job_of).collect()
+        let (mut jobs, others) = self.unreadable.split(JOB, &rows, job_of);
+        let is_other = |row: &&AnyRow| row.try_get::<i64, _>(0).is_ok_and(|id| others.contains(&id));
+        jobs.extend(rows.iter().filter(is_other).filter_map(blank_of));
+        Ok(jobs)
     }
 
     /// Sets when a job's schedule is due next, and how many runs it has had.
@@ -122,7 +136,8 @@ impl Change {
 }
 
 fn job_of(row: &AnyRow) -> Result<StoredJob> {
-    let wrong = |error| failed("reading a job", error);
+    let id: i64 = row.try_get(0).map_err(|error| failed("reading a job", error))?;
+    let wrong = |error| unreadable(&format!("job {id}"), error);
     let text = |name: &str| row.try_get::<String, _>(name).map_err(wrong);
     let number = |name: &str| row.try_get::<i64, _>(name).map_err(wrong);
     let name = text("name")?;
@@ -132,7 +147,7 @@ fn job_of(row: &AnyRow) -> Result<StoredJob> {
         other => return Err(Error::corrupt(format!("job '{name}' in the jobs' database is of '{other}'"))),
     };
     Ok(StoredJob {
-        id: number("id")?,
+        id,
         spec: read_json(&format!("job '{name}'"), &text("definition")?)?,
         origin,
         version: text("version")?,
@@ -175,4 +190,33 @@ impl Change {
         let row = sqlx::query("SELECT count(*) FROM job WHERE gone = 0").fetch_one(&mut *self.transaction).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting jobs", error))
     }
+}
+
+/// A job whose definition can't be read, without it: another may take its place.
+fn blank_of(row: &AnyRow) -> Option<StoredJob> {
+    let number = |name: &str| row.try_get::<i64, _>(name).ok();
+    let spec = JobSpec {
+        name: row.try_get("name").ok()?,
+        schedule: None,
+        triggers: Vec::new(),
+        missed: Missed::default(),
+        parameters: BTreeMap::new(),
+        timeout: None,
+        concurrency: 1,
+        starts_within: None,
+        expected: None,
+        tasks: Vec::new(),
+    };
+    Some(StoredJob {
+        id: number("id")?,
+        spec,
+        origin: if row.try_get::<String, _>("origin").ok()? == "api" { Origin::Api } else { Origin::Pipeline },
+        version: String::new(),
+        notes: BTreeMap::new(),
+        paused: number("paused")? != 0,
+        gone: number("gone")? != 0,
+        sequence: number("sequence")?,
+        next_at: None,
+        created_at: Timestamp(number("created_at")?),
+    })
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use pinlake_core::jobs::{Interval, Run, RunId, RunKind, RunState};
-use pinlake_core::{Error, Result, Timestamp};
+use pinlake_core::jobs::{Interval, Run, RunId, RunKind, RunState, TaskRun, TaskState};
+use pinlake_core::{Error, ErrorKind, Result, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Change, Store, failed, read_json, to_json, word};
+use super::{Change, Store, failed, read_json, to_json, unreadable, word};
 use crate::progress;
+
+/// What a row is called that can't be read.
+const RUN: &str = "run";
 
 /// A run and the count of its changes, so that nobody writes over what he has not seen.
 #[derive(Debug, Clone)]
@@ -41,7 +44,7 @@ pub(crate) struct Wanted {
 impl Store {
     /// A run by its number, or by that of one of its tasks.
     pub(crate) async fn run(&self, id: RunId) -> Result<Option<Run>> {
-        let sql = "SELECT changes, document FROM run WHERE id <= $1 ORDER BY id DESC LIMIT 1";
+        let sql = "SELECT id, changes, document FROM run WHERE id <= $1 ORDER BY id DESC LIMIT 1";
         let row =
             sqlx::query(sql).bind(id.0).fetch_optional(&self.readers).await.map_err(|error| failed("reading a run", error))?;
         let run = row.as_ref().map(stored_of).transpose()?.map(|stored| stored.run);
@@ -62,20 +65,20 @@ impl Store {
         conditions.extend(one_of("state", wanted.states.iter().map(word)));
         conditions.extend(one_of("kind", wanted.kinds.iter().map(word)));
         let wheres = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        let sql = format!("SELECT changes, document FROM run{wheres} ORDER BY id DESC LIMIT $1");
+        let sql = format!("SELECT id, changes, document FROM run{wheres} ORDER BY id DESC LIMIT $1");
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(i64::try_from(wanted.limit).unwrap_or(i64::MAX));
         for (_, value) in numbers {
             query = query.bind(value);
         }
         let rows = query.fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
-        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+        Ok(self.unreadable.rest(RUN, &rows, run_of))
     }
 
     /// The newest run of each job.
     pub(crate) async fn newest_runs(&self) -> Result<Vec<Run>> {
-        let sql = "SELECT changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id > 0 GROUP BY job_id)";
+        let sql = "SELECT id, changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id > 0 GROUP BY job_id)";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
-        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+        Ok(self.unreadable.rest(RUN, &rows, run_of))
     }
 
     /// Since when each job has a run that waits for its first time; those of backfills wait for each other.
@@ -89,9 +92,9 @@ impl Store {
 
     /// The runs under way that were made before a time.
     pub(crate) async fn begun_before(&self, at: Timestamp) -> Result<Vec<Run>> {
-        let sql = "SELECT changes, document FROM run WHERE state = 'running' AND created_at < $1";
+        let sql = "SELECT id, changes, document FROM run WHERE state = 'running' AND created_at < $1";
         let rows = sqlx::query(sql).bind(at.0).fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
-        rows.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+        Ok(self.unreadable.rest(RUN, &rows, run_of))
     }
 
     /// How long the last runs of a job took that succeeded.
@@ -129,9 +132,36 @@ impl Store {
 impl Change {
     /// Takes a run to change it.
     pub(crate) async fn run(&mut self, id: RunId) -> Result<Option<Stored>> {
-        let sql = AssertSqlSafe(format!("SELECT changes, document FROM run WHERE id = $1{}", self.for_update()));
+        let sql = AssertSqlSafe(format!("SELECT id, changes, document FROM run WHERE id = $1{}", self.for_update()));
         let row = sqlx::query(sql).bind(id.0).fetch_optional(&mut *self.transaction).await;
         row.map_err(|error| failed("reading a run", error))?.as_ref().map(stored_of).transpose()
+    }
+
+    /// Takes a run to change it, for whoever goes on without it where it can't be read.
+    pub(crate) async fn run_if_readable(&mut self, id: RunId) -> Result<Option<Stored>> {
+        match self.run(id).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.unreadable.tell(RUN, id.0, &error);
+                self.park_run(id.0).await?;
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
+    /// The runs of rows that can be read; the others are not looked at again.
+    async fn readable(&mut self, rows: &[AnyRow]) -> Result<Vec<Stored>> {
+        let (readable, others) = self.unreadable.split(RUN, rows, stored_of);
+        for id in others {
+            self.park_run(id).await?;
+        }
+        Ok(readable)
+    }
+
+    async fn park_run(&mut self, id: i64) -> Result<()> {
+        let sql = "UPDATE run SET wake_at = NULL, deadline_at = NULL WHERE id = $1";
+        self.execute("leaving a run out", sqlx::query(sql).bind(id)).await?;
+        Ok(())
     }
 
     /// Writes a new run; `false` if there is one of the same `once` already.
@@ -156,49 +186,60 @@ impl Change {
     /// The same, with the time at which it is looked at again.
     pub(crate) async fn put_run_waking(&mut self, stored: &Stored, wake_at: Option<Timestamp>) -> Result<()> {
         let run = &stored.run;
-        let sql = "UPDATE run SET state = $1, ending = $2, wake_at = $3, deadline_at = $4, changes = changes + 1, document = $5 \
-                   WHERE id = $6 AND changes = $7";
+        let sql = "UPDATE run SET state = $1, ending = $2, wake_at = $3, deadline_at = $4, changes = changes + 1, document = $5, \
+                   ended_at = $8, held = $9 WHERE id = $6 AND changes = $7";
         let ending = i64::from(run.reason.is_some() && !run.state.has_ended());
         let query = sqlx::query(sql).bind(word(&run.state)).bind(ending).bind(wake_at.map(|at| at.0));
         let query = query.bind(progress::deadline_at(run).map(|at| at.0)).bind(to_json(run)).bind(run.id.0).bind(stored.changes);
+        let query = query.bind(run.ended_at.map(|at| at.0)).bind(held_of(run));
         if self.execute("writing a run", query).await? != 1 {
             return Err(Error::retry(format!("run {} was changed by another process meanwhile", run.id)));
         }
         Ok(())
     }
 
-    /// Deletes a run and the logs of its tasks.
-    pub(crate) async fn delete_run(&mut self, run: &Run) -> Result<()> {
-        for task in &run.tasks {
-            let query = sqlx::query("DELETE FROM log_line WHERE task_id = $1").bind(task.id.0);
-            self.execute("deleting a log", query).await?;
-        }
-        self.execute("deleting a run", sqlx::query("DELETE FROM token WHERE run_id = $1").bind(run.id.0)).await?;
-        self.execute("deleting a run", sqlx::query("DELETE FROM run WHERE id = $1").bind(run.id.0)).await?;
+    /// Deletes a run and the logs of its tasks, whose numbers are those between it and the next run.
+    pub(crate) async fn delete_run(&mut self, id: RunId) -> Result<()> {
+        let row = sqlx::query("SELECT min(id) FROM run WHERE id > $1").bind(id.0).fetch_one(&mut *self.transaction).await;
+        let next: sqlx::Result<Option<i64>> = row.and_then(|row| row.try_get(0));
+        let next = next.map_err(|error| failed("deleting a run", error))?.unwrap_or(i64::MAX);
+        let query = sqlx::query("DELETE FROM log_line WHERE task_id > $1 AND task_id < $2").bind(id.0).bind(next);
+        self.execute("deleting a log", query).await?;
+        self.execute("deleting a run", sqlx::query("DELETE FROM token WHERE run_id = $1").bind(id.0)).await?;
+        self.execute("deleting a run", sqlx::query("DELETE FROM run WHERE id = $1").bind(id.0)).await?;
         Ok(())
     }
 
     /// The runs that may go on, in the order in which they came to be able to.
     pub(crate) async fn awake(&mut self, now: Timestamp, limit: i64) -> Result<Vec<Stored>> {
         let skip = if self.for_update().is_empty() { "" } else { " FOR UPDATE SKIP LOCKED" };
-        let sql = format!("SELECT changes, document FROM run WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2{skip}");
+        let sql = format!("SELECT id, changes, document FROM run WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2{skip}");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(limit).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+        self.readable(&rows.map_err(|error| failed("reading runs", error))?).await
     }
 
     /// The runs that have taken too long.
     pub(crate) async fn late(&mut self, now: Timestamp, limit: i64) -> Result<Vec<Stored>> {
         let skip = if self.for_update().is_empty() { "" } else { " FOR UPDATE SKIP LOCKED" };
-        let sql = format!("SELECT changes, document FROM run WHERE deadline_at <= $1 ORDER BY deadline_at LIMIT $2{skip}");
+        let sql = format!("SELECT id, changes, document FROM run WHERE deadline_at <= $1 ORDER BY deadline_at LIMIT $2{skip}");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(limit).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+        self.readable(&rows.map_err(|error| failed("reading runs", error))?).await
     }
 
     /// All runs under way.
     pub(crate) async fn running(&mut self) -> Result<Vec<Stored>> {
-        let sql = AssertSqlSafe(format!("SELECT changes, document FROM run WHERE state = 'running'{}", self.for_update()));
+        let sql = AssertSqlSafe(format!("SELECT id, changes, document FROM run WHERE state = 'running'{}", self.for_update()));
         let rows = sqlx::query(sql).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(stored_of).collect()
+        Ok(self.unreadable.rest(RUN, &rows.map_err(|error| failed("reading runs", error))?, stored_of))
+    }
+
+    /// The attempts that processes carry out, or did when they were lost.
+    pub(crate) async fn held(&mut self) -> Result<Vec<Held>> {
+        let rows = sqlx::query("SELECT held FROM run WHERE held IS NOT NULL").fetch_all(&mut *self.transaction).await;
+        let rows = rows.map_err(|error| failed("reading attempts", error))?;
+        let texts = rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<Vec<String>>>();
+        let texts = texts.map_err(|error| failed("reading attempts", error))?;
+        Ok(texts.iter().flat_map(|text| text.split(' ')).filter_map(Held::read).collect())
     }
 
     /// How many runs of a job, or of a backfill, are in a state.
@@ -206,6 +247,13 @@ impl Change {
         let column = group.column();
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM run WHERE {column} = $1 AND state = $2"));
         let row = sqlx::query(sql).bind(id).bind(state.to_owned()).fetch_one(&mut *self.transaction).await;
+        row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting runs", error))
+    }
+
+    /// How many runs of a job wait, without those of backfills, which are bounded by themselves.
+    pub(crate) async fn count_own_queued(&mut self, job_id: i64) -> Result<i64> {
+        let sql = "SELECT count(*) FROM run WHERE job_id = $1 AND state = 'queued' AND backfill IS NULL";
+        let row = sqlx::query(sql).bind(job_id).fetch_one(&mut *self.transaction).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| failed("counting runs", error))
     }
 
@@ -264,10 +312,10 @@ impl Change {
 
     /// The newest run of each of a job's intervals that begin within a span.
     pub(crate) async fn runs_of_intervals(&mut self, job_id: i64, within: Interval) -> Result<Vec<Run>> {
-        let sql = "SELECT changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id = $1 AND interval_from >= $2 \
+        let sql = "SELECT id, changes, document FROM run WHERE id IN (SELECT max(id) FROM run WHERE job_id = $1 AND interval_from >= $2 \
                    AND interval_from < $3 GROUP BY interval_from, interval_to)";
         let rows = sqlx::query(sql).bind(job_id).bind(within.from.0).bind(within.to.0).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+        Ok(self.unreadable.rest(RUN, &rows.map_err(|error| failed("reading runs", error))?, run_of))
     }
 
     /// Writes a backfill.
@@ -287,13 +335,36 @@ impl Change {
         row.map_or(Ok(1), |row| row.try_get(0).map_err(|error| failed("reading a backfill", error)))
     }
 
-    /// Runs that ended before a time, the oldest first, of those that were made before it.
-    pub(crate) async fn old_runs(&mut self, made_before: Timestamp, limit: i64) -> Result<Vec<Run>> {
-        let sql =
-            "SELECT changes, document FROM run WHERE created_at < $1 AND state IN ('succeeded', 'failed') ORDER BY id LIMIT $2";
-        let rows = sqlx::query(sql).bind(made_before.0).bind(limit).fetch_all(&mut *self.transaction).await;
-        rows.map_err(|error| failed("reading runs", error))?.iter().map(|row| Ok(stored_of(row)?.run)).collect()
+    /// Runs that ended before a time, those that ended first first.
+    pub(crate) async fn old_runs(&mut self, ended_before: Timestamp, limit: i64) -> Result<Vec<RunId>> {
+        let sql = "SELECT id FROM run WHERE ended_at < $1 ORDER BY ended_at, id LIMIT $2";
+        let rows = sqlx::query(sql).bind(ended_before.0).bind(limit).fetch_all(&mut *self.transaction).await;
+        ids(&rows.map_err(|error| failed("reading runs", error))?)
     }
+}
+
+/// An attempt that a process carries out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) owner: String,
+    pub(crate) task: RunId,
+    pub(crate) attempt: u32,
+}
+
+impl Held {
+    fn read(text: &str) -> Option<Held> {
+        let mut parts = text.splitn(3, '/');
+        let (owner, task, attempt) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Held { owner: owner.to_owned(), task: RunId(task.parse().ok()?), attempt: attempt.parse().ok()? })
+    }
+}
+
+/// The attempts of a run that processes carry out.
+fn held_of(run: &Run) -> Option<String> {
+    let running = run.tasks.iter().filter(|task| task.state == TaskState::Running && task.child.is_none());
+    let one = |task: &TaskRun| task.last().map(|last| format!("{}/{}/{}", last.owner, task.id, last.number));
+    let held: Vec<String> = running.filter_map(one).collect();
+    (!held.is_empty()).then(|| held.join(" "))
 }
 
 /// Runs that are counted together.
@@ -319,9 +390,15 @@ fn one_of(column: &str, words: impl Iterator<Item = String>) -> Option<String> {
 }
 
 fn stored_of(row: &AnyRow) -> Result<Stored> {
-    let wrong = |error| failed("reading a run", error);
+    let id: i64 = row.try_get(0).map_err(|error| failed("reading a run", error))?;
+    let what = format!("run {id}");
+    let wrong = |error| unreadable(&what, error);
     let document: String = row.try_get("document").map_err(wrong)?;
-    Ok(Stored { run: read_json("a run", &document)?, changes: row.try_get("changes").map_err(wrong)? })
+    Ok(Stored { run: read_json(&what, &document)?, changes: row.try_get("changes").map_err(wrong)? })
+}
+
+fn run_of(row: &AnyRow) -> Result<Run> {
+    Ok(stored_of(row)?.run)
 }
 
 fn ids(rows: &[AnyRow]) -> Result<Vec<RunId>> {

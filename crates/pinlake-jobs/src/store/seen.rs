@@ -1,9 +1,9 @@
 //! Up to where new data has started runs, and which processes are alive.
 
-use pinlake_core::{Result, Timestamp};
+use pinlake_core::{Clock, Result, Timestamp};
 use sqlx::Row;
 
-use super::{Change, Store, failed};
+use super::{Change, Kind, Store, failed};
 
 impl Store {
     /// Up to where, and when, a trigger has started a run.
@@ -33,11 +33,25 @@ impl Change {
         Ok(self.execute("moving a trigger", query).await? == 1)
     }
 
-    /// Says that a process is alive up to a time.
-    pub(crate) async fn renew(&mut self, owner: &str, until: Timestamp) -> Result<()> {
-        let sql = "INSERT INTO process (owner, lease_until) VALUES ($1, $2) ON CONFLICT (owner) DO UPDATE SET lease_until = $2";
+    /// Says that a process is alive up to a time; `false` if it was not known.
+    pub(crate) async fn renew(&mut self, owner: &str, until: Timestamp) -> Result<bool> {
+        let sql = "UPDATE process SET lease_until = $2 WHERE owner = $1";
+        if self.execute("renewing the lease", sqlx::query(sql).bind(owner.to_owned()).bind(until.0)).await? > 0 {
+            return Ok(true);
+        }
+        let sql = "INSERT INTO process (owner, lease_until) VALUES ($1, $2)";
         self.execute("renewing the lease", sqlx::query(sql).bind(owner.to_owned()).bind(until.0)).await?;
-        Ok(())
+        Ok(false)
+    }
+
+    /// The time that leases are reckoned with: that of the database, where the clocks of several machines may differ, unless a test owns the time.
+    pub(crate) async fn time(&mut self, clock: &Clock) -> Result<Timestamp> {
+        if self.kind == Kind::Sqlite || matches!(clock, Clock::Manual(_)) {
+            return Ok(clock.now());
+        }
+        let sql = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
+        let row = sqlx::query(sql).fetch_one(&mut *self.transaction).await;
+        row.and_then(|row| row.try_get(0)).map(Timestamp).map_err(|error| failed("asking for the time", error))
     }
 
     /// Forgets the processes whose leases have run out, and answers how many there were.

@@ -1,19 +1,31 @@
-//! Deaths at a chosen commit, for tests: the process that a store belongs to is as good as killed there.
+//! Deaths at a chosen commit, for tests: the process that a store belongs to is as good as killed there, or sees something go wrong and lives.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use pinlake_core::{Error, Result};
 use tokio::sync::Notify;
 
 use super::{Change, Store};
 
-/// When the process dies: never, unless it is told.
+/// What happens at a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blow {
+    /// The process dies just before.
+    DiesBefore,
+    /// The process dies just after.
+    DiesAfter,
+    /// It comes to be, and the answer is lost. The process lives.
+    AnswerLost,
+    /// What commits comes upon a defect. The process lives.
+    Panics,
+}
+
+/// When something happens to the process: never, unless it is told.
 #[derive(Debug)]
 pub(crate) struct Fate {
     commits_left: AtomicI64,
-    /// Whether the last commit comes to be.
-    after_commit: AtomicBool,
+    blow: Mutex<Blow>,
     dead: AtomicBool,
     died: Notify,
 }
@@ -22,7 +34,7 @@ impl Default for Fate {
     fn default() -> Self {
         Self {
             commits_left: AtomicI64::new(i64::MAX),
-            after_commit: AtomicBool::default(),
+            blow: Mutex::new(Blow::DiesBefore),
             dead: AtomicBool::default(),
             died: Notify::new(),
         }
@@ -32,8 +44,18 @@ impl Default for Fate {
 impl Fate {
     /// Dies at the commit with this number, from 1: just before it, or just after.
     pub(crate) fn die_at(&self, commit: i64, after_commit: bool) {
+        self.strike_at(commit, if after_commit { Blow::DiesAfter } else { Blow::DiesBefore });
+    }
+
+    /// Something happens at the commit with this number, from 1.
+    pub(crate) fn strike_at(&self, commit: i64, blow: Blow) {
+        *self.blow.lock().unwrap() = blow;
         self.commits_left.store(commit, Ordering::SeqCst);
-        self.after_commit.store(after_commit, Ordering::SeqCst);
+    }
+
+    /// Whether the commit came.
+    pub(crate) fn has_struck(&self) -> bool {
+        self.commits_left.load(Ordering::SeqCst) <= 0
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -59,15 +81,31 @@ impl Store {
     }
 }
 
+impl Change {
+    /// Damages something.
+    pub(crate) async fn damage(&mut self, sql: &'static str) {
+        self.execute("damaging", sqlx::query(sql)).await.unwrap();
+    }
+}
+
 pub(super) async fn commit(change: Change) -> Result<()> {
     let fate = change.fate.clone();
     fate.check()?;
     if fate.commits_left.fetch_sub(1, Ordering::SeqCst) != 1 {
         return change.commit_now().await;
     }
-    fate.dead.store(true, Ordering::SeqCst);
-    if fate.after_commit.load(Ordering::SeqCst) {
-        change.commit_now().await?;
+    let blow = *fate.blow.lock().unwrap();
+    match blow {
+        Blow::Panics => panic!("struck at a commit"),
+        Blow::AnswerLost => {
+            change.commit_now().await?;
+            return Err(Error::retry("the answer to the commit is lost"));
+        }
+        Blow::DiesBefore => fate.dead.store(true, Ordering::SeqCst),
+        Blow::DiesAfter => {
+            fate.dead.store(true, Ordering::SeqCst);
+            change.commit_now().await?;
+        }
     }
     fate.died.notify_one();
     fate.check()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pinlake_core::jobs::{EndReason, JobKey, JobSpec, Missed, RunKind, Work};
 
 use super::world::{DATABASES, Deed, START, World, has_succeeded, job, schedule, states, task};
+use crate::store::testing::Blow;
 
 /// Minutes that a test lets pass.
 const MINUTES: usize = 2;
@@ -33,17 +34,18 @@ async fn revive(world: World) -> World {
     world.another().await
 }
 
-/// Runs the minutes with a death at one commit, and answers whether that commit came.
-async fn minutes_with_a_death(world: World, at: i64, after_commit: bool) -> bool {
+/// Runs the minutes with a blow at one commit, and answers whether that commit came.
+async fn minutes_with(world: World, at: i64, blow: Blow) -> bool {
     let mut world = world;
     world.install(&jobs()).await;
     world.deeds.set("load", Deed::FailsTimes(2));
     let fate = world.scheduler.inner.store.fate();
-    fate.die_at(at, after_commit);
+    fate.strike_at(at, blow);
     let mut steps = 0;
     while steps < MINUTES * 3 + STEPS_TO_END {
         // No more runs, so that those that there are come to their end.
-        if steps >= MINUTES * 3 && world.scheduler.pause(&JobKey::Name("each".to_owned()), true).await.is_err() {
+        let at_end = steps >= MINUTES * 3;
+        if at_end && world.scheduler.pause(&JobKey::Name("each".to_owned()), true).await.is_err() && fate.is_dead() {
             world = revive(world).await;
         }
         world.clock.advance(Duration::from_secs(20));
@@ -52,13 +54,15 @@ async fn minutes_with_a_death(world: World, at: i64, after_commit: bool) -> bool
             () = dead(&world) => false,
         };
         if !settled {
-            world = revive(world).await;
+            if world.scheduler.inner.store.fate().is_dead() {
+                world = revive(world).await;
+            }
             continue;
         }
         steps += 1;
     }
-    check(&world, (at, after_commit)).await;
-    fate.is_dead()
+    check(&world, (at, blow)).await;
+    fate.has_struck()
 }
 
 /// Ticks until nothing goes on; `false` if the process died.
@@ -85,7 +89,7 @@ pub(super) async fn dead(world: &World) {
 }
 
 /// No interval is missing or doubled, every effect took place once, and each run's history says why it went as it did.
-async fn check(world: &World, died: (i64, bool)) {
+async fn check(world: &World, died: (i64, Blow)) {
     let runs: Vec<_> = world.runs("each").await.into_iter().filter(|run| run.kind == RunKind::Schedule).collect();
     assert!(runs.len() >= MINUTES, "{died:?}");
     for (number, run) in (0_i64..).zip(&runs) {
@@ -118,9 +122,22 @@ async fn a_death_at_any_commit_loses_no_run_and_doubles_no_effect() {
     for at in (1..COMMITS_MAX).step_by(stride()) {
         let mut came = false;
         for after_commit in [false, true] {
-            came |= minutes_with_a_death(World::new().await, at, after_commit).await;
+            let blow = if after_commit { Blow::DiesAfter } else { Blow::DiesBefore };
+            came |= minutes_with(World::new().await, at, blow).await;
         }
         if !came {
+            break;
+        }
+        commits = at;
+    }
+    assert!((20..COMMITS_MAX - 1).contains(&commits), "{commits} commits");
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_any_commit_loses_no_run_and_doubles_no_effect() {
+    let mut commits = 0;
+    for at in (1..COMMITS_MAX).step_by(stride()) {
+        if !minutes_with(World::new().await, at, Blow::AnswerLost).await {
             break;
         }
         commits = at;

@@ -223,3 +223,30 @@ async fn parameters_are_the_jobs_own_unless_they_are_given() {
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     assert_eq!(refused.to_string(), "job 'daily' has no parameter 'kategory': there are category");
 }
+
+#[tokio::test]
+async fn a_backfill_that_waits_keeps_a_job_neither_from_its_schedule_nor_from_calls() {
+    let world = World::new().await;
+    let mut spec = job("hourly", &["load"]);
+    spec.schedule = schedule("@hourly");
+    spec.concurrency = 3;
+    world.install(&[spec]).await;
+    world.deeds.set("load", Deed::Hangs);
+    world.scheduler.backfill(backfill(-1_100, 0)).await.unwrap();
+    world.settle().await;
+    world.start("hourly").await;
+    world.pass(HOUR).await;
+    let mut kinds: Vec<RunKind> = world.runs("hourly").await.iter().rev().take(2).map(|run| run.kind).collect();
+    kinds.reverse();
+    assert_eq!(kinds, [RunKind::Manual, RunKind::Schedule]);
+}
+
+#[tokio::test]
+async fn passed_over_times_are_counted_up_to_a_thousand() {
+    let world = World::new().await;
+    let mut spec = job("often", &["load"]);
+    spec.schedule = schedule("* * * * *");
+    world.install(&[spec]).await;
+    world.pass(24 * 3 * HOUR).await;
+    assert_eq!(world.runs("often").await.last().unwrap().cause.missed, 1_000);
+}

@@ -37,6 +37,16 @@ pub(super) enum Deed {
     Panics,
 }
 
+/// What a look at data comes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Well,
+    Fails,
+    Panics,
+    /// It never answers.
+    Silent,
+}
+
 /// Carries out the tasks of all schedulers of a test.
 #[derive(Default)]
 pub(super) struct Deeds {
@@ -48,6 +58,9 @@ pub(super) struct Deeds {
     /// How often an effect took place.
     pub(super) rows: Mutex<HashMap<(String, i64), usize>>,
     standings: Mutex<HashMap<String, i64>>,
+    looks: Mutex<HashMap<String, Look>>,
+    /// What was looked at, in its order.
+    looked: Mutex<Vec<String>>,
     pub(super) conditions: Mutex<Vec<Condition>>,
     /// The attempts that hang, by task and number.
     hanging: Mutex<HashSet<(RunId, u32)>>,
@@ -66,6 +79,29 @@ impl Deeds {
 
     pub(super) fn stand(&self, table: &str, at: i64) {
         lock(&self.standings).insert(table.to_owned(), at);
+    }
+
+    pub(super) fn see(&self, name: &str, look: Look) {
+        lock(&self.looks).insert(name.to_owned(), look);
+    }
+
+    /// How often data was looked at.
+    pub(super) fn looks(&self) -> usize {
+        lock(&self.looked).len()
+    }
+
+    /// Waits until this data was looked at.
+    pub(super) async fn looked_at(&self, name: &str) {
+        while !lock(&self.looked).iter().any(|looked| looked == name) {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until nothing hangs any more.
+    pub(super) async fn none_hangs(&self) {
+        while !lock(&self.hanging).is_empty() {
+            self.changed.notified().await;
+        }
     }
 
     /// Lets what hangs end well.
@@ -97,6 +133,7 @@ impl Deeds {
             () = call.cancel.cancelled(), if !ignores => Err(Error::retry("told to end")),
         };
         lock(&self.hanging).remove(&own);
+        self.changed.notify_one();
         ended
     }
 }
@@ -126,6 +163,15 @@ impl Runner for Deeds {
         | Trigger::Version { table: name }
         | Trigger::Records { topic: name, .. }
         | Trigger::Object { url: name }) = of;
+        lock(&self.looked).push(name.clone());
+        self.changed.notify_one();
+        let look = lock(&self.looks).get(name).copied();
+        match look {
+            Some(Look::Fails) => return Err(Error::retry("no answer")),
+            Some(Look::Panics) => panic!("as the test says"),
+            Some(Look::Silent) => std::future::pending().await,
+            Some(Look::Well) | None => {}
+        }
         lock(&self.standings).get(name).copied().ok_or_else(|| Error::not_found("not there yet"))
     }
 
@@ -183,8 +229,12 @@ impl World {
 
     /// Ticks until nothing more happens but what hangs.
     pub(super) async fn settle(&self) {
+        let mut watched = None;
         loop {
+            // What serves in loops beside it.
+            self.scheduler.look_at_data().await;
             self.scheduler.tick().await.unwrap();
+            self.scheduler.watch_once(&mut watched).await;
             let inner = &self.scheduler.inner;
             let before = lock(&self.deeds.calls).len();
             while lock(&inner.underway).len() > lock(&self.deeds.hanging).len() {

@@ -1,0 +1,60 @@
+//! What errors of databases are to callers, databases of older versions, and searches that must not read whole tables.
+
+use pinlake_core::Timestamp;
+use pinlake_core::jobs::RunId;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
+use tempfile::TempDir;
+
+use super::{Store, passes, schema};
+
+fn url(folder: &TempDir) -> String {
+    format!("sqlite://{}/jobs.sqlite?mode=rwc", folder.path().display())
+}
+
+#[test]
+fn what_passes_by_itself_is_tried_again() {
+    for code in
+        ["40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53100", "08006", "08001", "25006", "25P03"]
+    {
+        assert!(passes(code), "{code}");
+    }
+    // Not unique, no such column, no right, and SQLite's own numbers.
+    for code in ["23505", "42703", "42501", "25001", "5", "13", "532", "2067"] {
+        assert!(!passes(code), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn runs_of_the_first_version_ended_when_they_were_made() {
+    sqlx::any::install_default_drivers();
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = AnyConnection::connect(&url(&folder)).await.unwrap();
+    schema::up_to(1).run(&mut connection).await.unwrap();
+    for (id, state) in [(1001, "succeeded"), (1003, "failed"), (1005, "running"), (1007, "queued")] {
+        let sql = format!(
+            "INSERT INTO run (id, job_id, kind, state, ending, created_at, changes, document) VALUES ({id}, 1, 'manual', '{state}', 0, {id}, 0, '')"
+        );
+        connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let store = Store::open(&url(&folder)).await.unwrap();
+    let mut change = store.change().await.unwrap();
+    assert_eq!(change.old_runs(Timestamp(1002), 10).await.unwrap(), [RunId(1001)]);
+    assert_eq!(change.old_runs(Timestamp(i64::MAX), 10).await.unwrap(), [RunId(1001), RunId(1003)]);
+}
+
+#[tokio::test]
+async fn what_is_searched_each_time_is_found_by_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&url(&folder)).await.unwrap();
+    for (sql, index) in [
+        ("SELECT id FROM run WHERE ended_at < 1 ORDER BY ended_at, id LIMIT 1", "run_ended"),
+        ("SELECT held FROM run WHERE held IS NOT NULL", "run_held"),
+        ("SELECT id FROM run WHERE created_at >= 1 AND created_at <= 2", "run_created"),
+        ("DELETE FROM token WHERE run_id = 1", "token_run"),
+    ] {
+        let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&store.readers).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get(3).unwrap()).collect();
+        assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:?}");
+    }
+}
