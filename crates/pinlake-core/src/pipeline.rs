@@ -18,6 +18,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use choices::{Choice, Chosen};
+pub use jobs::check_job;
 pub use parse::{parse, parse_draft};
 pub use route::{Pattern, Route, Routed, TopicRule};
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a suite fails by panicking, as the tests that call it do")]
 
 pub mod any_batch;
+pub mod jobs;
 pub mod log_contract;
 pub mod shape_contract;
 pub mod test_log;

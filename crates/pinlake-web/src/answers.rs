@@ -75,16 +75,19 @@ pub struct Part {
     pub ready: bool,
     /// What it waits for, if it does not.
     pub waits_for: Option<String>,
+    /// What somebody should look at though it works.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Part {
     /// A part that does its work.
     pub fn ready(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ready: true, waits_for: None }
+        Self { name: name.into(), ready: true, waits_for: None, warnings: Vec::new() }
     }
 
     /// A part that can't work yet.
     pub fn waiting(name: impl Into<String>, waits_for: impl Into<String>) -> Self {
-        Self { name: name.into(), ready: false, waits_for: Some(waits_for.into()) }
+        Self { name: name.into(), ready: false, waits_for: Some(waits_for.into()), warnings: Vec::new() }
     }
 }

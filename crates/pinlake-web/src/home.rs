@@ -44,7 +44,7 @@ pub(crate) async fn home(State(shared): State<Shared>, headers: HeaderMap) -> Re
 async fn page(shared: &Shared) -> String {
     let mut page = HEAD.to_owned();
     page += LINKS;
-    page += &parts(&shared.console.readiness().await);
+    page += &parts(&crate::state::readiness_of(shared).await);
     page +=
         &section("Tables", &["table", "version", "#rows", "#in the tail", "#quarantined"], shared.console.tables().await, table);
     page += &section("Topics", &["topic", "#partitions", "#records"], shared.console.topics().await, topic);
@@ -62,6 +62,9 @@ fn parts(readiness: &Readiness) -> String {
     for part in waiting {
         let waits_for = part.waits_for.as_deref().unwrap_or("an unnamed reason");
         html += &format!("<p>{} waits for {}</p>", escaped(&part.name), escaped(waits_for));
+    }
+    for warning in readiness.parts.iter().flat_map(|part| &part.warnings) {
+        html += &format!("<p>the last good definition runs on: {}</p>", escaped(warning));
     }
     html
 }

@@ -104,7 +104,7 @@ impl App {
         };
         // Pages that may send records may not use the API.
         let guarded = |router, origins| pinlake_web::guarded(router, config.http.hosts.clone(), origins);
-        let jobs: Arc<dyn pinlake_web::Jobs> = Arc::new(AppJobs(scheduler.clone()));
+        let jobs: Arc<dyn pinlake_web::Jobs> = Arc::new(AppJobs::new(scheduler.clone(), lake.clone()));
         let databricks = config.databricks.settings(format!("http://{}", config.http.listen))?;
         let databricks = pinlake_web::databricks::router(jobs.clone(), console.clone(), databricks);
         let api = pinlake_web::Parts { console, connectors: Some(Arc::new(connectors)), jobs: Some(jobs), metrics };
@@ -116,7 +116,7 @@ impl App {
             report("Kafka", Ok(()));
         }
         let measures = tokio::spawn(Measures::new(log.clone(), followers, groups).run());
-        let jobs = Jobs::serve(scheduler, config);
+        let jobs = Jobs::serve(scheduler, config).await;
         Ok(App { listeners, log, doors, lake, sinks, deliveries, jobs, measures })
     }
 

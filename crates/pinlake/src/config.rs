@@ -7,6 +7,7 @@ pub(crate) mod cluster;
 mod gateway;
 mod jobs;
 mod kinesis;
+mod secrets;
 pub(crate) mod variables;
 
 use std::net::SocketAddr;
@@ -17,7 +18,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::TopicName;
 use pinlake_core::log::PARTITIONS_MAX;
 use pinlake_core::pipeline::units::{Bytes, Span};
-use pinlake_core::secret::Secret;
 use pinlake_ingest::groups::GroupSettings;
 use pinlake_ingest::records::BYTES_MAX;
 use pinlake_ingest::transactions::TransactionSettings;
@@ -32,6 +32,8 @@ use cluster::ClusterConfig;
 use gateway::GatewayConfig;
 use jobs::{DatabricksConfig, JobsConfig};
 use kinesis::KinesisConfig;
+use secrets::PrincipalConfig;
+pub(crate) use secrets::SecretRef;
 
 /// The embedded defaults, which are also the reference.
 pub(crate) const DEFAULTS: &str = include_str!("default.yml");
@@ -97,50 +99,6 @@ pub(crate) struct KafkaConfig {
 pub(crate) enum Authentication {
     None,
     Sasl,
-}
-
-/// Somebody who may log in.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PrincipalConfig {
-    pub(crate) name: String,
-    pub(crate) password: SecretRef,
-}
-
-/// Where a secret is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "Value")]
-pub(crate) enum SecretRef {
-    Env(String),
-    File(PathBuf),
-}
-
-impl TryFrom<Value> for SecretRef {
-    type Error = &'static str;
-
-    /// `{env: NAME}` or `{file: PATH}`. What else stands there is not told: it may be the secret itself.
-    fn try_from(written: Value) -> Result<Self, Self::Error> {
-        let said = |name: &str| written.as_object().filter(|said| said.len() == 1)?.get(name)?.as_str().map(str::to_owned);
-        match (said("env"), said("file")) {
-            (Some(variable), _) => Ok(Self::Env(variable)),
-            (_, Some(path)) => Ok(Self::File(path.into())),
-            _ => Err("takes the place of the secret, not the secret: {env: NAME} or {file: PATH}"),
-        }
-    }
-}
-
-impl SecretRef {
-    /// The secret; a file's last line end is none of it.
-    pub(crate) fn resolve(&self) -> Result<Secret> {
-        let secret = match self {
-            Self::Env(variable) => std::env::var(variable).map_err(|_| anyhow!("variable {variable} is not set"))?,
-            Self::File(path) => {
-                let text = read(path).with_context(|| format!("reading '{}'", path.display()))?;
-                text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).to_owned()
-            }
-        };
-        if secret.is_empty() { bail!("the secret in {self:?} is empty") } else { Ok(Secret::new(secret)) }
-    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -8,6 +8,7 @@ mod placeholders;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pinlake_core::Clock;
@@ -25,6 +26,9 @@ use crate::config::Config;
 const FOLDER: &str = "jobs";
 /// Its file.
 const FILE: &str = "jobs.sqlite";
+/// How long a start waits for the scheduler's first look, and how often it asks.
+const FIRST_LOOK_WITHIN: Duration = Duration::from_secs(5);
+const FIRST_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The scheduler and what keeps it going.
 pub(crate) struct Jobs {
@@ -52,14 +56,21 @@ impl Jobs {
         Ok(scheduler)
     }
 
-    /// Lets it run.
-    pub(crate) fn serve(scheduler: Scheduler, config: &Config) -> Jobs {
+    /// Lets it run. It has looked once then, unless the database is slow: a server that says that it runs is ready.
+    pub(crate) async fn serve(scheduler: Scheduler, config: &Config) -> Jobs {
         let serving = tokio::spawn({
             let scheduler = scheduler.clone();
             async move { scheduler.serve().await }
         });
         let folder = config.pipeline_folder().map(std::path::Path::to_path_buf);
         let files = folder.map(|folder| tokio::spawn(files::follow(folder, scheduler.clone())));
+        let looked = async {
+            while scheduler.state().ticked_at.is_none() {
+                tokio::time::sleep(FIRST_LOOK_EVERY).await;
+            }
+        };
+        // Otherwise readiness says so.
+        let _ = tokio::time::timeout(FIRST_LOOK_WITHIN, looked).await;
         Jobs { scheduler, serving, files }
     }
 

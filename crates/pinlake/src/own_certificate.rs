@@ -1,10 +1,14 @@
 //! A certificate of the server's own making, for clients that insist on encryption: made once, kept in the data folder, and given to clients as a file to trust.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use pinlake_core::Clock;
+use pinlake_ingest::Tls;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
 /// The folder in the data folder.
@@ -34,15 +38,25 @@ pub(crate) fn of(data_dir: &Path, listen: IpAddr, names: &[String]) -> Result<Ow
     let wanted = all.join("\n");
     let known = std::fs::read_to_string(&names_file).is_ok_and(|known| known == wanted);
     if let (true, Ok(certificate), Ok(key)) = (known, std::fs::read(&file), std::fs::read(&key_file)) {
-        return Ok(OwnCertificate { file, certificate, key });
+        // A crash or a hand may have left the halves of two.
+        if Tls::new(&certificate, &key).is_ok() {
+            return Ok(OwnCertificate { file, certificate, key });
+        }
     }
     let (certificate, key) = make(all).context("making a certificate")?;
     let keep = || {
         std::fs::create_dir_all(&folder)?;
+        // Gone first and back last, each on the disk before the next: a half made one is made again.
+        match std::fs::remove_file(&names_file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => sync(&folder)?,
+        }
         write_secret(&key_file, key.as_bytes())?;
         std::fs::write(&file, &certificate)?;
-        // The last, so that a half made one is made again.
-        std::fs::write(&names_file, &wanted)
+        sync(&file)?;
+        std::fs::write(&names_file, &wanted)?;
+        sync(&names_file)?;
+        sync(&folder)
     };
     keep().with_context(|| format!("keeping a certificate in '{}'", folder.display()))?;
     Ok(OwnCertificate { file, certificate: certificate.into_bytes(), key: key.into_bytes() })
@@ -74,5 +88,12 @@ fn write_secret(file: &Path, content: &[u8]) -> std::io::Result<()> {
     // One that is there keeps the rights that it has.
     let _ = std::fs::remove_file(file);
     let mut open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    open.write_all(content)
+    open.write_all(content)?;
+    open.sync_all()
+}
+
+/// Has the disk keep a file's content, or a folder's names.
+#[expect(clippy::disallowed_methods, reason = "keeps the certificate")]
+fn sync(path: &Path) -> std::io::Result<()> {
+    std::fs::File::open(path)?.sync_all()
 }

@@ -1,6 +1,8 @@
 //! The `jobs` of a pipeline: from YAML to what is run and when. Must not judge schedules and SQL: what they mean is not known here.
 
+mod check;
 mod graph;
+mod rules;
 mod tasks;
 mod triggers;
 mod work;
@@ -11,22 +13,17 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use self::graph::{circle, in_order, nearest};
+use self::graph::{circle, in_order};
+use self::rules::{NAME_BYTES_MAX, NAME_RULE};
 use super::tree::{Fields, Problems, Tree};
 use super::units::Span;
 use super::{Files, Pipeline, ScheduleLines};
 use crate::jobs::{CronForm, JobSpec, Retries, Schedule, Work};
 
+pub use check::check_job;
+
 /// Most jobs of a pipeline.
 const JOBS_MAX: usize = 1000;
-/// Most parameters of a job.
-const PARAMETERS_MAX: usize = 100;
-/// Most runs of a job at once.
-const CONCURRENCY_MAX: u32 = 1000;
-/// Most retries of a task.
-const RETRIES_MAX: u32 = 1000;
-/// Longest name of a job or task, in bytes.
-const NAME_BYTES_MAX: usize = 100;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What jobs may name.
@@ -58,9 +55,6 @@ pub(super) fn read(tree: &Tree, known: &Known<'_>, problems: &mut Problems) -> (
     check_jobs_that_run_jobs(&jobs, &named, problems);
     (jobs.into_iter().map(|job| job.spec).collect(), lines)
 }
-
-/// What is legal as the name of a job, a task or a pool.
-const NAME_RULE: &str = "lower-case letters, digits, '_' and '-', a letter first, 100 at most";
 
 /// A job, and what a message about it needs.
 struct ReadJob {
@@ -99,9 +93,7 @@ fn one_job(name: &str, tree: &Tree, known: &Known<'_>, problems: &mut Problems) 
     let concurrency = job.get("concurrency").and_then(|tree| {
         let path = job.path_of("concurrency");
         let number: u32 = problems.read(&path, tree)?;
-        if !(1..=CONCURRENCY_MAX).contains(&number) {
-            problems.add(tree.line, &format!("'{path}' is a number from 1 to {CONCURRENCY_MAX}"));
-        }
+        problems.add_all(tree.line, rules::concurrency(&path, number));
         Some(number)
     });
     let spec = JobSpec {
@@ -140,13 +132,8 @@ fn parameters(fields: &Fields<'_>, problems: &mut Problems) -> BTreeMap<String, 
     let Some(tree) = fields.get("parameters") else { return BTreeMap::new() };
     let path = fields.path_of("parameters");
     let read = problems.texts_by_name(&path, tree).unwrap_or_default();
-    if read.len() > PARAMETERS_MAX {
-        problems.add(tree.line, &format!("'{path}' has {} entries: {PARAMETERS_MAX} at most", read.len()));
-    }
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    for name in read.keys().filter(|name| name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(legal)) {
-        problems.add(tree.line, &format!("parameter name '{name}' is not legal: letters, digits, '_' and '-', 100 at most"));
-    }
+    problems.add_all(tree.line, rules::parameters(&path, read.len()));
+    problems.add_all(tree.line, read.keys().filter_map(|name| rules::parameter_name(name)));
     read
 }
 
@@ -157,42 +144,33 @@ fn retries(path: &str, tree: &Tree, base: Retries, problems: &mut Problems) -> R
         let Some(fields) = problems.fields(path, tree, &["count", "delay", "delay_max"]) else { return base };
         retries.delay = span(&fields, "delay", problems).unwrap_or(base.delay);
         let delay_max = span(&fields, "delay_max", problems);
-        if delay_max.is_some_and(|longest| longest < retries.delay) {
-            problems.add(tree.line, &format!("'{path}': 'delay_max' is shorter than 'delay'"));
-        }
         retries.delay_max = delay_max.unwrap_or(base.delay_max.max(retries.delay));
+        problems.add_all(tree.line, rules::delays(path, &retries));
         fields.need("count", problems).map(|tree| (fields.path_of("count"), tree))
     } else {
         Some((path.to_owned(), tree))
     };
     let Some((path, tree)) = count else { return base };
-    match problems.read::<u32>(&path, tree) {
-        Some(count) if count > RETRIES_MAX => problems.add(tree.line, &format!("'{path}' is {count}: {RETRIES_MAX} at most")),
-        Some(count) => retries.count = count,
-        None => {}
+    if let Some(count) = problems.read::<u32>(&path, tree) {
+        problems.add_all(tree.line, rules::retries(&path, count));
+        retries.count = count;
     }
     retries
 }
 
 /// A span of time, more than none and a year at most.
 fn span(fields: &Fields<'_>, key: &str, problems: &mut Problems) -> Option<Span> {
-    span_within(fields, key, (Duration::from_millis(1), 366 * DAY), problems)
+    span_within(fields, key, rules::TIMES, problems)
 }
 
-fn span_within(fields: &Fields<'_>, key: &str, (least, most): (Duration, Duration), problems: &mut Problems) -> Option<Span> {
+fn span_within(fields: &Fields<'_>, key: &str, times: (Duration, Duration), problems: &mut Problems) -> Option<Span> {
     let tree = fields.get(key)?;
     let path = fields.path_of(key);
     let span: Span = problems.read(&path, tree)?;
-    if !(least..=most).contains(&span.0) {
-        problems.add(tree.line, &format!("'{path}' is a span from {} to {}", Span(least), days(most)));
-        return None;
-    }
-    Some(span)
-}
-
-/// humantime writes 366 days as a year and some hours.
-fn days(span: Duration) -> String {
-    format!("{}d", span.as_secs() / DAY.as_secs())
+    let wrong = rules::span(&path, span, times);
+    let is_good = wrong.is_none();
+    problems.add_all(tree.line, wrong);
+    is_good.then_some(span)
 }
 
 /// Whether it is legal as the name of a job, a task or a pool.
@@ -209,17 +187,12 @@ fn check_jobs_that_run_jobs(jobs: &[ReadJob], named: &Fields<'_>, problems: &mut
         for (task, line) in job.spec.tasks.iter().zip(&job.task_lines) {
             let Work::Job { name, parameters } = &task.work else { continue };
             let Some(at) = jobs.iter().position(|other| other.spec.name == *name) else {
-                if !named.all().iter().any(|(other, _)| other == name) {
-                    let near = nearest(name, named.all().iter().map(|(name, _)| name.as_str()));
-                    problems.add(*line, &format!("task '{}' runs job '{name}', which is not there{near}", task.name));
-                }
+                let written = named.all().iter().map(|(name, _)| name.as_str());
+                problems.add_all(*line, rules::other_job(&task.name, name, written));
                 continue;
             };
-            let takes = &jobs[at].spec.parameters;
-            for parameter in parameters.keys().filter(|parameter| !takes.contains_key(*parameter)) {
-                let near = nearest(parameter, takes.keys().map(String::as_str));
-                problems.add(*line, &format!("job '{name}' has no parameter '{parameter}'{near}"));
-            }
+            let takes = jobs[at].spec.parameters.keys().map(String::as_str);
+            problems.add_all(*line, parameters.keys().filter_map(|parameter| rules::given(name, parameter, takes.clone())));
             others.push(at);
         }
         runs.push(others);

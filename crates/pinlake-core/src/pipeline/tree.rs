@@ -100,6 +100,10 @@ impl Problems {
         self.found.push(Problem { file: self.file.to_owned(), line, message: message.to_owned() });
     }
 
+    pub(super) fn add_all(&mut self, line: u64, messages: impl IntoIterator<Item = String>) {
+        messages.into_iter().for_each(|message| self.add(line, &message));
+    }
+
     /// The entries of a mapping with any keys; none of null.
     pub(super) fn mapping<'a>(&mut self, path: &str, tree: &'a Tree) -> Option<Fields<'a>> {
         let entries: &[(String, Tree)] = match &tree.node {

@@ -19,13 +19,13 @@ use super::schedules;
 /// Tasks of one job.
 const TASKS_MAX: usize = 1000;
 /// The longest name, characters.
-const NAME_MAX: usize = 4096;
+const NAME_MAX: usize = 255;
 /// The longest key of a task, characters.
 const TASK_KEY_MAX: usize = 100;
-/// The longest time that can be asked for, seconds: ten years.
-const SECONDS_MAX: i64 = 10 * 366 * 86_400;
+/// The longest time that can be asked for, seconds.
+const SECONDS_MAX: i64 = 366 * 86_400;
 /// Tries for who wants them without end (`-1`).
-const RETRIES_MAX: i64 = 1_000_000;
+const RETRIES_MAX: i64 = 1000;
 /// Runs at once.
 const CONCURRENCY_MAX: i64 = 1000;
 /// The name of what has none.

@@ -224,9 +224,9 @@ pub(super) fn settings(job: &Job) -> Map<String, Value> {
     settings
 }
 
-/// Where a run is looked at.
+/// Where a run is looked at: its whole state with what every task said, which any browser shows.
 pub(super) fn page(address: &str, run: RunId) -> String {
-    format!("{address}/ui/#/runs/{run}")
+    format!("{address}/api/v1/runs/{run}")
 }
 
 /// An object of text that was kept.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::post as on_post;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use pinlake_core::{Batch, Error, ErrorKind, Record, Timestamp};
+use pinlake_core::{Batch, Clock, Error, ErrorKind, Record, Timestamp};
 use pinlake_web::Parts;
 use pinlake_web::answers::{Ledger, LogRecord, Payload, RebuildComparison, Records, TableDetail, TableLedger, Trace};
 use serde_json::json;
 
 use super::fake::{FakeConsole, account, comparison};
+use super::fake_jobs::FakeJobs;
 use super::{get, parts, post, router, send};
 
 /// The answer's status, and what the console was asked last.
@@ -247,8 +248,15 @@ async fn other_paths_are_left_to_the_router_it_is_merged_with() {
 #[tokio::test]
 async fn health_readiness_and_metrics() {
     assert_eq!(get("/healthz").await.json(), json!({ "status": "alive" }));
-    let ready = get("/readyz").await;
+    let looked = |at| Arc::new(FakeJobs::daily().looked_at(at));
+    let with = |jobs| pinlake_web::router(Parts { jobs: Some(jobs), ..parts(&Arc::default()) });
+    let ready = send(with(looked(Clock::System.now())), "GET", "/readyz", &[], "").await;
     assert_eq!((ready.status.as_u16(), ready.json()["ready"].clone()), (200, json!(true)));
+    let scheduler = ready.json()["parts"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&scheduler["name"], &scheduler["warnings"][0]), (&json!("scheduler"), &json!("pipeline.yml:3: no such task")));
+    let stands = send(with(looked(Timestamp(0))), "GET", "/readyz", &[], "").await;
+    assert_eq!((stands.status.as_u16(), stands.json()["ready"].clone()), (503, json!(false)), "{}", stands.body);
+    assert!(stands.body.contains("it has not looked at what is due"), "{}", stands.body);
     let waiting = Arc::new(FakeConsole { waits: Some("table pin"), ..FakeConsole::default() });
     let answer = send(router(&waiting), "GET", "/readyz", &[], "").await;
     let part = json!({ "name": "table pin", "ready": false, "waits_for": "the object store" });

@@ -96,7 +96,7 @@ async fn a_dag_of_one_task_runs_in_every_version() {
         jobs.end(id, Ok("42 rows"));
         let (_, _, run) = life().await;
         assert_eq!(run["state"]["result_state"], "SUCCESS");
-        assert_eq!(run["run_page_url"], format!("https://127.0.0.1:8082/ui/#/runs/{id}"));
+        assert_eq!(run["run_page_url"], format!("https://127.0.0.1:8082/api/v1/runs/{id}"));
         assert_eq!(
             (&run["run_name"], &run["run_type"], &run["format"]),
             (&json!("submit_run"), &json!("SUBMIT_RUN"), &json!("SINGLE_TASK"))

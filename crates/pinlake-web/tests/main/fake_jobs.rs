@@ -1,4 +1,4 @@
-//! A scheduler in memory, whose runs advance when they are told to.
+//! A scheduler in memory, whose runs advance when they are told to. It remembers what it was asked and fails when it is told to.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -7,12 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 use pinlake_core::jobs::{
-    Again, Alert, Attempt, Backfill, BackfillPlan, Cause, EndReason, Event, Job, JobKey, JobSpec, LogLine, LogPage, Missed,
-    NewJob, NewRun, Origin, Retries, Run, RunFilter, RunId, RunKind, RunState, RunSummary, SchedulerState, Submission, TaskRun,
-    TaskSpec, TaskState, Waits, Work,
+    Again, Alert, Attempt, Backfill, BackfillPlan, Cause, EndReason, Event, Job, JobKey, JobSpec, LogLine, LogPage, NewJob,
+    NewRun, Origin, PlannedInterval, Run, RunFilter, RunId, RunKind, RunState, RunSummary, SchedulerState, Submission, TaskRun,
+    TaskState, Waits, Work,
 };
+use pinlake_core::testing::jobs;
 use pinlake_core::{Error, Result, Timestamp};
 use pinlake_web::Jobs;
+
+use super::daily;
 
 /// When the first thing happens.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -20,8 +23,12 @@ pub(crate) const START_MS: i64 = 1_700_000_000_000;
 #[derive(Default)]
 pub(crate) struct FakeJobs {
     held: Mutex<Held>,
+    /// What it was asked, as debug text.
+    asked: Mutex<Vec<String>>,
     /// What every call fails with.
     fails: Option<Error>,
+    ticked_at: Option<Timestamp>,
+    problems: Vec<String>,
 }
 
 #[derive(Default)]
@@ -32,36 +39,52 @@ struct Held {
     ticks: i64,
     tokens: BTreeMap<String, RunId>,
     logs: BTreeMap<RunId, Vec<String>>,
+    events: Vec<Event>,
+    alerts: Vec<Alert>,
 }
 
 /// A job of one task, as the pipeline's files define it.
 pub(crate) fn spec(name: &str, work: Work) -> JobSpec {
-    JobSpec {
-        name: name.to_owned(),
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::default(),
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: vec![TaskSpec {
-            name: "all".to_owned(),
-            work,
-            after: Vec::new(),
-            waits: Waits::default(),
-            retries: Retries::default(),
-            timeout: None,
-            pool: None,
-        }],
-    }
+    jobs::job(name, vec![jobs::task("all", work)])
 }
 
 impl FakeJobs {
     /// Fails at every call.
     pub(crate) fn failing(error: Error) -> Self {
         Self { fails: Some(error), ..Self::default() }
+    }
+
+    /// With the job `daily`, ten runs of it, their logs, events and alerts, and the job `report` that a call defined.
+    pub(crate) fn daily() -> Self {
+        let last = daily::run();
+        let older = (2..daily::RUN).map(|id| Run { id: RunId(id), tasks: Vec::new(), ..last.clone() });
+        let lines = || (1..4).map(|number| format!("line {number}\n<b>")).collect();
+        let held = Held {
+            jobs: vec![daily::job(), daily::report()],
+            runs: older.chain([last.clone()]).collect(),
+            ids: last.tasks.last().map_or(0, |task| task.id.0),
+            logs: last.tasks.iter().map(|task| (task.id, lines())).collect(),
+            events: vec![last.event(daily::NOW, None), last.event(daily::NOW, Some("rebuild"))],
+            alerts: daily::alerts(),
+            ..Held::default()
+        };
+        let problems = vec!["pipeline.yml:3: no such task".to_owned()];
+        Self { held: Mutex::new(held), problems, ..Self::default() }.looked_at(daily::NOW)
+    }
+
+    /// Has last looked for what is due at that time.
+    pub(crate) fn looked_at(self, at: Timestamp) -> Self {
+        Self { ticked_at: Some(at), ..self }
+    }
+
+    /// All that it was asked.
+    pub(crate) fn all_asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// What it was last asked.
+    pub(crate) fn last(&self) -> String {
+        self.all_asked().pop().unwrap_or_default()
     }
 
     /// With the pipeline's jobs of these names.
@@ -132,7 +155,8 @@ impl FakeJobs {
         self.held.lock().unwrap()
     }
 
-    fn asked(&self) -> Result<MutexGuard<'_, Held>> {
+    fn ask(&self, what: String) -> Result<MutexGuard<'_, Held>> {
+        self.asked.lock().unwrap().push(what);
         self.fails.clone().map_or(Ok(()), Err)?;
         Ok(self.held())
     }
@@ -154,12 +178,12 @@ impl Held {
             JobKey::Id(id) => job.id == *id,
             JobKey::Name(name) => job.spec.name == *name,
         };
-        self.jobs.iter().find(is).cloned().ok_or_else(|| Error::not_found("no such job"))
+        self.jobs.iter().find(is).cloned().ok_or_else(|| Error::not_found(format!("{key:?} does not exist")))
     }
 
     fn run(&self, id: RunId) -> Result<Run> {
         let is = |run: &&Run| run.id == id || run.tasks.iter().any(|task| task.id == id);
-        self.runs.iter().find(is).cloned().ok_or_else(|| Error::not_found("no such run"))
+        self.runs.iter().find(is).cloned().ok_or_else(|| Error::not_found(format!("run {id} does not exist")))
     }
 
     fn define(&mut self, id: Option<i64>, spec: JobSpec, origin: Origin, paused: bool, notes: BTreeMap<String, String>) -> i64 {
@@ -194,38 +218,10 @@ impl Held {
     }
 
     fn make(&mut self, spec: JobSpec, job_id: i64, kind: RunKind, cause: String) -> Run {
-        let id = RunId(self.id());
-        let tasks = spec.tasks.iter().map(|task| TaskRun {
-            id: RunId(self.id()),
-            spec: task.clone(),
-            state: TaskState::Waiting,
-            reason: None,
-            not_before: None,
-            child: None,
-            attempts: Vec::new(),
-        });
-        let tasks = tasks.collect();
-        Run {
-            sequence: 1,
-            id,
-            name: spec.name.clone(),
-            job_id,
-            parameters: spec.parameters.clone(),
-            spec,
-            version: "0123456789ab".to_owned(),
-            kind,
-            cause: Cause { text: cause, ..Cause::default() },
-            interval: None,
-            state: RunState::Queued,
-            reason: None,
-            message: String::new(),
-            generation: 1,
-            created_at: self.tick(),
-            started_at: None,
-            ended_at: None,
-            tasks,
-            notes: BTreeMap::new(),
-        }
+        let id = self.id();
+        self.ids += i64::try_from(spec.tasks.len()).unwrap();
+        let cause = Cause { text: cause, ..Cause::default() };
+        Run { job_id, kind, cause, created_at: self.tick(), ..jobs::run(id, spec) }
     }
 }
 
@@ -244,18 +240,7 @@ fn step(run: &mut Run, now: Timestamp) {
         RunState::Running => {
             for task in run.tasks.iter_mut().filter(|task| matches!(task.state, TaskState::Queued | TaskState::Retrying)) {
                 let number = u32::try_from(task.attempts.len()).unwrap() + 1;
-                let (owner, message) = ("here".to_owned(), String::new());
-                let generation = run.generation;
-                task.attempts.push(Attempt {
-                    number,
-                    generation,
-                    owner,
-                    started_at: now,
-                    ended_at: None,
-                    reason: None,
-                    message,
-                    output: None,
-                });
+                task.attempts.push(Attempt { generation: run.generation, ..jobs::attempt(number, now) });
                 task.state = TaskState::Running;
                 if let Work::Refused { reason } = task.spec.work.clone() {
                     end(task, now, Err(&reason));
@@ -306,29 +291,32 @@ fn settle(run: &mut Run, now: Timestamp) {
 #[async_trait]
 impl Jobs for FakeJobs {
     fn scheduler(&self) -> SchedulerState {
-        SchedulerState { ticked_at: None, problems: Vec::new(), queued: 0, running: 0 }
+        SchedulerState { ticked_at: self.ticked_at, problems: self.problems.clone(), queued: 1, running: 2 }
     }
 
     async fn jobs(&self) -> Result<Vec<Job>> {
-        let mut jobs = self.asked()?.jobs.clone();
+        let mut jobs = self.ask("jobs".to_owned())?.jobs.clone();
         jobs.sort_by(|one, other| one.spec.name.cmp(&other.spec.name));
         Ok(jobs)
     }
 
     async fn job(&self, key: &JobKey) -> Result<Job> {
-        self.asked()?.find(key)
+        self.ask(format!("job {key:?}"))?.find(key)
     }
 
     async fn define(&self, job: NewJob) -> Result<i64> {
-        let mut held = self.asked()?;
+        let mut held = self.ask(format!("define {:?} {} {} {:?}", job.id, job.spec.name, job.paused, job.notes))?;
         if held.jobs.iter().any(|known| known.spec.name == job.spec.name && Some(known.id) != job.id) {
             return Err(Error::conflict(format!("the job '{}' exists", job.spec.name)));
+        }
+        if held.jobs.iter().any(|known| Some(known.id) == job.id && known.origin == Origin::Pipeline) {
+            return Err(Error::conflict(format!("job '{}' is the pipeline's: change its files", job.spec.name)));
         }
         Ok(held.define(job.id, job.spec, Origin::Api, job.paused, job.notes))
     }
 
     async fn delete(&self, key: &JobKey) -> Result<()> {
-        let mut held = self.asked()?;
+        let mut held = self.ask(format!("delete {key:?}"))?;
         let job = held.find(key)?;
         if job.origin == Origin::Pipeline {
             return Err(Error::conflict("the pipeline's files define the job"));
@@ -338,14 +326,14 @@ impl Jobs for FakeJobs {
     }
 
     async fn pause(&self, key: &JobKey, paused: bool) -> Result<()> {
-        let mut held = self.asked()?;
+        let mut held = self.ask(format!("pause {key:?} {paused}"))?;
         let id = held.find(key)?.id;
         held.jobs.iter_mut().find(|job| job.id == id).unwrap().paused = paused;
         Ok(())
     }
 
     async fn start(&self, run: NewRun) -> Result<RunId> {
-        let mut held = self.asked()?;
+        let mut held = self.ask(format!("start {run:?}"))?;
         let job = held.find(&run.job)?;
         let mut made = held.make(job.spec, job.id, RunKind::Manual, run.cause);
         made.parameters.extend(run.parameters);
@@ -354,7 +342,7 @@ impl Jobs for FakeJobs {
     }
 
     async fn submit(&self, submission: Submission) -> Result<RunId> {
-        let mut held = self.asked()?;
+        let mut held = self.ask(format!("{submission:?}"))?;
         let same = |run: &&Run| !run.state.has_ended() && run.spec == submission.spec && run.cause.text == submission.cause;
         if let Some(run) = held.runs.iter().find(same).filter(|_| submission.join) {
             return Ok(run.id);
@@ -364,12 +352,16 @@ impl Jobs for FakeJobs {
         Ok(held.add(made, submission.token))
     }
 
-    async fn backfill(&self, _: Backfill) -> Result<BackfillPlan> {
-        Err(Error::invalid("not here"))
+    /// Always of the one interval that there is.
+    async fn backfill(&self, backfill: Backfill) -> Result<BackfillPlan> {
+        self.ask(format!("{backfill:?}"))?.find(&backfill.job)?;
+        let run = (!backfill.preview).then_some(RunId(daily::RUN));
+        let intervals = vec![PlannedInterval { interval: daily::day(), run, before: Some(RunState::Failed) }];
+        Ok(BackfillPlan { id: run.map(|_| 5), intervals, left_out: 4 })
     }
 
     async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>> {
-        let held = self.asked()?;
+        let held = self.ask(format!("{filter:?}"))?;
         let job = filter.job.map(|key| held.find(&key).map(|job| job.id)).transpose()?;
         let fits = |run: &&Run| {
             job.is_none_or(|job| run.job_id == job)
@@ -383,11 +375,11 @@ impl Jobs for FakeJobs {
     }
 
     async fn run(&self, id: RunId) -> Result<Run> {
-        self.asked()?.run(id)
+        self.ask(format!("run {id}"))?.run(id)
     }
 
     async fn cancel(&self, id: RunId) -> Result<()> {
-        let mut held = self.asked()?;
+        let mut held = self.ask(format!("cancel {id}"))?;
         let now = held.tick();
         let id = held.run(id)?.id;
         let run = held.runs.iter_mut().find(|run| run.id == id).unwrap();
@@ -402,8 +394,8 @@ impl Jobs for FakeJobs {
         Ok(())
     }
 
-    async fn rerun(&self, id: RunId, _: Again) -> Result<()> {
-        let mut held = self.asked()?;
+    async fn rerun(&self, id: RunId, again: Again) -> Result<()> {
+        let mut held = self.ask(format!("rerun {id} {again:?}"))?;
         let id = held.run(id)?.id;
         let run = held.runs.iter_mut().find(|run| run.id == id).unwrap();
         if !run.state.has_ended() {
@@ -420,7 +412,7 @@ impl Jobs for FakeJobs {
     }
 
     async fn forget(&self, id: RunId) -> Result<()> {
-        let mut held = self.asked()?;
+        let mut held = self.ask(format!("forget {id}"))?;
         if !held.run(id)?.state.has_ended() {
             return Err(Error::conflict("the run has not ended"));
         }
@@ -428,8 +420,8 @@ impl Jobs for FakeJobs {
         Ok(())
     }
 
-    async fn log(&self, task: RunId, _: Option<u32>, after: i64, _: Duration) -> Result<LogPage> {
-        let held = self.asked()?;
+    async fn log(&self, task: RunId, attempt: Option<u32>, after: i64, wait: Duration) -> Result<LogPage> {
+        let held = self.ask(format!("log {task} {attempt:?} {after} {wait:?}"))?;
         let lines = held.logs.get(&task).ok_or_else(|| Error::not_found("no attempt"))?;
         let line = |(number, text): (i64, &String)| LogLine {
             number,
@@ -439,14 +431,14 @@ impl Jobs for FakeJobs {
         };
         // Two a page, so that whoever reads must go on.
         let lines = (1..).zip(lines).filter(|(number, _)| *number > after).take(2).map(line).collect();
-        Ok(LogPage { attempt: 1, lines, ended: true })
+        Ok(LogPage { attempt: attempt.unwrap_or(1), lines, ended: true })
     }
 
     fn events(&self) -> BoxStream<'static, Event> {
-        futures::stream::empty().boxed()
+        futures::stream::iter(self.held().events.clone()).boxed()
     }
 
     async fn alerts(&self) -> Result<Vec<Alert>> {
-        Ok(Vec::new())
+        Ok(self.ask("alerts".to_owned())?.alerts.clone())
     }
 }

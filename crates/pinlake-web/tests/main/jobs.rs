@@ -9,18 +9,21 @@ use pinlake_web::Parts;
 use pinlake_web::jobs::answers::{BackfillAnswer, Data, EventAnswer, JobDetail, JobList, LogAnswer, RunAnswer, RunList};
 use serde_json::{Value, json};
 
-use super::fake_scheduler::{FakeScheduler, NOW, day, spec};
+use super::daily::{NOW, day, spec};
+use super::fake_jobs::FakeJobs;
 use super::{Answer, get, parts, post, send};
 
 const DAILY: &str = r#"Name("daily")"#;
+/// The first number that is free: the run `daily::RUN` and its three tasks have those before.
+const NEXT: i64 = 15;
 
-fn over(scheduler: &Arc<FakeScheduler>) -> Router {
+fn over(scheduler: &Arc<FakeJobs>) -> Router {
     pinlake_web::router(Parts { jobs: Some(scheduler.clone()), ..parts(&Arc::default()) })
 }
 
 /// The answer, and what the scheduler was asked last.
 async fn asked(method: &str, path: &str, body: impl Into<axum::body::Body>) -> (Answer, String) {
-    let scheduler = Arc::new(FakeScheduler::default());
+    let scheduler = Arc::new(FakeJobs::daily());
     let answer = send(over(&scheduler), method, path, &[], body).await;
     (answer, scheduler.last())
 }
@@ -29,7 +32,7 @@ async fn asked(method: &str, path: &str, body: impl Into<axum::body::Body>) -> (
 async fn jobs_are_listed_and_described() {
     let answer = get("/api/v1/jobs").await;
     let list: JobList = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!((list.jobs.len(), &*list.jobs[0].name, list.scheduler.ticked_at_ms), (1, "daily", Some(NOW)));
+    assert_eq!((list.jobs.len(), &*list.jobs[0].name, list.scheduler.ticked_at_ms), (2, "daily", Some(NOW)));
     assert_eq!(list.scheduler.problems, ["pipeline.yml:3: no such task"]);
     let last = &answer.json()["jobs"][0]["last"];
     assert_eq!(last["data"], json!({ "from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z" }));
@@ -46,7 +49,7 @@ async fn jobs_are_listed_and_described() {
 #[tokio::test]
 async fn a_run_starts_with_parameters_data_and_token() {
     let (answer, started) = asked("POST", "/api/v1/jobs/daily/run", "").await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({ "run_id": 11 })));
+    assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({ "run_id": NEXT })));
     assert!(
         started.contains("parameters: {}, any_parameters: false, interval: None") && started.contains("token: None"),
         "{started}"
@@ -99,16 +102,24 @@ async fn jobs_are_paused_resumed_and_deleted() {
     for (method, path, expected) in [
         ("POST", "/api/v1/jobs/daily/pause", format!("pause {DAILY} true")),
         ("POST", "/api/v1/jobs/daily/resume", format!("pause {DAILY} false")),
-        ("DELETE", "/api/v1/jobs/daily", format!("delete {DAILY}")),
     ] {
         let (answer, asked) = asked(method, path, "").await;
         assert_eq!((answer.status.as_u16(), &*answer.body, asked), (204, "", expected));
     }
+    let (refused, asked) = asked("DELETE", "/api/v1/jobs/daily", "").await;
+    refused.is_error(409, "conflict", "the pipeline's files define the job");
+    assert_eq!(asked, format!("delete {DAILY}"));
+    let scheduler = Arc::new(FakeJobs::daily());
+    let on_mine = async |method: &str, body: &'static str| send(over(&scheduler), method, "/api/v1/jobs/mine", &[], body).await;
+    assert_eq!(on_mine("PUT", r#"{"concurrency":1,"tasks":[]}"#).await.status, 201);
+    let deleted = on_mine("DELETE", "").await;
+    assert_eq!((deleted.status.as_u16(), &*deleted.body), (204, ""));
+    on_mine("GET", "").await.is_error(404, "not_found", "does not exist");
 }
 
 #[tokio::test]
 async fn a_job_is_defined_and_defined_anew() {
-    let scheduler = Arc::new(FakeScheduler::default());
+    let scheduler = Arc::new(FakeJobs::daily());
     let mut definition = serde_json::to_value(spec()).unwrap();
     definition.as_object_mut().unwrap().remove("name");
     let put = async |definition: &Value| send(over(&scheduler), "PUT", "/api/v1/jobs/mine", &[], definition.to_string()).await;
@@ -117,9 +128,12 @@ async fn a_job_is_defined_and_defined_anew() {
     assert_eq!(made.json()["definition"]["tasks"], definition["tasks"]);
     definition["name"] = json!("mine");
     assert_eq!(put(&definition).await.status, 200);
-    let asked = scheduler.asked.lock().unwrap().clone();
+    let asked = scheduler.all_asked();
     let defined: Vec<&String> = asked.iter().filter(|asked| asked.starts_with("define")).collect();
-    assert_eq!(defined, ["define None mine false {}", "define Some(8) mine false {}"]);
+    assert_eq!(
+        defined,
+        ["define None mine false {}".to_owned(), format!("define Some({NEXT}) mine false {{}}")].iter().collect::<Vec<_>>()
+    );
     let (refused, _) = self::asked("PUT", "/api/v1/jobs/daily", r#"{"concurrency":1,"tasks":[]}"#).await;
     refused.is_error(409, "conflict", "change its files");
 }
@@ -146,11 +160,11 @@ async fn runs_are_filtered_and_paged() {
     let list: RunList = serde_json::from_str(&answer.body).unwrap();
     assert_eq!((list.runs.len(), list.next_before), (10, None));
     assert_eq!(filter, "RunFilter { job: None, states: [], kinds: [], since: None, until: None, before: None, limit: 51 }");
-    let params = "job=daily&state=queued,running&kind=backfill&since=2026-03-01&until=2026-03-01T12:00:00Z&before=40&limit=3";
+    let params = "job=daily&state=failed,running&kind=schedule&since=2026-03-01&until=2026-03-02T12:00:00Z&before=40&limit=3";
     let (answer, filter) = asked("GET", &format!("/api/v1/runs?{params}"), "").await;
     let list: RunList = serde_json::from_str(&answer.body).unwrap();
     assert_eq!((list.runs.len(), list.next_before), (3, Some(list.runs[2].id)));
-    let expected = r#"RunFilter { job: Some(Name("daily")), states: [Queued, Running], kinds: [Backfill], since: Some(Timestamp(1772323200000)), until: Some(Timestamp(1772366400000)), before: Some(RunId(40)), limit: 4 }"#;
+    let expected = r#"RunFilter { job: Some(Name("daily")), states: [Failed, Running], kinds: [Schedule], since: Some(Timestamp(1772323200000)), until: Some(Timestamp(1772452800000)), before: Some(RunId(40)), limit: 4 }"#;
     assert_eq!(filter, expected);
     let of = async |params: &str| get(&format!("/api/v1/runs?{params}")).await;
     of("state=done").await.is_error(400, "invalid", "'state' is not right: unknown variant `done`");
@@ -199,7 +213,7 @@ async fn runs_are_cancelled_run_again_and_forgotten() {
 async fn a_log_is_read_by_the_tasks_name_or_number() {
     let (answer, log) = asked("GET", "/api/v1/runs/11/tasks/rebuild/log", "").await;
     let page: LogAnswer = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!((&*page.task, page.attempt, page.lines.len(), page.ended), ("rebuild", 2, 3, true));
+    assert_eq!((&*page.task, page.attempt, page.lines.len(), page.ended), ("rebuild", 1, 2, true));
     assert_eq!(log, "log 13 None 0 0ns");
     let (answer, log) = asked("GET", "/api/v1/runs/11/tasks/12/log?attempt=1&after=2&wait_ms=1500", "").await;
     assert_eq!((&answer.json()["task"], &*log), (&json!("archive"), "log 12 Some(1) 2 1.5s"));
@@ -236,7 +250,7 @@ async fn alerts_are_listed() {
 
 #[tokio::test]
 async fn what_the_scheduler_fails_with_is_answered() {
-    let scheduler = Arc::new(FakeScheduler::failing(Error::retry("too many runs wait")));
+    let scheduler = Arc::new(FakeJobs::failing(Error::retry("too many runs wait")));
     for (method, path) in
         [("GET", "/api/v1/jobs"), ("POST", "/api/v1/jobs/daily/run"), ("GET", "/api/v1/runs/11"), ("GET", "/api/v1/alerts")]
     {
@@ -262,7 +276,7 @@ async fn a_server_without_jobs_says_so() {
 
 #[tokio::test]
 async fn the_page_lists_jobs_with_next_and_last_run() {
-    let page = send(over(&Arc::default()), "GET", "/", &[("accept", "text/html")], "").await;
+    let page = send(over(&Arc::new(FakeJobs::daily())), "GET", "/", &[("accept", "text/html")], "").await;
     let row = "<td><a href=\"/api/v1/jobs/daily\">daily</a></td><td>2026-03-03 00:00</td><td><a href=\"/api/v1/runs/11\">failed (FAILED)</a></td>";
     assert!(page.body.contains(row), "{}", page.body);
 }

@@ -3,11 +3,11 @@
 
 mod api;
 mod connect;
+mod daily;
 mod databricks;
 mod document;
 mod fake;
 mod fake_jobs;
-mod fake_scheduler;
 mod jobs;
 mod statements;
 
@@ -23,7 +23,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use fake::FakeConsole;
-use fake_scheduler::FakeScheduler;
+use fake_jobs::FakeJobs;
 
 /// An answer, read to its end.
 struct Answer {
@@ -53,7 +53,7 @@ impl Answer {
 }
 
 fn router(console: &Arc<FakeConsole>) -> Router {
-    pinlake_web::router(Parts { jobs: Some(Arc::new(FakeScheduler::default())), ..parts(console) })
+    pinlake_web::router(Parts { jobs: Some(Arc::new(FakeJobs::daily())), ..parts(console) })
 }
 
 /// A server without connectors and jobs.

@@ -113,7 +113,7 @@ async fn start(client: &Client, args: RunArgs) -> Result<()> {
     let mut follower = Follower::of_all();
     let run = follow::to_end(client, run_id, &mut follower, None).await?;
     if run.summary.state == RunState::Failed {
-        bail!("{}", shown::end(&run.summary));
+        bail!("{}", shown::end_told(&run));
     }
     Ok(())
 }

@@ -1,92 +1,117 @@
-//! What the API asks of the scheduler, handed on.
+//! What the API asks of the scheduler, handed on. A definition is first held to the rules of the pipeline's files.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
-use pinlake_core::Result;
 use pinlake_core::jobs::{
-    Again, Alert, Backfill, BackfillPlan, Event, Job, JobKey, LogPage, NewJob, NewRun, Run, RunFilter, RunId, RunSummary,
-    SchedulerState, Submission,
+    Again, Alert, Backfill, BackfillPlan, Event, Job, JobKey, JobSpec, LogPage, NewJob, NewRun, Run, RunFilter, RunId,
+    RunSummary, SchedulerState, Submission, Work,
 };
+use pinlake_core::pipeline::check_job;
+use pinlake_core::{Error, Result};
 use pinlake_jobs::Scheduler;
+use pinlake_lake::lake::Lake;
 use pinlake_web::Jobs;
 
 /// The scheduler as the API sees it.
-pub(crate) struct AppJobs(pub(crate) Scheduler);
+pub(crate) struct AppJobs {
+    scheduler: Scheduler,
+    lake: Arc<Lake>,
+}
+
+impl AppJobs {
+    /// Over a scheduler, for jobs over a lake.
+    pub(crate) fn new(scheduler: Scheduler, lake: Arc<Lake>) -> Self {
+        Self { scheduler, lake }
+    }
+
+    /// What a definition that no file holds may name. Two calls at once may each be good alone: whoever runs the jobs sees what comes of it.
+    async fn check(&self, job: &NewJob) -> Result<()> {
+        let runs_others = job.spec.tasks.iter().any(|task| matches!(task.work, Work::Job { .. }));
+        let all = if runs_others { self.scheduler.jobs().await? } else { Vec::new() };
+        let is_other = |other: &Job| Some(other.id) != job.id && other.spec.name != job.spec.name;
+        let others: Vec<JobSpec> = all.into_iter().filter(is_other).map(|other| other.spec).collect();
+        let problems = check_job(&job.spec, self.lake.pipeline(), &others);
+        if problems.is_empty() { Ok(()) } else { Err(Error::invalid(problems.join("; "))) }
+    }
+}
 
 #[async_trait]
 impl Jobs for AppJobs {
     fn scheduler(&self) -> SchedulerState {
-        self.0.state()
+        self.scheduler.state()
     }
 
     async fn jobs(&self) -> Result<Vec<Job>> {
-        self.0.jobs().await
+        self.scheduler.jobs().await
     }
 
     async fn job(&self, key: &JobKey) -> Result<Job> {
-        self.0.job(key).await
+        self.scheduler.job(key).await
     }
 
     async fn define(&self, job: NewJob) -> Result<i64> {
-        self.0.define(job).await
+        self.check(&job).await?;
+        self.scheduler.define(job).await
     }
 
     async fn delete(&self, key: &JobKey) -> Result<()> {
-        self.0.delete(key).await
+        self.scheduler.delete(key).await
     }
 
     async fn pause(&self, key: &JobKey, paused: bool) -> Result<()> {
-        self.0.pause(key, paused).await
+        self.scheduler.pause(key, paused).await
     }
 
     async fn start(&self, run: NewRun) -> Result<RunId> {
-        self.0.start(run).await
+        self.scheduler.start(run).await
     }
 
     async fn submit(&self, submission: Submission) -> Result<RunId> {
-        self.0.submit(submission).await
+        self.scheduler.submit(submission).await
     }
 
     async fn backfill(&self, backfill: Backfill) -> Result<BackfillPlan> {
-        self.0.backfill(backfill).await
+        self.scheduler.backfill(backfill).await
     }
 
     async fn runs(&self, filter: RunFilter) -> Result<Vec<RunSummary>> {
-        self.0.runs(filter).await
+        self.scheduler.runs(filter).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run> {
-        self.0.run(id).await
+        self.scheduler.run(id).await
     }
 
     async fn cancel(&self, id: RunId) -> Result<()> {
-        self.0.cancel(id).await
+        self.scheduler.cancel(id).await
     }
 
     async fn rerun(&self, id: RunId, again: Again) -> Result<()> {
-        self.0.rerun(id, again).await
+        self.scheduler.rerun(id, again).await
     }
 
     async fn forget(&self, id: RunId) -> Result<()> {
-        self.0.forget(id).await
+        self.scheduler.forget(id).await
     }
 
     async fn log(&self, task: RunId, attempt: Option<u32>, after: i64, wait: Duration) -> Result<LogPage> {
-        self.0.log(task, attempt, after, wait).await
+        self.scheduler.log(task, attempt, after, wait).await
     }
 
     fn events(&self) -> BoxStream<'static, Event> {
         // An error is that the watcher is too slow, or that the scheduler ended.
-        let events = stream::unfold(self.0.watch(), |mut events| async move { Some((events.recv().await.ok()?, events)) });
-        let scheduler = self.0.clone();
+        let events =
+            stream::unfold(self.scheduler.watch(), |mut events| async move { Some((events.recv().await.ok()?, events)) });
+        let scheduler = self.scheduler.clone();
         // Nobody keeps a server from its end by watching it.
         events.take_until(async move { scheduler.stopped().await }.boxed()).boxed()
     }
 
     async fn alerts(&self) -> Result<Vec<Alert>> {
-        self.0.alerts().await
+        self.scheduler.alerts().await
     }
 }

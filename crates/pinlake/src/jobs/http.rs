@@ -1,5 +1,7 @@
 //! Requests that tasks send. Secrets are put into headers just before, and are in no message.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
@@ -17,17 +19,11 @@ const TIME_MAX: Duration = Duration::from_secs(3_600);
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Sends the request of a task.
-pub(super) async fn send(client: &Client, work: &HttpWork, run: &Run, log: &AttemptLog) -> Result<Done> {
+pub(super) async fn send(client: &Client, work: &HttpWork, run: &Arc<Run>, log: &AttemptLog) -> Result<Done> {
     let wrong = |what: &str, why: String| Error::invalid(format!("the request's {what} is not right: {why}"));
-    // A URL that begins with a parameter is that parameter's, not a part of one.
-    let is_part = !work.url.starts_with("${");
-    let in_url = |value: &str| match is_part {
-        true => percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string(),
-        false => value.to_owned(),
-    };
-    let url: Url = placeholders::of_run(&work.url, run, in_url)?.parse().map_err(|error| wrong("URL", format!("{error}")))?;
+    let url: Url = placeholders::in_url(&work.url, run)?.parse().map_err(|error| wrong("URL", format!("{error}")))?;
     let method: Method = work.method.to_ascii_uppercase().parse().map_err(|_| wrong("method", work.method.clone()))?;
-    let mut request = client.request(method.clone(), url.clone()).headers(headers(work, run)?).timeout(TIME_MAX);
+    let mut request = client.request(method.clone(), url.clone()).headers(headers(work, run).await?).timeout(TIME_MAX);
     if let Some(body) = &work.body {
         request = request.body(placeholders::of_run(body, run, in_json)?);
     }
@@ -45,9 +41,16 @@ pub(super) async fn send(client: &Client, work: &HttpWork, run: &Run, log: &Atte
     Ok(Done { message: format!("{method} {place} was answered {status}"), output: Some(text) })
 }
 
-fn headers(work: &HttpWork, run: &Run) -> Result<HeaderMap> {
+/// The headers, with their secrets: a disk that does not answer holds up this task alone, until its time is over.
+async fn headers(work: &HttpWork, run: &Arc<Run>) -> Result<HeaderMap> {
+    let (written, run) = (work.headers.clone(), run.clone());
+    let read = tokio::task::spawn_blocking(move || headers_of(&written, &run));
+    read.await.map_err(|error| Error::internal(format!("the task that reads secrets ended: {error}")))?
+}
+
+fn headers_of(written: &BTreeMap<String, String>, run: &Run) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
-    for (name, value) in &work.headers {
+    for (name, value) in written {
         let named: HeaderName = name.parse().map_err(|_| Error::invalid(format!("'{name}' is no header's name")))?;
         let value = placeholders::with_secrets(value, run)?;
         let mut value =

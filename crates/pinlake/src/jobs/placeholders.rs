@@ -12,14 +12,33 @@ use crate::config::SecretRef;
 ///
 /// # Errors
 /// `Invalid` for a name that is none, or one that the run has nothing for.
-pub(super) fn of_run(text: &str, run: &Run, put: impl Fn(&str) -> String) -> Result<String> {
+pub(super) fn of_run(text: &str, run: &Run, mut put: impl FnMut(&str) -> String) -> Result<String> {
     replace(text, |name| value(name, run).map(|value| put(&value)))
 }
 
-/// The same, and variables and files for `${env:NAME}` and `${file:PATH}`.
+/// A URL with the run's own in it: each value is percent-encoded, so that it stays one part of it, but one that the URL begins with is taken as it is.
 ///
 /// # Errors
-/// Likewise; `Invalid` for a secret that is not there.
+/// As of [`of_run`]; `Invalid` for a value that makes a step to another folder, `.` or `..`.
+pub(super) fn in_url(url: &str, run: &Run) -> Result<String> {
+    let mut is_begin = url.starts_with("${");
+    let put = |value: &str| match std::mem::take(&mut is_begin) {
+        true => value.to_owned(),
+        false => percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string(),
+    };
+    let done = of_run(url, run, put)?;
+    let path = done.split(['?', '#']).next().unwrap_or_default();
+    let steps = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if done != url && path.split(['/', '\\']).any(steps) {
+        return Err(Error::invalid("the request's URL would have '.' or '..' as a part of its path: no parameter may be that"));
+    }
+    Ok(done)
+}
+
+/// The same as [`of_run`], and variables and files for `${env:NAME}` and `${file:PATH}`.
+///
+/// # Errors
+/// Likewise; `Invalid` for a secret that is not there. It reads the disk.
 pub(super) fn with_secrets(text: &str, run: &Run) -> Result<String> {
     replace(text, |name| {
         let secret = match name.split_once(':') {
@@ -55,7 +74,7 @@ fn value(name: &str, run: &Run) -> Result<String> {
 }
 
 /// Puts something in the place of each `${name}`; `$${` stands for `${`.
-fn replace(text: &str, value: impl Fn(&str) -> Result<String>) -> Result<String> {
+fn replace(text: &str, mut value: impl FnMut(&str) -> Result<String>) -> Result<String> {
     let (mut done, mut rest) = (String::new(), text);
     while let Some(at) = rest.find("${") {
         let (before, behind) = rest.split_at(at);

@@ -1,6 +1,9 @@
 //! What tasks do, done by log and lake. Each can be done again for the same run without doing harm: tables are replaced by what is the same, gold tables know
 //! which run they have taken.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +92,7 @@ impl Work {
     async fn check(&self, call: &TaskCall, queries: &[SqlText]) -> Result<Done> {
         let mut wrong = Vec::new();
         for query in queries {
-            let found = self.rows(call, &query.sql, ROWS_FOUND_MAX).await.map_err(|error| of(&query.name, error))?;
+            let found = self.rows(call, &query.sql, ROWS_FOUND_MAX).await.map_err(|error| of(&query.name, &error))?;
             if found.rows.is_empty() {
                 call.log.info(format!("{}: good", query.name));
                 continue;
@@ -134,7 +137,7 @@ impl Work {
             effect: Effect { app: format!("{}{part}", effect.app), version: effect.version },
             run: call.run.id.0,
         };
-        let kept = self.lake.materialise(gold).await.map_err(|error| of(name, error))?;
+        let kept = self.lake.materialise(gold).await.map_err(|error| of(name, &error))?;
         let already = if kept.already { ", which it had already" } else { "" };
         call.log.info(format!("gold.{name}: version {}, {}{already}", kept.version, count(kept.rows, "row")));
         Ok(kept.rows)
@@ -297,7 +300,7 @@ fn done(message: String) -> Done {
     Done { message, output: None }
 }
 
-/// An error with the name of what it is about.
-fn of(name: &str, error: Error) -> Error {
-    Error::new(error.kind(), format!("{name}: {}", error.message())).with_source(error)
+/// An error with the name of what it is about. Its causes are in the words, so it has no source that would say them again.
+fn of(name: &str, error: &Error) -> Error {
+    Error::new(error.kind(), format!("{name}: {error}"))
 }

@@ -126,6 +126,7 @@ async fn a_question_that_finds_rows_fails_its_run_with_what_it_found() {
     let told = run(&["jobs", "run", "daily", "--wait", "--server", &server.url]).await;
     let (out, reason) = (told.out.clone(), told.failed());
     assert!(out.contains("bad found") && out.contains("42"), "{out}\n{reason}");
+    assert_eq!(format!("{out}{reason}").matches("bad found").count(), 1, "it is told once: {out}{reason}");
     let runs = server.get("/api/v1/runs?limit=1").await;
     let whole = server.get(&format!("/api/v1/runs/{}", runs["runs"][0]["id"])).await;
     let states: Vec<String> = whole["tasks"]
@@ -137,4 +138,41 @@ async fn a_question_that_finds_rows_fails_its_run_with_what_it_found() {
     assert_eq!(states, ["succeeded null", "failed \"FAILED\"", "failed \"UPSTREAM\""]);
     let alerts = server.get("/api/v1/alerts").await;
     assert_eq!(alerts["alerts"][0]["key"], "job/daily/failed");
+}
+
+#[tokio::test]
+async fn a_call_is_held_to_the_rules_of_the_files() {
+    let place = tempfile::tempdir().unwrap();
+    let server = Server::start(&place.path().join("data"), "127.0.0.1:0").await;
+    let client = reqwest::Client::new();
+    let task = |work: Value| json!({ "concurrency": 1, "tasks": [{ "name": "one", "work": work }] });
+    let put = async |name: &str, definition: &Value| {
+        let answer = client.put(format!("{}/api/v1/jobs/{name}", server.url)).json(definition).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let mut reserved = task(json!("archive"));
+    reserved["parameters"] = json!({ "from": "x" });
+    for (definition, told) in [
+        (task(json!({ "rebuild": { "tables": ["pins"] } })), "table 'pins' is not there: did you mean 'pin'?"),
+        (task(json!({ "questions": { "names": ["nothing"] } })), "question 'nothing' is not there"),
+        (task(json!({ "job": { "name": "dayly", "parameters": {} } })), "which is not there: did you mean 'daily'?"),
+        (reserved, "a parameter can't be named 'from'"),
+    ] {
+        let (status, text) = put("called", &definition).await;
+        assert!(status == 400 && text.contains(told), "{status} {text}");
+    }
+    let (status, text) = put("called", &task(json!({ "job": { "name": "daily", "parameters": {} } }))).await;
+    assert_eq!(status, 201, "{text}");
+    // Databricks' door comes to the same.
+    let settings = json!({
+        "name": "by_databricks", "parameters": [{ "name": "run", "default": "x" }],
+        "tasks": [{ "task_key": "one", "notebook_task": { "notebook_path": "/x/daily" } }],
+    });
+    let create = client.post(format!("{}/api/2.1/jobs/create", server.url)).bearer_auth("any").json(&settings);
+    let answer = create.send().await.unwrap();
+    let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+    assert!(
+        status == 400 && text.contains("INVALID_PARAMETER_VALUE") && text.contains("can't be named 'run'"),
+        "{status} {text}"
+    );
 }

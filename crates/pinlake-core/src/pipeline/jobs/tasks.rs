@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use super::super::tree::{Fields, Problems, Tree};
 use super::graph::{circle, in_order, nearest};
+use super::rules::{self, NAME_RULE};
 use super::work::{self, KINDS};
-use super::{Known, NAME_RULE, is_name, retries, span};
+use super::{Known, is_name, retries, span};
 use crate::jobs::{Retries, TaskSpec};
 
 /// Most tasks of a job.
@@ -158,9 +159,7 @@ fn spec(task: &Written<'_>, after: Vec<String>, all: Retries, known: &Known<'_>,
         spec.timeout = span(fields, "timeout", problems);
         spec.pool = fields.get("pool").and_then(|tree| {
             let pool = problems.text(&fields.path_of("pool"), tree)?;
-            if !is_name(&pool) {
-                problems.add(tree.line, &format!("pool name '{pool}' is not legal: {NAME_RULE}"));
-            }
+            problems.add_all(tree.line, rules::pool_name(&pool));
             Some(pool)
         });
     }

@@ -244,7 +244,7 @@ fn every_problem_of_a_job_is_named_with_its_line() {
     tasks: archive
   nothing:
   text: archive
-  named: { schedule: \"@daily\", tasks: [ archive ], retries: 2000, triggers: { table: order } }
+  named: { schedule: \"@daily\", tasks: [ archive ], retries: 2000, triggers: { table: order }, parameters: { run: x } }
 ",
         &expect![[r#"
             pipeline.yml:8: job name 'Daily' is not legal: lower-case letters, digits, '_' and '-', a letter first, 100 at most
@@ -273,6 +273,7 @@ fn every_problem_of_a_job_is_named_with_its_line() {
             pipeline.yml:31: 'jobs.text' takes a mapping
             pipeline.yml:32: 'jobs.named.retries' is 2000: 1000 at most
             pipeline.yml:32: 'jobs.named.triggers' takes a list
+            pipeline.yml:32: a parameter can't be named 'run': every run has from, run, to by itself
         "#]],
     );
 }
@@ -324,7 +325,7 @@ fn every_problem_of_a_task_is_named_with_its_line() {
             pipeline.yml:19: 'jobs.daily.tasks.top.sql.file' is missing
             pipeline.yml:20: table 'ordr' is not there: did you mean 'order'?
             pipeline.yml:21: 'jobs.daily.tasks.compact.compact' is empty: list one at least, or write 'all'
-            pipeline.yml:22: 'jobs.daily.tasks.vacuum.keep' is a span from 1h to 3660d
+            pipeline.yml:22: 'jobs.daily.tasks.vacuum.keep' is a span from 1h to 366d
             pipeline.yml:23: unknown key 'jobs.daily.tasks.vacuum_2.kep': there are vacuum, keep, name, after, waits, retries, timeout, pool
             pipeline.yml:24: question 'c' is not there: there are a, b
             pipeline.yml:25: no file matches 'nothing/*.sql': a check is a query that answers no row

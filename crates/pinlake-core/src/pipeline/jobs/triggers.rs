@@ -1,20 +1,15 @@
 //! The `triggers` of a job: new data that starts it.
 
 use super::super::tree::{Fields, Problems, Tree};
-use super::Known;
+use super::rules::TRIGGERS_MAX;
 use super::work::check_table;
+use super::{Known, rules};
 use crate::jobs::Trigger;
-use crate::position::TopicName;
-
-/// Most triggers of a job.
-const TRIGGERS_MAX: usize = 20;
 
 /// The triggers as far as they can be read.
 pub(super) fn read(path: &str, tree: &Tree, known: &Known<'_>, problems: &mut Problems) -> Vec<Trigger> {
     let Some(list) = problems.list(path, tree) else { return Vec::new() };
-    if list.len() > TRIGGERS_MAX {
-        problems.add(tree.line, &format!("'{path}' has {} entries: {TRIGGERS_MAX} at most", list.len()));
-    }
+    problems.add_all(tree.line, rules::triggers(path, list.len()));
     list.iter().take(TRIGGERS_MAX).filter_map(|tree| one(path, tree, known, problems)).collect()
 }
 
@@ -35,9 +30,7 @@ fn one(path: &str, tree: &Tree, known: &Known<'_>, problems: &mut Problems) -> O
             forbid(&fields, &["rows"], "a topic's trigger takes 'records'", problems);
             let line = topic.line;
             let topic = problems.text(&fields.path_of("topic"), topic)?;
-            if let Err(error) = TopicName::new(&topic) {
-                problems.add(line, &format!("'{}': {error}", fields.path_of("topic")));
-            }
+            problems.add_all(line, rules::topic(&fields.path_of("topic"), &topic));
             let records = fields.need("records", problems)?;
             Some(Trigger::Records { topic, records: count(&fields.path_of("records"), records, problems)? })
         }
@@ -45,10 +38,7 @@ fn one(path: &str, tree: &Tree, known: &Known<'_>, problems: &mut Problems) -> O
             forbid(&fields, &["rows", "records"], "an object's trigger takes nothing else", problems);
             let line = object.line;
             let url = problems.text(&fields.path_of("object"), object)?;
-            if !url.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty()) {
-                problems
-                    .add(line, &format!("'{}' is '{url}': it takes a URL such as s3://bucket/folder/", fields.path_of("object")));
-            }
+            problems.add_all(line, rules::object(&fields.path_of("object"), &url));
             Some(Trigger::Object { url })
         }
         _ => {
@@ -66,8 +56,6 @@ fn forbid(fields: &Fields<'_>, keys: &[&str], message: &str, problems: &mut Prob
 
 fn count(path: &str, tree: &Tree, problems: &mut Problems) -> Option<u64> {
     let count = problems.read(path, tree)?;
-    if count == 0 {
-        problems.add(tree.line, &format!("'{path}' must be more than 0"));
-    }
+    problems.add_all(tree.line, rules::count(path, count));
     Some(count)
 }

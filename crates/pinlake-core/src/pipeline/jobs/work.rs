@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::parse::is_identifier;
 use super::super::route::Pattern;
 use super::super::tree::{Problems, Tree};
 use super::super::units::Span;
 use super::graph::nearest;
 use super::tasks::Written;
-use super::{DAY, Known, parameters, span_within};
+use super::{DAY, Known, parameters, rules, span_within};
 use crate::jobs::{HttpWork, SqlText, Work};
 
 /// The kinds of tasks.
@@ -17,14 +16,8 @@ pub(super) const KINDS: [&str; 10] =
 
 /// Where checks are, unless a task says otherwise.
 const CHECKS: &str = "checks/*.sql";
-/// How long files of older snapshots stay: by default, at least and at most.
+/// How long files of older snapshots stay, unless a task says otherwise.
 const KEEP_DEFAULT: Duration = DAY.saturating_mul(7);
-const KEEP_MIN: Duration = Duration::from_secs(3600);
-const KEEP_MAX: Duration = DAY.saturating_mul(3660);
-
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// Most headers of a request, and most statuses that are a success.
-const HTTP_ENTRIES_MAX: usize = 100;
 
 /// What tasks of a kind take beside the kind and what all take.
 pub(super) fn keys_of(kind: &str) -> &'static [&'static str] {
@@ -48,17 +41,14 @@ pub(super) fn read(task: &Written<'_>, known: &Known<'_>, problems: &mut Problem
         "rebuild" => Work::Rebuild { tables: tables(task, known, problems)? },
         "compact" => Work::Compact { tables: tables(task, known, problems)? },
         "vacuum" => {
-            let keep = task.fields.as_ref().and_then(|fields| span_within(fields, "keep", (KEEP_MIN, KEEP_MAX), problems));
+            let keep = task.fields.as_ref().and_then(|fields| span_within(fields, "keep", rules::KEEP_TIMES, problems));
             Work::Vacuum { tables: tables(task, known, problems)?, keep: keep.unwrap_or(Span(KEEP_DEFAULT)) }
         }
         "check" => Work::Check { queries: checks(task, known, problems)? },
         "questions" => {
             let names = all_or_some(task, problems)?;
-            let known: Vec<&str> = known.pipeline.questions.iter().map(|question| question.name.as_str()).collect();
-            for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
-                let near = nearest(name, known.iter().copied());
-                problems.add(line_of(task), &format!("question '{name}' is not there{near}"));
-            }
+            let known = known.pipeline.questions.iter().map(|question| question.name.as_str());
+            problems.add_all(line_of(task), names.iter().filter_map(|name| rules::question(name, known.clone())));
             Work::Questions { names }
         }
         "sql" => sql(task, known, problems)?,
@@ -84,10 +74,7 @@ pub(super) fn read(task: &Written<'_>, known: &Known<'_>, problems: &mut Problem
 pub(super) fn check_table(table: &str, line: u64, known: &Known<'_>, problems: &mut Problems) {
     let read = known.pipeline.tables.iter().map(|table| table.name.as_str());
     let all = read.chain(known.tables_unread.iter().map(String::as_str));
-    if !all.clone().any(|name| name == table) {
-        let near = nearest(table, all);
-        problems.add(line, &format!("table '{table}' is not there{near}"));
-    }
+    problems.add_all(line, rules::table(table, all));
 }
 
 /// The line of what stands behind the kind.
@@ -153,10 +140,7 @@ fn sql(task: &Written<'_>, known: &Known<'_>, problems: &mut Problems) -> Option
     let into = task.fields.as_ref().and_then(|fields| {
         let tree = fields.get("into")?;
         let into = problems.text(&fields.path_of("into"), tree)?;
-        if !is_identifier(&into) {
-            let rule = "lower-case letters, digits and '_', a letter first";
-            problems.add(tree.line, &format!("'{}' is '{into}', which is no name of a table: {rule}", fields.path_of("into")));
-        }
+        problems.add_all(tree.line, rules::gold_table(&fields.path_of("into"), &into));
         Some(into)
     });
     let value = needed(task, "a query or { file: sql/top.sql }", problems)?;
@@ -174,9 +158,7 @@ fn sql(task: &Written<'_>, known: &Known<'_>, problems: &mut Problems) -> Option
     } else {
         problems.text(&path, value)?
     };
-    if sql.trim().is_empty() {
-        problems.add(value.line, &format!("'{path}' is an empty query"));
-    }
+    problems.add_all(value.line, rules::query(&path, &sql));
     Some(Work::Sql { query: SqlText { name: task.name.clone(), sql }, into })
 }
 
@@ -185,56 +167,35 @@ fn http(task: &Written<'_>, problems: &mut Problems) -> Option<HttpWork> {
     let path = format!("{}.http", task.path);
     if !value.is_mapping() {
         let url = problems.text(&path, value)?;
-        check_url(&path, &url, value.line, problems);
+        problems.add_all(value.line, rules::url(&path, &url));
         return Some(HttpWork { method: "GET".to_owned(), url, headers: Default::default(), body: None, expect: Vec::new() });
     }
     let fields = problems.fields(&path, value, &["method", "url", "headers", "body", "expect"])?;
     let method = fields.get("method").map(|tree| {
         let method = problems.text(&fields.path_of("method"), tree).unwrap_or_default().to_ascii_uppercase();
-        if !METHODS.contains(&method.as_str()) {
-            problems.add(tree.line, &format!("'{}' is one of {}", fields.path_of("method"), METHODS.join(", ")));
-        }
+        problems.add_all(tree.line, rules::method(&fields.path_of("method"), &method));
         method
     });
     let url = fields.need("url", problems).and_then(|tree| {
         let url = problems.text(&fields.path_of("url"), tree)?;
-        check_url(&fields.path_of("url"), &url, tree.line, problems);
+        problems.add_all(tree.line, rules::url(&fields.path_of("url"), &url));
         Some(url)
     });
     let headers = fields.get("headers").and_then(|tree| {
         let headers = problems.texts_by_name(&fields.path_of("headers"), tree)?;
-        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        let legal = |name: &str, value: &str| !name.is_empty() && name.chars().all(token) && !value.contains(['\r', '\n', '\0']);
-        for (name, _) in headers.iter().filter(|(name, value)| !legal(name, value)) {
-            problems
-                .add(tree.line, &format!("header '{name}' is not legal: its value is one line, its name has no blank or ':'"));
-        }
-        check_entries(&fields.path_of("headers"), headers.len(), tree.line, problems);
+        problems.add_all(tree.line, headers.iter().filter_map(|(name, value)| rules::header(name, value)));
+        problems.add_all(tree.line, rules::http_entries(&fields.path_of("headers"), headers.len()));
         Some(headers)
     });
     let body = fields.get("body").and_then(|tree| problems.text(&fields.path_of("body"), tree));
     let expect = fields.get("expect").and_then(|tree| {
         let statuses: Vec<u16> = problems.read(&fields.path_of("expect"), tree)?;
-        if statuses.is_empty() || statuses.iter().any(|status| !(100..600).contains(status)) {
-            problems.add(tree.line, &format!("'{}' takes a list of statuses such as [200, 202]", fields.path_of("expect")));
-        }
-        check_entries(&fields.path_of("expect"), statuses.len(), tree.line, problems);
+        // None at all is a slip: who leaves it out means those below 300.
+        let written = if statuses.is_empty() { &[0][..] } else { &statuses };
+        problems.add_all(tree.line, rules::statuses(&fields.path_of("expect"), written));
+        problems.add_all(tree.line, rules::http_entries(&fields.path_of("expect"), statuses.len()));
         Some(statuses)
     });
     let method = method.unwrap_or_else(|| if body.is_some() { "POST".to_owned() } else { "GET".to_owned() });
     Some(HttpWork { method, url: url?, headers: headers.unwrap_or_default(), body, expect: expect.unwrap_or_default() })
-}
-
-/// A URL may begin with a parameter, whose value is not known yet.
-fn check_url(path: &str, url: &str, line: u64, problems: &mut Problems) {
-    let starts = ["http://", "https://", "${"].iter().any(|start| url.starts_with(start));
-    if !starts || url.contains(char::is_whitespace) {
-        problems.add(line, &format!("'{path}' is '{url}': it takes a URL such as http://127.0.0.1:8080/done"));
-    }
-}
-
-fn check_entries(path: &str, count: usize, line: u64, problems: &mut Problems) {
-    if count > HTTP_ENTRIES_MAX {
-        problems.add(line, &format!("'{path}' has {count} entries: {HTTP_ENTRIES_MAX} at most"));
-    }
 }

@@ -3,23 +3,13 @@
 use std::collections::BTreeMap;
 
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::{Job, JobSpec, Missed, Origin};
+use pinlake_core::jobs::{Job, Origin};
+use pinlake_core::testing::jobs;
 
 use super::{Known, NotebookRule, is_covered, job_of, normal};
 
 fn job(name: &str, origin: Origin) -> Job {
-    let spec = JobSpec {
-        name: name.to_owned(),
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::default(),
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: Vec::new(),
-    };
+    let spec = jobs::job(name, Vec::new());
     let (version, created_at) = (String::new(), Timestamp(0));
     Job {
         id: 1,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::metadata::ENGINE_TYPES;
 use super::types::{self, Type};
 use crate::console::QueryAnswer;
 
@@ -51,12 +52,14 @@ impl Answered {
     pub(in crate::databricks) fn read(answer: &QueryAnswer, bytes_max: Option<usize>, in_chunks: bool) -> Result<Self> {
         let broken = |e| Error::internal("reading an answer").with_source(e);
         let encoded: Encoded<'_> = serde_json::from_slice(&answer.body).map_err(broken)?;
-        let columns: Vec<_> = encoded.columns.into_iter().map(|column| (column.name, types::of(&column.kind))).collect();
+        let of_types = encoded.columns.iter().position(|column| column.name == ENGINE_TYPES);
+        let name = |name: String| if name == ENGINE_TYPES { "columnType".to_owned() } else { name };
+        let columns: Vec<_> = encoded.columns.into_iter().map(|column| (name(column.name), types::of(&column.kind))).collect();
         let chunk_bytes = if in_chunks { CHUNK_BYTES } else { usize::MAX };
         let limit = bytes_max.unwrap_or(BYTES_MAX).min(BYTES_MAX);
         let (mut chunks, mut bytes, mut truncated) = (Chunks::default(), 0, answer.truncated);
         for row in encoded.rows {
-            let row = row_of(&row, &columns).map_err(broken)?;
+            let row = row_of(&row, &columns, of_types).map_err(broken)?;
             if bytes + row.len() > limit {
                 if bytes_max.is_none_or(|wanted| wanted > BYTES_MAX) {
                     return Err(Error::invalid(format!(
@@ -161,8 +164,8 @@ impl Chunks {
     }
 }
 
-/// A row as a list of texts and nulls.
-fn row_of(row: &[&RawValue], columns: &[(String, Type)]) -> serde_json::Result<String> {
+/// A row as a list of texts and nulls; in the column `of_types` stand names of the engine's types.
+fn row_of(row: &[&RawValue], columns: &[(String, Type)], of_types: Option<usize>) -> serde_json::Result<String> {
     let mut text = String::from("[");
     for (number, value) in row.iter().enumerate() {
         if number > 0 {
@@ -172,6 +175,10 @@ fn row_of(row: &[&RawValue], columns: &[(String, Type)]) -> serde_json::Result<S
         match value.get().as_bytes().first() {
             // `null`
             Some(b'n') => text.push_str("null"),
+            Some(b'"') if of_types == Some(number) => {
+                let engine: String = serde_json::from_str(value.get())?;
+                text.push_str(&serde_json::to_string(&types::of_column(&engine).text)?);
+            }
             Some(b'"') if kind == Some("TIMESTAMP") => text.push_str(&types::timestamp(value.get())),
             Some(b'"') => text.push_str(value.get()),
             // Numbers and booleans as they stand, lists and objects as their JSON.

@@ -8,6 +8,9 @@ const CATALOG: &str = "pinlake";
 /// What else the catalog and its first schema are called: in answers and by clients that were set up for a workspace.
 const CATALOGS: [&str; 5] = [CATALOG, "main", "hive_metastore", "spark_catalog", "default"];
 
+/// The engine's name of the column whose values are the engine's types, which is answered as `columnType` with Databricks' types.
+pub(super) const ENGINE_TYPES: &str = "pinlake.columnType";
+
 /// A statement in the engine's words, if it is about what there is: `SHOW CATALOGS`, `SHOW SCHEMAS IN c`, `SHOW TABLES IN CATALOG c`, `SHOW COLUMNS IN
 /// CATALOG c`, with `LIKE` patterns, and `USE`.
 pub(super) fn translated(sql: &str) -> Option<String> {
@@ -38,7 +41,7 @@ pub(super) fn translated(sql: &str) -> Option<String> {
         ["SHOW", "COLUMNS", "IN", "CATALOG", ..] => {
             let all = format!(
                 "SELECT column_name AS \"col_name\", '{CATALOG}' AS \"catalogName\", table_schema AS namespace, table_name AS \"tableName\", \
-                 data_type AS \"columnType\", ordinal_position AS \"ordinalPosition\", is_nullable AS \"isNullable\" FROM information_schema.columns"
+                 data_type AS \"{ENGINE_TYPES}\", CAST(ordinal_position AS INT) AS \"ordinalPosition\", is_nullable AS \"isNullable\" FROM information_schema.columns"
             );
             let (schema, table) = (like(&words, &upper, "SCHEMA")?, like(&words, &upper, "TABLE")?);
             Some(filtered(&all, &[("namespace", schema), ("tableName", table), ("col_name", like(&words, &upper, "")?)]))

@@ -103,7 +103,7 @@ fn types_are_those_of_the_api() {
         ("Timestamp(Microsecond, Some(\"UTC\"))", "TIMESTAMP", "TIMESTAMP"),
         ("Timestamp(ms)", "TIMESTAMP", "TIMESTAMP"),
         ("Decimal128(10, 2)", "DECIMAL", "DECIMAL(10,2)"),
-        ("List(Field { name: \"item\" })", "ARRAY", "ARRAY<STRING>"),
+        ("List(Utf8)", "ARRAY", "ARRAY<STRING>"),
         ("Null", "NULL", "VOID"),
         ("Binary", "STRING", "STRING"),
         ("Decimal128(oops)", "STRING", "STRING"),
@@ -152,6 +152,48 @@ fn large_answers_come_in_chunks_unless_they_must_not() {
     assert_eq!(Answered::read(&body, None, false).unwrap().manifest()["total_chunk_count"], 1);
     let cut = Answered::read(&body, Some(3 << 20), true).unwrap().manifest();
     assert_eq!((&cut["truncated"], &cut["total_row_count"]), (&true.into(), &2.into()));
+}
+
+#[test]
+fn types_are_the_services_own() {
+    for (engine, text) in [
+        ("Int64", "BIGINT"),
+        ("Utf8View", "STRING"),
+        ("Timestamp(µs, \"UTC\")", "TIMESTAMP"),
+        ("Decimal128(10, 2)", "DECIMAL(10,2)"),
+        ("UInt64", "DECIMAL(20,0)"),
+        ("BinaryView", "BINARY"),
+        ("Dictionary(Int32, Utf8)", "STRING"),
+        ("List(non-null Int64)", "ARRAY<BIGINT>"),
+        ("List(Date32, field: 'element')", "ARRAY<DATE>"),
+        ("FixedSizeList(2 x List(Boolean))", "ARRAY<ARRAY<BOOLEAN>>"),
+        (
+            "Struct(\"a\": non-null Int32, \"b, \\\"c(\": List(Utf8), \"d\": Float64, metadata: {\"k\": \"v\"})",
+            "STRUCT<a: INT, `b, \"c(`: ARRAY<STRING>, d: DOUBLE>",
+        ),
+        (
+            "Map(\"entries\": non-null Struct(\"key\": non-null Utf8, \"value\": Decimal128(3, 1)), unsorted)",
+            "MAP<STRING, DECIMAL(3,1)>",
+        ),
+        ("Struct()", "STRUCT<>"),
+        ("Struct(\"", "STRUCT<``: STRING>"),
+        ("Map(x", "MAP<STRING, STRING>"),
+        ("List(", "ARRAY<STRING>"),
+    ] {
+        assert_eq!(types::of_column(engine).text, text, "{engine}");
+    }
+    assert!(types::of(&"List(".repeat(100_000)).text.len() < 1_000, "it does not go on for ever");
+}
+
+#[test]
+fn columns_are_described_in_the_services_types() {
+    let sql = metadata::translated("SHOW COLUMNS IN CATALOG x").unwrap();
+    assert!(sql.contains("data_type AS \"pinlake.columnType\"") && sql.contains("CAST(ordinal_position AS INT)"), "{sql}");
+    let body = r#"{"columns":[{"name":"col_name","type":"Utf8"},{"name":"pinlake.columnType","type":"Utf8"}],"rows":[["Int64","Int64"],["b",null]]}"#;
+    let read = Answered::read(&QueryAnswer { body: body.into(), truncated: false }, None, true).unwrap();
+    assert_eq!(read.manifest()["schema"]["columns"][1]["name"], "columnType");
+    let chunk: serde_json::Value = serde_json::from_str(&read.chunk("id", 0).unwrap()).unwrap();
+    assert_eq!(chunk["data_array"], serde_json::json!([["Int64", "BIGINT"], ["b", null]]));
 }
 
 #[test]

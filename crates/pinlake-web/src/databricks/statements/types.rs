@@ -11,9 +11,26 @@ pub(super) struct Type {
     pub(super) decimal: Option<(u8, i8)>,
 }
 
-/// The type of an engine's name such as `Int64`. One that is not known is shown as text.
+/// How deep types may stand in each other; deeper ones are shown as text.
+const DEPTH_MAX: usize = 32;
+
+/// The type in which values of an engine's type such as `Int64` or `List(non-null Int64)` are answered. One that is not known is shown as text, and so are
+/// bytes: clients would read the text of a `BINARY` as digits.
 pub(super) fn of(engine: &str) -> Type {
-    let bare = engine.split('(').next().unwrap_or_default();
+    Some(of_column(engine)).filter(|of| of.name != "BINARY").unwrap_or_else(string)
+}
+
+/// The type that a column of the engine's type has.
+pub(super) fn of_column(engine: &str) -> Type {
+    within(engine, DEPTH_MAX)
+}
+
+fn within(engine: &str, depth: usize) -> Type {
+    let engine = engine.trim();
+    let engine = engine.strip_prefix("non-null ").unwrap_or(engine);
+    let (bare, inner) = engine.split_once('(').unwrap_or((engine, ""));
+    let inner = inner.strip_suffix(')').unwrap_or(inner);
+    let Some(depth) = depth.checked_sub(1) else { return string() };
     let (name, text) = match bare {
         "Boolean" => ("BOOLEAN", "BOOLEAN"),
         "Int8" => ("BYTE", "TINYINT"),
@@ -27,16 +44,92 @@ pub(super) fn of(engine: &str) -> Type {
         "Date32" | "Date64" => ("DATE", "DATE"),
         "Timestamp" => ("TIMESTAMP", "TIMESTAMP"),
         "Null" => ("NULL", "VOID"),
-        "List" | "LargeList" | "FixedSizeList" | "ListView" => ("ARRAY", "ARRAY<STRING>"),
-        "Struct" => ("STRUCT", "STRUCT<>"),
-        "Map" => ("MAP", "MAP<STRING,STRING>"),
+        "Binary" | "LargeBinary" | "BinaryView" | "FixedSizeBinary" => ("BINARY", "BINARY"),
+        "List" | "LargeList" | "ListView" | "LargeListView" => return array(inner, depth),
+        "FixedSizeList" => return array(inner.split_once(" x ").map_or(inner, |(_, item)| item), depth),
+        "Struct" => return structure(inner, depth),
+        "Map" => return map(inner, depth),
+        "Dictionary" => return parts(inner).get(1).map_or_else(string, |value| within(value, depth)),
         "Interval" | "Duration" => ("INTERVAL", "INTERVAL"),
         "Decimal32" | "Decimal64" | "Decimal128" | "Decimal256" => {
-            return digits(engine).map_or_else(string, |(precision, scale)| decimal(precision, scale));
+            return digits(inner).map_or_else(string, |(precision, scale)| decimal(precision, scale));
         }
         _ => return string(),
     };
     Type { name, text: text.to_owned(), decimal: None }
+}
+
+fn array(inner: &str, depth: usize) -> Type {
+    let item = parts(inner).first().map_or_else(string, |item| within(item, depth));
+    nested("ARRAY", format!("ARRAY<{}>", item.text))
+}
+
+fn structure(inner: &str, depth: usize) -> Type {
+    let fields: Vec<String> = fields(inner).iter().map(|(name, of)| format!("{name}: {}", within(of, depth).text)).collect();
+    nested("STRUCT", format!("STRUCT<{}>", fields.join(", ")))
+}
+
+/// `"entries": non-null Struct("key": non-null Utf8, "value": Float64), unsorted`
+fn map(inner: &str, depth: usize) -> Type {
+    let entries = fields(inner).first().map_or("", |(_, entries)| *entries);
+    let pair = entries.trim_start_matches("non-null ").strip_prefix("Struct(").and_then(|pair| pair.strip_suffix(')'));
+    let texts: Vec<String> = fields(pair.unwrap_or_default()).iter().map(|(_, of)| within(of, depth).text).collect();
+    let text = if texts.len() == 2 { texts.join(", ") } else { "STRING, STRING".to_owned() };
+    nested("MAP", format!("MAP<{text}>"))
+}
+
+fn nested(name: &'static str, text: String) -> Type {
+    Type { name, text, decimal: None }
+}
+
+/// The fields of `"a": Int64, "b c": Utf8` by name, as SQL writes that; what else stands there, such as metadata, is left out.
+fn fields(inner: &str) -> Vec<(String, &str)> {
+    let field = |part: &&'_ str| part.starts_with('"');
+    let read = |part: &'_ str| {
+        let end = quoted(part);
+        let name = part[1..end].strip_suffix('"').unwrap_or(&part[1..end]).replace("\\\"", "\"");
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let name = if plain { name } else { format!("`{}`", name.replace('`', "``")) };
+        (name, end)
+    };
+    let all = parts(inner).into_iter().filter(field);
+    all.map(|part| (read(part), part)).map(|((name, end), part)| (name, part[end..].trim_start_matches([':', ' ']))).collect()
+}
+
+/// What commas part that stand in no brackets and no quotes.
+fn parts(inner: &str) -> Vec<&str> {
+    let (mut found, mut begin, mut depth, mut at) = (Vec::new(), 0, 0_usize, 0);
+    while let Some(byte) = inner.as_bytes().get(at) {
+        match byte {
+            b'(' | b'{' => depth += 1,
+            b')' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => {
+                at += quoted(&inner[at..]);
+                continue;
+            }
+            b',' if depth == 0 => {
+                found.push(inner[begin..at].trim());
+                begin = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    found.push(inner[begin..].trim());
+    found
+}
+
+/// The bytes of the quoted text that a text begins with, with its quotes; all of it if it does not end.
+fn quoted(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '\\' if !escaped => escaped = true,
+            '"' if !escaped => return at + 1,
+            _ => escaped = false,
+        }
+    }
+    text.len()
 }
 
 /// A timestamp, given and answered as a JSON string, as the service writes it: with milliseconds and `Z`. What reads otherwise stays.
@@ -58,9 +151,8 @@ fn decimal(precision: u8, scale: i8) -> Type {
     Type { name: "DECIMAL", text: format!("DECIMAL({precision},{scale})"), decimal: Some((precision, scale)) }
 }
 
-/// The numbers of `Decimal128(10, 2)`.
-fn digits(engine: &str) -> Option<(u8, i8)> {
-    let (_, rest) = engine.split_once('(')?;
-    let (precision, scale) = rest.trim_end_matches(')').split_once(',')?;
+/// The numbers of `10, 2`.
+fn digits(inner: &str) -> Option<(u8, i8)> {
+    let (precision, scale) = inner.split_once(',')?;
     Some((precision.trim().parse().ok()?, scale.trim().parse().ok()?))
 }

@@ -1,11 +1,8 @@
 //! The table of states, whole. Airflow raises at a life cycle state that is none of its list.
 
-use std::collections::BTreeMap;
-
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::{
-    Attempt, Cause, EndReason, JobSpec, Missed, Retries, Run, RunId, RunKind, RunState, TaskRun, TaskSpec, TaskState, Waits, Work,
-};
+use pinlake_core::jobs::{Attempt, EndReason, Run, RunKind, RunState, TaskRun, TaskState, Work};
+use pinlake_core::testing::jobs;
 
 use super::{of_run, of_task};
 
@@ -22,62 +19,13 @@ const REASONS: [Option<EndReason>; 6] = [
 ];
 
 fn task(state: TaskState, reason: Option<EndReason>, work: Work, message: &str) -> TaskRun {
-    let spec = TaskSpec {
-        name: "t".to_owned(),
-        work,
-        after: Vec::new(),
-        waits: Waits::default(),
-        retries: Retries::default(),
-        timeout: None,
-        pool: None,
-    };
-    let attempt = Attempt {
-        number: 1,
-        generation: 1,
-        owner: String::new(),
-        started_at: Timestamp(1),
-        ended_at: None,
-        reason,
-        message: message.to_owned(),
-        output: None,
-    };
-    TaskRun { id: RunId(2), spec, state, reason, not_before: None, child: None, attempts: vec![attempt] }
+    let attempt = Attempt { reason, message: message.to_owned(), ..jobs::attempt(1, Timestamp(1)) };
+    TaskRun { state, reason, attempts: vec![attempt], ..jobs::task_run(2, jobs::task("t", work)) }
 }
 
 fn run(state: RunState, reason: Option<EndReason>, tasks: Vec<TaskRun>) -> Run {
-    let spec = JobSpec {
-        name: "r".to_owned(),
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::default(),
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: Vec::new(),
-    };
-    Run {
-        sequence: 1,
-        id: RunId(1),
-        name: "r".to_owned(),
-        job_id: 0,
-        spec,
-        version: String::new(),
-        kind: RunKind::Submit,
-        cause: Cause::default(),
-        interval: None,
-        parameters: BTreeMap::new(),
-        state,
-        reason,
-        message: String::new(),
-        generation: 1,
-        created_at: Timestamp(0),
-        started_at: Some(Timestamp(1)),
-        ended_at: None,
-        tasks,
-        notes: BTreeMap::new(),
-    }
+    let started_at = Some(Timestamp(1));
+    Run { kind: RunKind::Submit, job_id: 0, state, reason, tasks, started_at, ..jobs::run(1, jobs::job("r", Vec::new())) }
 }
 
 fn refused() -> Work {

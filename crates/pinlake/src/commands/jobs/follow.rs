@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use pinlake_core::jobs::{RunId, RunKind, RunState, TaskState};
+use pinlake_core::Timestamp;
+use pinlake_core::jobs::{EndReason, RunId, RunKind, RunState, TaskState};
 use pinlake_web::jobs::answers::{BackfillAnswer, LogAnswer, RunAnswer, RunList, RunSummary, TaskAnswer, word};
 use pinlake_web::jobs::times;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,8 @@ const WAIT_MS: &str = "5000";
 const AWAY_TRIES: u32 = 30;
 /// ... at this distance.
 const AWAY_WAIT: Duration = Duration::from_secs(1);
+/// Errors of an attempt that are remembered.
+const ERRORS_MAX: usize = 100;
 /// Runs that one request lists.
 const RUNS_AT_ONCE: &str = "1000";
 
@@ -35,6 +38,15 @@ pub(super) struct Follower {
     begun: bool,
     tasks: BTreeMap<String, (TaskState, usize)>,
     logs: BTreeMap<String, Place>,
+    /// Errors of each task's attempt that were printed: its end does not say them again.
+    errors: BTreeMap<String, Vec<String>>,
+}
+
+/// Something to print, and when it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) at: Timestamp,
+    pub(super) text: String,
 }
 
 /// A place in a task's logs.
@@ -50,7 +62,7 @@ pub(super) struct Place {
 impl Follower {
     /// Of everything about a run, from its beginning.
     pub(super) fn of_all() -> Self {
-        Self { tells: true, only: None, begun: false, tasks: BTreeMap::new(), logs: BTreeMap::new() }
+        Self { tells: true, only: None, begun: false, tasks: BTreeMap::new(), logs: BTreeMap::new(), errors: BTreeMap::new() }
     }
 
     /// Of the logs alone, of one task or of all.
@@ -58,36 +70,37 @@ impl Follower {
         Self { tells: false, only, ..Self::of_all() }
     }
 
-    /// What is to be told of the run as it is now: before the lines that were logged, and behind them.
-    pub(super) fn changes(&mut self, run: &RunAnswer) -> [Vec<String>; 2] {
-        let (mut before, mut behind) = (Vec::new(), Vec::new());
-        if !self.tells {
-            return [before, behind];
+    /// What is told once, before all else.
+    pub(super) fn head(&mut self, run: &RunAnswer) -> Option<String> {
+        if !self.tells || std::mem::replace(&mut self.begun, true) {
+            return None;
         }
-        if !self.begun {
-            let data = run.summary.data.as_ref();
-            let data = data.map_or_else(String::new, |data| format!(", {}", times::readable_data(&data.0)));
-            before.push(format!("run {} of {}{data}", run.summary.id, shown::plain(&run.summary.name)));
-            self.begun = true;
-        }
-        for task in &run.tasks {
-            let now = (task.state, task.attempts.len());
-            if self.tasks.insert(task.name.clone(), now) != Some(now) {
-                let place = if task.state == TaskState::Running { &mut before } else { &mut behind };
-                place.extend(change(task));
-            }
-        }
-        [before, behind]
+        let data = run.summary.data.as_ref();
+        let data = data.map_or_else(String::new, |data| format!(", {}", times::readable_data(&data.0)));
+        Some(format!("run {} of {}{data}", run.summary.id, shown::plain(&run.summary.name)))
     }
 
-    /// The tasks whose logs are read.
-    pub(super) fn tasks<'r>(&self, run: &'r RunAnswer) -> impl Iterator<Item = &'r TaskAnswer> + use<'r> {
-        let only = self.only.clone();
-        run.tasks.iter().filter(move |task| only.as_ref().is_none_or(|only| *only == task.name))
+    /// What is to be told of a task if it is another than at the last look: before its lines if it runs, else behind them.
+    pub(super) fn change(&mut self, task: &TaskAnswer) -> Option<Line> {
+        let now = (task.state, task.attempts.len());
+        if !self.tells || self.tasks.insert(task.name.clone(), now) == Some(now) {
+            return None;
+        }
+        let attempt = task.attempts.last();
+        let at = attempt
+            .map(|attempt| if task.state == TaskState::Running { Some(attempt.started_at_ms) } else { attempt.ended_at_ms });
+        // What had no attempt ended with others, which are told before.
+        let at = at.flatten().unwrap_or(Timestamp(i64::MAX));
+        let said =
+            self.errors.get(&task.name).is_some_and(|errors| attempt.is_some_and(|attempt| says(errors, &attempt.message)));
+        change(task, said).map(|text| Line { at, text })
     }
 
-    /// Where to go on in a task's logs; `None` when all there is was read.
+    /// Where to go on in a task's logs; `None` when all there is was read, or they are not wanted.
     pub(super) fn place(&mut self, task: &TaskAnswer) -> Option<Place> {
+        if self.only.as_ref().is_some_and(|only| *only != task.name) {
+            return None;
+        }
         let new = |attempt| Place { attempt, after: 0, ended: false };
         let numbers = || task.attempts.iter().map(|attempt| attempt.number);
         let next = match self.logs.get(&task.name) {
@@ -100,19 +113,46 @@ impl Follower {
     }
 
     /// Takes what was read there, and says what to print of it.
-    pub(super) fn took(&mut self, task: &str, place: Place, page: &LogAnswer) -> Vec<String> {
+    pub(super) fn took(&mut self, task: &str, place: Place, page: &LogAnswer) -> Vec<Line> {
         let after = page.lines.iter().map(|line| line.number).fold(place.after, i64::max);
         self.logs.insert(task.to_owned(), Place { after, ended: page.ended, ..place });
-        let name = self.only.is_none().then_some(task);
-        page.lines.iter().map(|line| shown::log_line(name, line)).collect()
+        let errors = self.errors.entry(task.to_owned()).or_default();
+        if place.after == 0 {
+            errors.clear();
+        }
+        let mut lines = Vec::new();
+        for line in &page.lines {
+            if line.level == "error" && self.tells {
+                // How the attempt ended is told with the task's state.
+                if is_end(&line.text) {
+                    continue;
+                }
+                if errors.len() < ERRORS_MAX {
+                    errors.push(line.text.clone());
+                }
+            }
+            lines.push(Line { at: line.at_ms, text: shown::log_line(self.only.is_none().then_some(task), line) });
+        }
+        lines
     }
 }
 
-/// What is told of a task that changed; its waiting is not.
-fn change(task: &TaskAnswer) -> Option<String> {
+/// Whether a line is the one that the scheduler ends an attempt's log with.
+fn is_end(text: &str) -> bool {
+    let reasons = [EndReason::Failed, EndReason::TimedOut, EndReason::LostProcess, EndReason::Cancelled, EndReason::Upstream];
+    text.split_once(": ").is_some_and(|(first, _)| reasons.iter().any(|reason| reason.as_str() == first))
+}
+
+/// Whether errors that were printed are all that a message says, which may be cut.
+fn says(errors: &[String], message: &str) -> bool {
+    !errors.is_empty() && errors.join("; ").starts_with(message.trim_end_matches('…'))
+}
+
+/// What is told of a task that changed, unless it was `said` why; its waiting is not.
+fn change(task: &TaskAnswer, said: bool) -> Option<String> {
     let attempt = task.attempts.last();
     let name = shown::plain(&task.name);
-    let message = attempt.map(|attempt| shown::brief(&attempt.message)).filter(|message| !message.is_empty());
+    let message = attempt.map(|attempt| shown::brief(&attempt.message)).filter(|message| !message.is_empty() && !said);
     let message = message.map_or_else(String::new, |message| format!(": {message}"));
     match task.state {
         TaskState::Waiting | TaskState::Queued => None,
@@ -130,10 +170,7 @@ fn change(task: &TaskAnswer) -> Option<String> {
 pub(super) async fn to_end(client: &Client, id: RunId, follower: &mut Follower, task: Option<&str>) -> Result<RunAnswer> {
     loop {
         let run: RunAnswer = look(client, &path(&["runs", &id.to_string()], &[])).await?;
-        let [before, behind] = follower.changes(&run);
-        before.into_iter().for_each(terminal::line);
-        logs(client, &run, follower).await?;
-        behind.into_iter().for_each(terminal::line);
+        lines(client, &run, follower).await?.into_iter().for_each(terminal::line);
         let task = task.and_then(|task| run.tasks.iter().find(|each| each.name == task));
         if run.summary.state.has_ended() || task.is_some_and(|task| task.state.has_ended()) {
             if follower.tells && run.summary.state == RunState::Succeeded {
@@ -145,12 +182,51 @@ pub(super) async fn to_end(client: &Client, id: RunId, follower: &mut Follower, 
     }
 }
 
-/// Prints what the tasks have logged since the last look.
-pub(super) async fn logs(client: &Client, run: &RunAnswer, follower: &mut Follower) -> Result<()> {
-    for task in follower.tasks(run) {
+/// What happened since the last look, of all tasks, in the order in which it did.
+async fn lines(client: &Client, run: &RunAnswer, follower: &mut Follower) -> Result<Vec<String>> {
+    let head = follower.head(run);
+    let mut all = Vec::new();
+    for task in &run.tasks {
+        let mut of_task = Vec::new();
+        if task.state == TaskState::Running {
+            of_task.extend(follower.change(task));
+        }
         while let Some(place) = follower.place(task) {
             let page = page(client, run.summary.id, &task.name, place, "0").await?;
-            follower.took(&task.name, place, &page).into_iter().for_each(terminal::line);
+            of_task.extend(follower.took(&task.name, place, &page));
+            if page.lines.is_empty() && !page.ended {
+                break;
+            }
+        }
+        if task.state != TaskState::Running {
+            of_task.extend(follower.change(task));
+        }
+        all.push(of_task);
+    }
+    Ok(head.into_iter().chain(in_order(all)).collect())
+}
+
+/// The lines of tasks, each in its own order, by their times. At the same time those of tasks before come first, because others wait for them.
+pub(super) fn in_order(tasks: Vec<Vec<Line>>) -> Vec<String> {
+    let mut all = Vec::new();
+    for mut lines in tasks {
+        let mut latest = Timestamp(i64::MIN);
+        for line in &mut lines {
+            latest = latest.max(line.at);
+            line.at = latest;
+        }
+        all.extend(lines);
+    }
+    all.sort_by_key(|line| line.at);
+    all.into_iter().map(|line| line.text).collect()
+}
+
+/// Prints what the tasks have logged since the last look, a task after the other.
+pub(super) async fn logs(client: &Client, run: &RunAnswer, follower: &mut Follower) -> Result<()> {
+    for task in &run.tasks {
+        while let Some(place) = follower.place(task) {
+            let page = page(client, run.summary.id, &task.name, place, "0").await?;
+            follower.took(&task.name, place, &page).into_iter().for_each(|line| terminal::line(line.text));
             if page.lines.is_empty() && !page.ended {
                 break;
             }

@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::{EndReason, RunId};
+use pinlake_core::jobs::{EndReason, JobSpec, Missed, Retries, RunId, TaskSpec, Trigger, Waits};
 use pinlake_core::pipeline::units::Span;
+use pinlake_core::secret::mask_url;
 use pinlake_web::jobs::answers::{
     AttemptAnswer, BackfillAnswer, Data, JobDetail, JobSummary, LogLineAnswer, RunAnswer, RunSummary, SchedulerAnswer,
     TaskAnswer, word,
@@ -55,24 +56,81 @@ pub(super) fn job(job: &JobDetail) -> String {
     if !next.is_empty() {
         let _ = write!(text, "\nnext run: {next}");
     }
-    if !job.definition.parameters.is_empty() {
-        let _ = write!(text, "\nparameters: {}", parameters(&job.definition.parameters));
-    }
+    let _ = write!(text, "{}", rules(&job.definition));
     let tasks: Vec<Vec<String>> = job
         .definition
         .tasks
         .iter()
         .map(|task| {
-            let retries = if task.retries.count == 0 { String::new() } else { task.retries.count.to_string() };
             let timeout = task.timeout.map(|span| span.to_string()).unwrap_or_default();
-            vec![plain(&task.name), task.work.kind().to_owned(), plain(&task.after.join(", ")), retries, timeout]
+            vec![
+                plain(&task.name),
+                does(task.work.kind()),
+                after(task),
+                retries(&task.retries),
+                timeout,
+                task.pool.clone().unwrap_or_default(),
+            ]
         })
         .collect();
-    let _ = write!(text, "\n\n{}", grid(&["task", "does", "after", "retries", "timeout"], &tasks));
+    let _ = write!(text, "\n\n{}", grid(&["task", "does", "after", "retries", "timeout", "pool"], &tasks));
     if !job.runs.is_empty() {
         let _ = write!(text, "\n\n{}", runs(&job.runs));
     }
     text
+}
+
+/// What starts a job beside its schedule, and the bounds of its runs, a line each.
+fn rules(job: &JobSpec) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = write!(text, "\n{name}: {value}");
+    };
+    for trigger in &job.triggers {
+        line("runs on", trigger_text(trigger));
+    }
+    if job.schedule.is_some() {
+        let missed = match job.missed {
+            Missed::Skip => "passed over",
+            Missed::Latest => "the last one runs",
+            Missed::All => "each of them runs",
+        };
+        line("missed times", missed.to_owned());
+    }
+    line("runs at once", job.concurrency.to_string());
+    let spans = [("timeout", job.timeout), ("expected within", job.expected), ("alert if not begun within", job.starts_within)];
+    for (name, span) in spans.into_iter().filter_map(|(name, span)| Some((name, span?))) {
+        line(name, span.to_string());
+    }
+    if !job.parameters.is_empty() {
+        line("parameters", parameters(&job.parameters));
+    }
+    text
+}
+
+fn trigger_text(trigger: &Trigger) -> String {
+    match trigger {
+        Trigger::Rows { table, rows } => format!("{rows} new rows of table {}", plain(table)),
+        Trigger::Version { table } => format!("a new version of table {}", plain(table)),
+        Trigger::Records { topic, records } => format!("{records} new records of topic {}", plain(topic)),
+        Trigger::Object { url } => format!("a new object below {}", plain(&mask_url(url))),
+    }
+}
+
+/// The tasks that a task waits for, and whether it goes on though they fail.
+fn after(task: &TaskSpec) -> String {
+    let names = plain(&task.after.join(", "));
+    if task.waits == Waits::AllDone && !names.is_empty() { format!("{names} (all done)") } else { names }
+}
+
+/// `2 after 30s to 10m`
+fn retries(retries: &Retries) -> String {
+    if retries.count == 0 {
+        return String::new();
+    }
+    let (delay, longest) = (retries.delay, retries.delay_max);
+    let upto = if delay == longest { String::new() } else { format!(" to {longest}") };
+    format!("{} after {delay}{upto}", retries.count)
 }
 
 /// Runs, a line each.
@@ -132,7 +190,7 @@ fn task(task: &TaskAnswer) -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<String>> = task.attempts.iter().map(|attempt| attempt_row(task, attempt)).collect();
     if rows.is_empty() {
         let mut row = vec![String::new(); 8];
-        (row[0], row[1]) = (plain(&task.name), plain(&task.kind));
+        (row[0], row[1]) = (plain(&task.name), does(&task.kind));
         rows.push(row);
     }
     if let Some(last) = rows.last_mut() {
@@ -144,7 +202,7 @@ fn task(task: &TaskAnswer) -> Vec<Vec<String>> {
 fn attempt_row(task: &TaskAnswer, attempt: &AttemptAnswer) -> Vec<String> {
     vec![
         plain(&task.name),
-        plain(&task.kind),
+        does(&task.kind),
         String::new(),
         attempt.number.to_string(),
         at_second(attempt.started_at_ms),
@@ -152,6 +210,11 @@ fn attempt_row(task: &TaskAnswer, attempt: &AttemptAnswer) -> Vec<String> {
         attempt.reason.map(|reason| reason.to_string()).unwrap_or_default(),
         brief(&attempt.message),
     ]
+}
+
+/// What a task does, for people: one that can't be run says so, and why stands in its message.
+fn does(kind: &str) -> String {
+    if kind == "refused" { "nothing: it can't be run here".to_owned() } else { plain(kind) }
 }
 
 /// What a backfill runs.
@@ -178,6 +241,16 @@ pub(super) fn end(run: &RunSummary) -> String {
     let lasted = took(run.started_at_ms, run.ended_at_ms);
     let after = if lasted.is_empty() { String::new() } else { format!(" after {lasted}") };
     format!("{}{after}{data}", head(run))
+}
+
+/// The same, for whoever has read what every task said: the run's own words are left out if a task said them.
+pub(super) fn end_told(run: &RunAnswer) -> String {
+    let mut summary = run.summary.clone();
+    let said = |task: &TaskAnswer| summary.message.starts_with(&format!("task '{}': ", task.name));
+    if run.tasks.iter().any(said) {
+        summary.message.clear();
+    }
+    end(&summary)
 }
 
 fn head(run: &RunSummary) -> String {

@@ -4,7 +4,7 @@ use pinlake_core::Timestamp;
 use pinlake_web::jobs::answers::{BackfillInterval, LogAnswer, LogLineAnswer, RunSummary, TaskAnswer};
 use serde_json::{Value, json};
 
-use super::follow::Place;
+use super::follow::{Line, Place};
 use super::*;
 
 fn summary(id: i64, state: &str, reason: Option<&str>) -> Value {
@@ -123,23 +123,115 @@ fn page(lines: std::ops::Range<i64>, ended: bool) -> LogAnswer {
     LogAnswer { task: "archive".to_owned(), attempt: 1, lines: lines.map(line).collect(), ended }
 }
 
+/// What a follower tells of a task, without the time.
+fn told(follower: &mut Follower, task: &TaskAnswer) -> Option<String> {
+    follower.change(task).map(|line| line.text)
+}
+
+fn texts(lines: Vec<Line>) -> Vec<String> {
+    lines.into_iter().map(|line| line.text).collect()
+}
+
 #[test]
 fn a_follower_tells_each_change_once() {
     let mut follower = Follower::of_all();
-    let none: [Vec<String>; 2] = Default::default();
-    let head = "run 11 of daily, data from 2026-03-01 00:00 to 2026-03-02 00:00 UTC".to_owned();
-    assert_eq!(follower.changes(&run_of("queued", &[task("archive", "queued", None, &[])])), [vec![head], vec![]]);
-    let running = run_of("running", &[task("archive", "running", None, &[attempt(1, None, "")])]);
-    assert_eq!(follower.changes(&running), [vec!["archive runs".to_owned()], vec![]]);
-    assert_eq!(follower.changes(&running), none, "nothing new");
+    let queued = task("archive", "queued", None, &[]);
+    let head = "run 11 of daily, data from 2026-03-01 00:00 to 2026-03-02 00:00 UTC";
+    assert_eq!(follower.head(&run_of("queued", &[])).as_deref(), Some(head));
+    assert_eq!((follower.head(&run_of("queued", &[])), told(&mut follower, &queued)), (None, None));
+    let running = task("archive", "running", None, &[attempt(1, None, "")]);
+    assert_eq!(told(&mut follower, &running).as_deref(), Some("archive runs"));
+    assert_eq!(told(&mut follower, &running), None, "nothing new");
     let again = task("archive", "retrying", None, &[attempt(1, Some("FAILED"), "no room")]);
-    assert_eq!(follower.changes(&run_of("running", &[again]))[1], ["archive is tried again: no room"]);
+    assert_eq!(told(&mut follower, &again).as_deref(), Some("archive is tried again: no room"));
     let both = vec![attempt(1, Some("FAILED"), "no room"), attempt(2, Some("TIMED_OUT"), "too long")];
-    let second = run_of("running", &[task("archive", "running", None, &both)]);
-    assert_eq!(follower.changes(&second)[0], ["archive runs, attempt 2"]);
-    let failed = run_of("failed", &[task("archive", "failed", Some("TIMED_OUT"), &both)]);
-    assert_eq!(follower.changes(&failed)[1], ["archive failed (TIMED_OUT): too long"]);
-    assert_eq!(Follower::of_logs(None).changes(&failed), none, "logs alone tell nothing else");
+    assert_eq!(told(&mut follower, &task("archive", "running", None, &both)).as_deref(), Some("archive runs, attempt 2"));
+    let failed = task("archive", "failed", Some("TIMED_OUT"), &both);
+    assert_eq!(told(&mut follower, &failed).as_deref(), Some("archive failed (TIMED_OUT): too long"));
+    let mut logs = Follower::of_logs(None);
+    assert_eq!((logs.head(&run_of("failed", &[])), told(&mut logs, &failed)), (None, None), "logs alone tell nothing else");
+}
+
+#[test]
+fn a_follower_tells_a_finding_once() {
+    let place = Place { attempt: 1, after: 0, ended: false };
+    let errors = |texts: &[&str]| {
+        let line = |(number, text): (i64, &&str)| LogLineAnswer {
+            number,
+            at_ms: Timestamp(0),
+            level: "error".to_owned(),
+            text: (*text).to_owned(),
+        };
+        LogAnswer { task: "look".to_owned(), attempt: 1, lines: (1..).zip(texts).map(line).collect(), ended: true }
+    };
+    let failed = |message: &str| task("look", "failed", Some("FAILED"), &[attempt(1, Some("FAILED"), message)]);
+    let mut follower = Follower::of_all();
+    let lines = follower.took("look", place, &errors(&["a found [1]", "b found [2]", "FAILED: a found [1]; b found [2]"]));
+    let error = |text: &str| format!("1970-01-01 00:00:00 look: error: {text}");
+    assert_eq!(texts(lines), [error("a found [1]"), error("b found [2]")]);
+    assert_eq!(told(&mut follower, &failed("a found [1]; b found [2]")).as_deref(), Some("look failed (FAILED)"));
+    let mut follower = Follower::of_all();
+    assert_eq!(follower.took("look", place, &errors(&["FAILED: no answer"])), [], "the end says it");
+    assert_eq!(told(&mut follower, &failed("no answer")).as_deref(), Some("look failed (FAILED): no answer"));
+    assert_eq!(Follower::of_logs(None).took("look", place, &errors(&["FAILED: no answer"])).len(), 1, "a log is shown whole");
+    let mut run = run_of("failed", &[failed("no answer")]);
+    run.summary.message = "task 'look': no answer".to_owned();
+    assert!(!shown::end_told(&run).contains("no answer"), "{}", shown::end_told(&run));
+    run.summary.message = "its job was deleted".to_owned();
+    assert!(shown::end_told(&run).contains("its job was deleted"));
+}
+
+#[test]
+fn lines_of_several_tasks_stand_in_the_order_of_their_times() {
+    let line = |at, text: &str| Line { at: Timestamp(at), text: text.to_owned() };
+    let first = vec![line(5, "a logs"), line(7, "a succeeded")];
+    // Its clock's lines never stand behind its end.
+    let second = vec![line(7, "b runs"), line(9, "b logs"), line(8, "b failed")];
+    let never_ran = vec![line(i64::MAX, "c failed")];
+    let wanted = ["a logs", "a succeeded", "b runs", "b logs", "b failed", "c failed"];
+    assert_eq!(follow::in_order(vec![first, second, never_ran]), wanted);
+}
+
+#[test]
+fn a_job_is_shown_with_what_starts_and_bounds_it() {
+    let definition = json!({
+        "name": "daily", "schedule": { "text": "@daily", "timezone": "UTC" }, "missed": "all", "concurrency": 2, "timeout": "2h",
+        "triggers": [
+            { "rows": { "table": "pin", "rows": 50 } }, { "version": { "table": "geo" } },
+            { "records": { "topic": "a.pin", "records": 5 } }, { "object": { "url": "s3://b/f/" } },
+        ],
+        "parameters": { "category": "art" }, "starts_within": "10m", "expected": "30m",
+        "tasks": [
+            { "name": "load", "work": "archive", "retries": { "count": 2, "delay": "30s", "delay_max": "10m" }, "timeout": "1h" },
+            { "name": "ask", "work": { "refused": { "reason": "no notebook" } }, "after": ["load"], "waits": "all_done", "pool": "heavy" },
+        ],
+    });
+    let detail = json!({
+        "id": 7, "name": "daily", "version": "0123456789ab", "origin": "pipeline", "paused": false,
+        "schedule": { "text": "@daily", "timezone": "UTC" }, "next_at_ms": 1_772_496_000_000_i64, "created_at_ms": 0, "queued": 0,
+        "running": 0, "last": null, "definition": definition, "runs": [],
+    });
+    let job = serde_json::from_value(detail).unwrap();
+    let expected = [
+        "daily, version 0123456789ab, of the pipeline",
+        "runs @daily UTC",
+        "next run: 2026-03-03 00:00",
+        "runs on: 50 new rows of table pin",
+        "runs on: a new version of table geo",
+        "runs on: 5 new records of topic a.pin",
+        "runs on: a new object below s3://b/f/",
+        "missed times: each of them runs",
+        "runs at once: 2",
+        "timeout: 2h",
+        "expected within: 30m",
+        "alert if not begun within: 10m",
+        "parameters: category=art",
+        "",
+        "task does after retries timeout pool",
+        "load archive 2 after 30s to 10m 1h",
+        "ask nothing: it can't be run here load (all done) heavy",
+    ];
+    assert_eq!(words(&shown::job(&job)), expected);
 }
 
 #[test]
@@ -151,7 +243,7 @@ fn a_follower_reads_each_line_once() {
     assert_eq!(follower.took("archive", place, &page(1..3, false)).len(), 2);
     let place = follower.place(&two).unwrap();
     assert_eq!(place, Place { attempt: 1, after: 2, ended: false });
-    assert_eq!(follower.took("archive", place, &page(3..4, true)), ["1970-01-01 00:00:00 archive: line 3"]);
+    assert_eq!(texts(follower.took("archive", place, &page(3..4, true))), ["1970-01-01 00:00:00 archive: line 3"]);
     let place = follower.place(&two).unwrap();
     assert_eq!(place, Place { attempt: 2, after: 0, ended: false });
     follower.took("archive", place, &page(0..0, true));
@@ -159,7 +251,7 @@ fn a_follower_reads_each_line_once() {
     let mut last = Follower::of_logs(Some("archive".to_owned()));
     assert_eq!(last.place(&two).unwrap().attempt, 2, "logs begin with the last attempt");
     let place = last.place(&two).unwrap();
-    assert_eq!(last.took("archive", place, &page(1..2, false)), ["1970-01-01 00:00:00 line 1"]);
+    assert_eq!(texts(last.took("archive", place, &page(1..2, false))), ["1970-01-01 00:00:00 line 1"]);
     assert_eq!(last.place(&task("archive", "waiting", None, &[])).unwrap().after, 1);
     assert_eq!(Follower::of_all().place(&task("rebuild", "waiting", None, &[])), None);
 }

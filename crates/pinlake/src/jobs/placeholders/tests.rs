@@ -1,45 +1,16 @@
 //! Placeholders of a run's own and of secrets.
 
-use std::collections::BTreeMap;
-
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::{Cause, Interval, JobSpec, Missed, Run, RunId, RunKind, RunState};
+use pinlake_core::jobs::{Interval, Run};
+use pinlake_core::testing::jobs;
 
-use super::{of_run, with_secrets};
+use super::{in_url, of_run, with_secrets};
 
 fn run() -> Run {
-    let spec = JobSpec {
-        name: "daily".to_owned(),
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::Latest,
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: Vec::new(),
-    };
     Run {
-        id: RunId(7),
-        name: "daily".to_owned(),
-        job_id: 1,
-        sequence: 1,
-        spec,
-        version: String::new(),
-        kind: RunKind::Manual,
-        cause: Cause::default(),
         interval: Some(Interval { from: Timestamp(0), to: Timestamp(86_400_000) }),
         parameters: [("category".to_owned(), "a\"b".to_owned())].into(),
-        state: RunState::Running,
-        reason: None,
-        message: String::new(),
-        generation: 1,
-        created_at: Timestamp(0),
-        started_at: None,
-        ended_at: None,
-        tasks: Vec::new(),
-        notes: BTreeMap::new(),
+        ..jobs::run(7, jobs::job("daily", Vec::new()))
     }
 }
 
@@ -65,4 +36,33 @@ fn a_secret_comes_from_a_variable_that_must_be_there() {
     assert!(with_secrets("Bearer ${env:PATH}", &run()).unwrap().len() > "Bearer ".len());
     let missing = with_secrets("Bearer ${env:PINLAKE_NO_SUCH_VARIABLE}", &run()).unwrap_err();
     assert!(missing.to_string().contains("PINLAKE_NO_SUCH_VARIABLE is not set"), "{missing}");
+}
+
+#[test]
+fn a_value_stays_one_part_of_a_url() {
+    let with = |value: &str| Run { parameters: [("a".to_owned(), value.to_owned())].into(), ..run() };
+    let url = "http://host/${parameters.a}?b=${parameters.a}";
+    assert_eq!(in_url(url, &with("x/y?z")).unwrap(), "http://host/x%2Fy%3Fz?b=x%2Fy%3Fz");
+    for (url, value) in [
+        (url, ".."),
+        (url, "."),
+        ("http://host/.${parameters.a}", "."),
+        ("http://host/${parameters.a}#c", ".."),
+        ("http://host\\${parameters.a}", ".."),
+    ] {
+        let error = in_url(url, &with(value)).unwrap_err().to_string();
+        assert!(error.contains("'.' or '..'"), "{url}: {error}");
+    }
+    assert_eq!(in_url("http://host/?a=${parameters.a}", &with("..")).unwrap(), "http://host/?a=%2E%2E");
+    assert_eq!(in_url("http://host/a/../b", &run()).unwrap(), "http://host/a/../b");
+}
+
+#[test]
+fn a_url_begins_with_one_value_at_most_that_is_taken_as_it_is() {
+    let with =
+        Run { parameters: [("url", "http://host/a"), ("b", "x/y")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(), ..run() };
+    let url = in_url("${parameters.url}/${parameters.b}", &with).unwrap();
+    assert_eq!(url, "http://host/a/x%2Fy");
+    // What begins with something else has no such value.
+    assert_eq!(in_url("${run}/${parameters.url}", &with).unwrap(), "7/http%3A%2F%2Fhost%2Fa");
 }
