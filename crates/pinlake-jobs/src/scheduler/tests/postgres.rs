@@ -87,7 +87,7 @@ impl Drop for Postgres {
 }
 
 /// Set where a test may not be left out because Postgres is missing.
-const NEEDED: &str = "PINLAKE_NEEDS_POSTGRES";
+const NEEDED: &str = "PINLAKE_TEST_NEEDS_POSTGRES";
 
 #[test]
 fn the_same_holds_over_postgres() {
