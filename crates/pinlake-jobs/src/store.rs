@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use pinlake_core::{Error, Result};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
 
 pub(crate) use alerts::Letter;
 pub(crate) use jobs::StoredJob;
@@ -81,24 +81,22 @@ impl Store {
         let wrong = |error| Error::invalid("the URL of the jobs' database is not right").with_source(error);
         let options: AnyConnectOptions = url.parse().map_err(wrong)?;
         let opening = |error| failed("opening the jobs' database", error);
-        // Without the bounds of the others: a step may take long where there are many runs, or wait for another process that makes it.
-        let connecting = tokio::time::timeout(WAIT_MAX, AnyConnection::connect_with(&options)).await;
-        let mut connection = connecting.map_err(|_| silent("opening it"))?.map_err(opening)?;
-        prepare(&mut connection, kind, Bounds::None).await.map_err(opening)?;
-        let outdated = |error| Error::corrupt("bringing the jobs' database up to date").with_source(error);
-        schema::migrator().run(&mut connection).await.map_err(outdated)?;
-        connection.close().await.map_err(opening)?;
-        let pool = |connections: u32| {
+        let pool = |connections: u32, bounds: Bounds| {
             AnyPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(WAIT_MAX)
-                .after_connect(move |connection, _| Box::pin(async move { prepare(connection, kind, Bounds::Short).await }))
+                .after_connect(move |connection, _| Box::pin(async move { prepare(connection, kind, bounds).await }))
         };
+        // Without the bounds of the others: a step may take long where there are many runs, or wait for another process that makes it.
+        let steps = pool(1, Bounds::None).connect_with(options.clone()).await.map_err(opening)?;
+        let outdated = |error| Error::corrupt("bringing the jobs' database up to date").with_source(error);
+        schema::migrator().run(&steps).await.map_err(outdated)?;
+        steps.close().await;
         // SQLite has one writer at a time: the others wait here, in turn, and not in its lock.
         let writing = if kind == Kind::Sqlite { 1 } else { CONNECTIONS_MAX };
-        let writers = pool(writing).connect_with(options.clone()).await.map_err(opening)?;
+        let writers = pool(writing, Bounds::Short).connect_with(options.clone()).await.map_err(opening)?;
         // Apart, so that no crowd of readers keeps the scheduler from its lease.
-        let readers = pool(CONNECTIONS_MAX).connect_with(options).await.map_err(opening)?;
+        let readers = pool(CONNECTIONS_MAX, Bounds::Short).connect_with(options).await.map_err(opening)?;
         Ok(Store {
             kind,
             readers,

@@ -56,12 +56,11 @@ impl Scheduler {
             }
         }
         let names: HashSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
-        let is_gone = |job: &&StoredJob| {
-            job.origin == Origin::Pipeline && !job.gone && !job.version.is_empty() && !names.contains(job.spec.name.as_str())
-        };
-        for job in known.iter().filter(is_gone) {
-            let gone = StoredJob { gone: true, next_at: None, ..job.clone() };
-            change.put_job(&gone).await?;
+        for job in &known {
+            let is_known = job.origin == Origin::Pipeline && !job.gone && !job.version.is_empty();
+            if is_known && !names.contains(job.spec.name.as_str()) {
+                change.put_job(&StoredJob { gone: true, next_at: None, ..job.clone() }).await?;
+            }
         }
         change.commit().await?;
         self.defined(problems).await
