@@ -1,67 +1,20 @@
 //! Runs under any order of what can happen to them.
 
-use std::collections::BTreeMap;
-
-use pinlake_core::Timestamp;
-use pinlake_core::jobs::{
-    Again, Cause, EndReason, JobSpec, Missed, Retries, Run, RunId, RunKind, RunState, TaskRun, TaskSpec, TaskState, Waits, Work,
-};
+use pinlake_core::jobs::{Again, EndReason, Retries, Run, RunState, TaskSpec, TaskState, Waits, Work};
+use pinlake_core::{Timestamp, testing};
 use proptest::prelude::*;
 
 use super::{Outcome, again, begin, cancel, claim, end, is_late, ready, wake_at};
 
 /// A run of tasks that each wait for some of those before.
 fn run(after: &[Vec<usize>], done: &[bool], retries: u32) -> Run {
-    let task = |place: usize| TaskRun {
-        id: RunId(place as i64 + 2),
-        spec: TaskSpec {
-            name: place.to_string(),
-            work: Work::Archive,
-            after: after[place].iter().map(usize::to_string).collect(),
-            waits: if done[place] { Waits::AllDone } else { Waits::AllSuccess },
-            retries: Retries { count: retries, ..Retries::default() },
-            timeout: None,
-            pool: None,
-        },
-        state: TaskState::Waiting,
-        reason: None,
-        not_before: None,
-        child: None,
-        attempts: Vec::new(),
+    let task = |place: usize| TaskSpec {
+        after: after[place].iter().map(usize::to_string).collect(),
+        waits: if done[place] { Waits::AllDone } else { Waits::AllSuccess },
+        retries: Retries { count: retries, ..Retries::default() },
+        ..testing::jobs::task(&place.to_string(), Work::Archive)
     };
-    let spec = JobSpec {
-        name: "any".to_owned(),
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::Latest,
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: Vec::new(),
-    };
-    Run {
-        id: RunId(1),
-        name: "any".to_owned(),
-        job_id: 1,
-        sequence: 1,
-        spec,
-        version: String::new(),
-        kind: RunKind::Manual,
-        cause: Cause::default(),
-        interval: None,
-        parameters: BTreeMap::new(),
-        state: RunState::Queued,
-        reason: None,
-        message: String::new(),
-        generation: 1,
-        created_at: Timestamp(0),
-        started_at: None,
-        ended_at: None,
-        tasks: (0..after.len()).map(task).collect(),
-        notes: BTreeMap::new(),
-    }
+    testing::jobs::run(1, testing::jobs::job("any", (0..after.len()).map(task).collect()))
 }
 
 fn outcome(choice: u8) -> Outcome {

@@ -6,6 +6,7 @@ use expect_test::expect;
 use jiff::tz::TimeZone;
 use pinlake_core::jobs::JobSpec;
 use pinlake_core::pipeline::ScheduleLines;
+use pinlake_core::testing;
 use proptest::prelude::*;
 
 use super::*;
@@ -478,16 +479,8 @@ fn a_year_of_a_thousand_schedules_is_counted() {
 #[test]
 fn schedules_of_a_pipeline_are_judged_where_they_stand() {
     let job = |name: &str, text: &str, timezone: &str| JobSpec {
-        name: name.to_owned(),
         schedule: Some(schedule(text, timezone, CronForm::Unix)),
-        triggers: Vec::new(),
-        missed: Default::default(),
-        parameters: Default::default(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: Vec::new(),
+        ..testing::jobs::job(name, Vec::new())
     };
     let pipeline = Pipeline {
         jobs: vec![job("good", "@daily", "UTC"), job("text", "daily", "UTC"), job("both", "0 0 30 2 *", "Mars")],

@@ -5,11 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pinlake_core::jobs::{
-    JobKey, JobSpec, Missed, NewRun, Retries, Run, RunFilter, RunId, RunState, Schedule, SqlText, TaskSpec, Trigger, Waits, Work,
-};
+use pinlake_core::jobs::{JobKey, JobSpec, NewRun, Run, RunFilter, RunId, RunState, Schedule, SqlText, TaskSpec, Trigger, Work};
 use pinlake_core::pipeline::units::Span;
-use pinlake_core::{Clock, Error, Result, Timestamp};
+use pinlake_core::{Clock, Error, Result, Timestamp, testing};
 use sqlx::{Connection, Executor};
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -344,31 +342,12 @@ pub(super) fn job(name: &str, tasks: &[&str]) -> JobSpec {
         let after = specs.last().map(|last| last.name.clone()).into_iter().collect();
         specs.push(task(name, after));
     }
-    JobSpec {
-        name: name.to_owned(),
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::Latest,
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: specs,
-    }
+    testing::jobs::job(name, specs)
 }
 
 pub(super) fn task(name: &str, after: Vec<String>) -> TaskSpec {
     let query = SqlText { name: name.to_owned(), sql: "SELECT 1".to_owned() };
-    TaskSpec {
-        name: name.to_owned(),
-        work: Work::Sql { query, into: None },
-        after,
-        waits: Waits::AllSuccess,
-        retries: Retries::default(),
-        timeout: None,
-        pool: None,
-    }
+    TaskSpec { after, ..testing::jobs::task(name, Work::Sql { query, into: None }) }
 }
 
 pub(super) fn schedule(text: &str) -> Option<Schedule> {
