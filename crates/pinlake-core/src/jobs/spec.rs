@@ -28,6 +28,7 @@ pub struct JobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
     /// How many of its runs may be under way at once, 1 at least.
+    #[serde(default = "one")]
     pub concurrency: u32,
     /// A run that has not started this long after it was due is told of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,6 +256,10 @@ pub struct HttpWork {
     /// The statuses that are a success: any below 300 if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<u16>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Work {

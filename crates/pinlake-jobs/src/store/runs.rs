@@ -210,10 +210,11 @@ impl Change {
         Ok(())
     }
 
-    /// The runs that may go on, in the order in which they came to be able to.
+    /// The runs that may go on, in the order in which they came to be able to; those of backfills behind all others.
     pub(crate) async fn awake(&mut self, now: Timestamp, limit: i64) -> Result<Vec<Stored>> {
         let skip = if self.for_update().is_empty() { "" } else { " FOR UPDATE SKIP LOCKED" };
-        let sql = format!("SELECT id, changes, document FROM run WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2{skip}");
+        let order = "CASE WHEN backfill IS NULL THEN 0 ELSE 1 END, wake_at, id";
+        let sql = format!("SELECT id, changes, document FROM run WHERE wake_at <= $1 ORDER BY {order} LIMIT $2{skip}");
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(now.0).bind(limit).fetch_all(&mut *self.transaction).await;
         self.readable(&rows.map_err(|error| failed("reading runs", error))?).await
     }

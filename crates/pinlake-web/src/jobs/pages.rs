@@ -20,6 +20,8 @@ use crate::failure::Failure;
 
 /// The newest runs that a job is shown with.
 const NEWEST_RUNS: usize = 20;
+/// How often a definition is tried again that somebody else's overtook.
+const DEFINE_AGAIN: u32 = 3;
 
 /// The scheduler; a server without one refuses.
 pub(crate) struct Scheduler(pub(crate) Arc<dyn Jobs>);
@@ -58,17 +60,31 @@ pub(crate) async fn define(
     Body(given): Body<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<JobDetail>), Failure> {
     let spec = definition(&name, given)?;
-    let before = match jobs.job(&JobKey::Name(name)).await {
-        Ok(job) => Some(job),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
-    let (id, paused) = before.map_or((None, false), |job| (Some(job.id), job.paused));
-    // What another protocol noted told of the definition that goes.
-    let id_now = jobs.define(NewJob { id, spec, paused, notes: BTreeMap::new() }).await?;
-    let status = if id.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    let job = jobs.job(&JobKey::Id(id_now)).await?;
-    Ok((status, Json(detail(&*jobs, job).await?)))
+    let mut again = 0..DEFINE_AGAIN;
+    loop {
+        let before = match jobs.job(&JobKey::Name(name.clone())).await {
+            Ok(job) => Some(job),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        let (id, paused) = before.as_ref().map_or((None, false), |job| (Some(job.id), job.paused));
+        // What another protocol noted told of the definition that goes.
+        match jobs.define(NewJob { id, spec: spec.clone(), paused, notes: BTreeMap::new() }).await {
+            Ok(defined) => {
+                let status = if id.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+                let job = jobs.job(&JobKey::Id(defined)).await?;
+                return Ok((status, Json(detail(&*jobs, job).await?)));
+            }
+            // Somebody else made or deleted it meanwhile.
+            Err(error) if is_overtaken(&error, before.as_ref()) && again.next().is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether a definition failed because the job that it was to change is gone, or one that was to be made is there.
+fn is_overtaken(error: &Error, before: Option<&Job>) -> bool {
+    error.kind() == if before.is_some() { ErrorKind::NotFound } else { ErrorKind::Conflict }
 }
 
 /// The definition under the path's name, without fields that nobody would look at.

@@ -98,6 +98,16 @@ pub(crate) enum JobsCommand {
         #[arg(long)]
         all: bool,
     },
+    /// List what somebody should look at, and what is over
+    #[command(after_help = "Example:\n  pinlake jobs alerts --open")]
+    Alerts {
+        /// Only what is not over
+        #[arg(long)]
+        open: bool,
+        /// Print the server's answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Have nothing but a person start a job
     #[command(after_help = "Example:\n  pinlake jobs pause daily")]
     Pause {

@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 
 use anyhow::{Context, Result, bail};
 use pinlake_core::jobs::{Again, Order, RunId, RunState};
-use pinlake_web::jobs::answers::{BackfillAnswer, JobDetail, JobList, RunAnswer, RunList, RunNumber, word};
+use pinlake_web::jobs::answers::{AlertList, BackfillAnswer, JobDetail, JobList, RunAnswer, RunList, RunNumber, word};
 use reqwest::{Method, Url};
 use serde_json::json;
 
@@ -49,6 +49,7 @@ pub(crate) async fn run(args: JobsArgs) -> Result<()> {
             terminal::line(format!("run {run} runs again: 'pinlake jobs logs {run} --follow' shows how it goes"));
             Ok(())
         }
+        JobsCommand::Alerts { open, json } => alerts(&client, open, json).await,
         JobsCommand::Pause { job } => {
             client.text(Method::POST, &path(&["jobs", &job, "pause"], &[]), None).await?;
             terminal::line(format!("{job} is paused: nothing but a person starts it"));
@@ -80,10 +81,17 @@ async fn list(client: &Client, json: bool) -> Result<()> {
         return Ok(());
     }
     for problem in &list.scheduler.problems {
-        terminal::warning(format!("the last good definition runs on: {}", shown::plain(problem)));
+        terminal::warning(shown::problem(problem));
     }
     terminal::line(shown::jobs(&list.jobs));
     terminal::line(shown::scheduler(&list.scheduler));
+    Ok(())
+}
+
+async fn alerts(client: &Client, open: bool, json: bool) -> Result<()> {
+    let mut list: AlertList = client.get(&path(&["alerts"], &[])).await?;
+    list.alerts.retain(|alert| !open || alert.recovered_at_ms.is_none());
+    terminal::line(if json { serde_json::to_string_pretty(&list)? } else { shown::alerts(&list.alerts) });
     Ok(())
 }
 

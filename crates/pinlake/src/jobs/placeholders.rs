@@ -16,6 +16,10 @@ pub(super) fn of_run(text: &str, run: &Run, mut put: impl FnMut(&str) -> String)
     replace(text, |name| value(name, run).map(|value| put(&value)))
 }
 
+/// All but what RFC 3986 (2.3) has stand for itself.
+const RESERVED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A URL with the run's own in it: each value is percent-encoded, so that it stays one part of it, but one that the URL begins with is taken as it is.
 ///
 /// # Errors
@@ -24,7 +28,7 @@ pub(super) fn in_url(url: &str, run: &Run) -> Result<String> {
     let mut is_begin = url.starts_with("${");
     let put = |value: &str| match std::mem::take(&mut is_begin) {
         true => value.to_owned(),
-        false => percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string(),
+        false => percent_encoding::utf8_percent_encode(value, RESERVED).to_string(),
     };
     let done = of_run(url, run, put)?;
     let path = done.split(['?', '#']).next().unwrap_or_default();

@@ -32,7 +32,7 @@ async fn every_command_shows_an_example() {
         assert!(example.contains(&format!("pinlake {name}")), "{example}");
     }
     let topics = ["list", "create", "describe", "delete", "tail", "produce"].map(|name| ("topics", name));
-    let jobs = ["list", "describe", "run", "backfill", "runs", "show", "logs", "cancel", "rerun", "pause", "resume"];
+    let jobs = ["list", "describe", "run", "backfill", "runs", "show", "logs", "cancel", "rerun", "alerts", "pause", "resume"];
     for (of, name) in topics.into_iter().chain(jobs.map(|name| ("jobs", name))) {
         let help = run(&[of, name, "--help"]).await.done();
         assert!(help.split("Example:\n").nth(1).is_some_and(|it| it.contains(&format!("pinlake {of} {name}"))), "{help}");

@@ -75,13 +75,15 @@ pub struct RunAnswer {
 
 impl From<jobs::Run> for RunAnswer {
     fn from(run: jobs::Run) -> Self {
+        // A run keeps each task's definition with the task.
+        let tasks = run.tasks.iter().map(|task| task.spec.clone()).collect();
         Self {
             summary: run.summary().into(),
             cause: run.cause.into(),
             parameters: run.parameters,
             generation: run.generation,
             version: run.version,
-            definition: run.spec,
+            definition: JobSpec { tasks, ..run.spec },
             tasks: run.tasks.into_iter().map(TaskAnswer::from).collect(),
         }
     }

@@ -152,7 +152,7 @@ fn says(errors: &[String], message: &str) -> bool {
 fn change(task: &TaskAnswer, said: bool) -> Option<String> {
     let attempt = task.attempts.last();
     let name = shown::plain(&task.name);
-    let message = attempt.map(|attempt| shown::brief(&attempt.message)).filter(|message| !message.is_empty() && !said);
+    let message = attempt.map(|attempt| shown::first_line(&attempt.message)).filter(|message| !message.is_empty() && !said);
     let message = message.map_or_else(String::new, |message| format!(": {message}"));
     match task.state {
         TaskState::Waiting | TaskState::Queued => None,

@@ -8,8 +8,8 @@ use pinlake_core::jobs::{EndReason, JobSpec, Missed, Retries, RunId, TaskSpec, T
 use pinlake_core::pipeline::units::Span;
 use pinlake_core::secret::mask_url;
 use pinlake_web::jobs::answers::{
-    AttemptAnswer, BackfillAnswer, Data, JobDetail, JobSummary, LogLineAnswer, RunAnswer, RunSummary, SchedulerAnswer,
-    TaskAnswer, word,
+    AlertAnswer, AttemptAnswer, BackfillAnswer, Data, JobDetail, JobSummary, LogLineAnswer, RunAnswer, RunSummary,
+    SchedulerAnswer, TaskAnswer, word,
 };
 use pinlake_web::jobs::times;
 use serde::Serialize;
@@ -208,7 +208,7 @@ fn attempt_row(task: &TaskAnswer, attempt: &AttemptAnswer) -> Vec<String> {
         at_second(attempt.started_at_ms),
         took(Some(attempt.started_at_ms), attempt.ended_at_ms),
         attempt.reason.map(|reason| reason.to_string()).unwrap_or_default(),
-        brief(&attempt.message),
+        first_line(&attempt.message),
     ]
 }
 
@@ -254,7 +254,7 @@ pub(super) fn end_told(run: &RunAnswer) -> String {
 }
 
 fn head(run: &RunSummary) -> String {
-    let message = if run.message.is_empty() { String::new() } else { format!(": {}", brief(&run.message)) };
+    let message = if run.message.is_empty() { String::new() } else { format!(": {}", first_line(&run.message)) };
     format!("run {} of {} {}{message}", run.id, plain(&run.name), ended(run.state, run.reason))
 }
 
@@ -264,6 +264,24 @@ pub(super) fn log_line(task: Option<&str>, line: &LogLineAnswer) -> String {
     let level = if line.level == "info" { String::new() } else { format!("{}: ", plain(&line.level)) };
     let text: Vec<String> = line.text.lines().map(plain).collect();
     format!("{} {task}{level}{}", at_second(line.at_ms), text.join("\n    "))
+}
+
+/// What is wrong with the scheduler or with what it was given.
+pub(super) fn problem(text: &str) -> String {
+    let text = plain(text);
+    if text.starts_with("a defect in ") { text } else { format!("the last good definition runs on: {text}") }
+}
+
+/// Alerts, each in a row.
+pub(super) fn alerts(alerts: &[AlertAnswer]) -> String {
+    if alerts.is_empty() {
+        return "nothing is wrong".to_owned();
+    }
+    let row = |alert: &AlertAnswer| {
+        let over = alert.recovered_at_ms.map_or_else(|| "open".to_owned(), |at| format!("over since {}", at_second(at)));
+        vec![plain(&alert.key), over, at_second(alert.since_ms), first_line(&alert.message)]
+    };
+    grid(&["alert", "state", "began, UTC", "message"], &alerts.iter().map(row).collect::<Vec<_>>())
 }
 
 /// A state, and why it was not the good end.
@@ -285,9 +303,14 @@ pub(super) fn plain(text: &str) -> String {
     out
 }
 
-/// The first line of a message, as much as a table has room for.
+/// The first line of a message.
+pub(super) fn first_line(text: &str) -> String {
+    plain(text.lines().next().unwrap_or_default())
+}
+
+/// The first line of a message, as much as a list has room for.
 pub(super) fn brief(text: &str) -> String {
-    let line = plain(text.lines().next().unwrap_or_default());
+    let line = first_line(text);
     match line.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
