@@ -37,6 +37,8 @@ pub struct DatabricksSettings {
     pub join_equal: bool,
     /// Where browsers find this server, such as `http://127.0.0.1:8082`. A call's `Host` takes the place of the authority.
     pub address: String,
+    /// The port of the listener with TLS: calls whose `Host` has it came by https.
+    pub tls_port: Option<u16>,
 }
 
 /// Notebooks that stand for a job.

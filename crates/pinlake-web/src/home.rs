@@ -63,8 +63,8 @@ fn parts(readiness: &Readiness) -> String {
         let waits_for = part.waits_for.as_deref().unwrap_or("an unnamed reason");
         html += &format!("<p>{} waits for {}</p>", escaped(&part.name), escaped(waits_for));
     }
-    for warning in readiness.parts.iter().flat_map(|part| &part.warnings) {
-        html += &format!("<p>the last good definition runs on: {}</p>", escaped(warning));
+    for (part, warning) in readiness.parts.iter().flat_map(|part| part.warnings.iter().map(move |warning| (part, warning))) {
+        html += &format!("<p>{}: {}</p>", escaped(&part.name), escaped(warning));
     }
     html
 }

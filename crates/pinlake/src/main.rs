@@ -20,6 +20,7 @@ mod own_certificate;
 mod pipeline_files;
 mod places;
 mod server_log;
+mod small_file;
 mod telemetry;
 mod terminal;
 

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use include_dir::{Dir, include_dir};
 use pinlake_core::pipeline::{self, Files, Pipeline, Problem};
+
+use crate::small_file;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../pipelines/pinterest");
 
@@ -51,10 +53,7 @@ fn read_folder(root: &Path, folder: &Path, depth: usize, files: &mut Files) -> R
         if path.is_dir() && depth > 0 {
             read_folder(root, &path, depth - 1, files)?;
         } else if wanted {
-            if std::fs::metadata(&path)?.len() > FILE_BYTES_MAX {
-                bail!("'{}' is over {FILE_BYTES_MAX} bytes", path.display());
-            }
-            let text = std::fs::read_to_string(&path).with_context(|| format!("reading '{}'", path.display()))?;
+            let text = small_file::read(&path, FILE_BYTES_MAX).with_context(|| format!("reading '{}'", path.display()))?;
             let name = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
             files.insert(name, text);
         }

@@ -59,6 +59,7 @@ impl Scheduler {
         for job in &known {
             let is_known = job.origin == Origin::Pipeline && !job.gone && !job.version.is_empty();
             if is_known && !names.contains(job.spec.name.as_str()) {
+                tracing::warn!(job = job.spec.name, "no file defines the job any more: nothing but its runs are left of it");
                 change.put_job(&StoredJob { gone: true, next_at: None, ..job.clone() }).await?;
             }
         }

@@ -125,7 +125,10 @@ pub(super) async fn find(door: &Door, id: i64) -> Result<Run, Failure> {
 pub(super) fn address(door: &Door, args: &Args) -> String {
     let address = door.settings.address.trim_end_matches('/');
     let (scheme, authority) = address.split_once("://").unwrap_or(("http", address));
-    format!("{scheme}://{}", args.host.as_deref().unwrap_or(authority))
+    let authority = args.host.as_deref().unwrap_or(authority);
+    let port = authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let by_tls = port.is_some() && port == door.settings.tls_port;
+    format!("{}://{authority}", if by_tls { "https" } else { scheme })
 }
 
 /// What was sent for the run's job, if a call made it and it is there still.

@@ -235,6 +235,20 @@ async fn tokens_and_equal_runs() {
 }
 
 #[tokio::test]
+async fn a_run_s_page_is_at_the_listener_that_was_asked() {
+    let jobs = jobs();
+    let id = submitted(&jobs, "/x/daily").await;
+    let settings = DatabricksSettings { address: "http://127.0.0.1:8082".to_owned(), tls_port: Some(8443), ..settings() };
+    let page = async |host: &str| {
+        let door = router(jobs.clone(), Arc::<FakeConsole>::default(), settings.clone());
+        let path = format!("/api/2.1/jobs/runs/get?run_id={id}");
+        send(door, "GET", &path, &[("host", host)], "").await.json()["run_page_url"].clone()
+    };
+    assert_eq!(page("lake.example:8443").await, format!("https://lake.example:8443/api/v1/runs/{id}"));
+    assert_eq!(page("lake.example:8082").await, format!("http://lake.example:8082/api/v1/runs/{id}"));
+}
+
+#[tokio::test]
 async fn runs_are_cancelled_repaired_and_deleted() {
     let jobs = jobs();
     let id = submitted(&jobs, "/x/daily").await;

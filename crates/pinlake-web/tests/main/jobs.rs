@@ -126,6 +126,8 @@ async fn a_job_is_defined_and_defined_anew() {
     let made = put(&definition).await;
     assert_eq!((made.status.as_u16(), &made.json()["name"], &made.json()["origin"]), (201, &json!("mine"), &json!("api")));
     assert_eq!(made.json()["definition"]["tasks"], definition["tasks"]);
+    // One run at once is what it takes where nothing is said.
+    definition.as_object_mut().unwrap().remove("concurrency");
     definition["name"] = json!("mine");
     assert_eq!(put(&definition).await.status, 200);
     let asked = scheduler.all_asked();
@@ -141,7 +143,7 @@ async fn a_job_is_defined_and_defined_anew() {
 #[tokio::test]
 async fn definitions_that_are_wrong_are_refused() {
     let of = async |body: &'static str| asked("PUT", "/api/v1/jobs/mine", body).await.0;
-    of("").await.is_error(400, "invalid", "the definition is not right: missing field `concurrency`");
+    of("").await.is_error(400, "invalid", "the definition is not right: missing field `tasks`");
     of("[]").await.is_error(400, "invalid", "it takes a JSON object");
     of(r#"{"name":"other","concurrency":1,"tasks":[]}"#).await.is_error(400, "invalid", "the path's 'mine'");
     of(r#"{"name":7,"concurrency":1,"tasks":[]}"#).await.is_error(400, "invalid", "the path's 'mine'");

@@ -109,6 +109,7 @@ impl DatabricksConfig {
             notebooks: self.notebooks.iter().map(rule).collect(),
             join_equal: self.join_equal,
             address,
+            tls_port: self.tls.listen.map(|listen| listen.port()),
         })
     }
 

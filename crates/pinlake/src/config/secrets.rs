@@ -3,15 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 use pinlake_core::secret::Secret;
-use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::small_file;
 
 /// Bytes of a file that holds a secret.
 const BYTES_MAX: u64 = 64 << 10;
@@ -47,37 +46,23 @@ impl TryFrom<Value> for SecretRef {
 }
 
 impl SecretRef {
+    /// Where it is, in words.
+    fn place(&self) -> String {
+        match self {
+            Self::Env(variable) => format!("variable {variable}"),
+            Self::File(path) => format!("file '{}'", path.display()),
+        }
+    }
+
     /// The secret; a file's last line end is none of it. It reads the disk.
     pub(crate) fn resolve(&self) -> Result<Secret> {
         let secret = match self {
             Self::Env(variable) => std::env::var(variable).map_err(|_| anyhow!("variable {variable} is not set"))?,
             Self::File(path) => {
-                let text = read(path).with_context(|| format!("reading '{}'", path.display()))?;
+                let text = small_file::read(path, BYTES_MAX).with_context(|| format!("reading '{}'", path.display()))?;
                 text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line)).to_owned()
             }
         };
-        if secret.is_empty() { bail!("the secret in {self:?} is empty") } else { Ok(Secret::new(secret)) }
+        if secret.is_empty() { bail!("the secret in {} is empty", self.place()) } else { Ok(Secret::new(secret)) }
     }
-}
-
-/// A small file: a device may never end, and a pipe without a writer never begin.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads secrets")]
-fn read(path: &Path) -> Result<String> {
-    const NO_FILE: &str = "it is no regular file";
-    // To open a device may do something already.
-    if !std::fs::metadata(path)?.is_file() {
-        bail!(NO_FILE);
-    }
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flags of opening are numbers of C's int");
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
-    // Something else may stand there by now.
-    if !file.metadata()?.is_file() {
-        bail!(NO_FILE);
-    }
-    let mut text = String::new();
-    file.take(BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > BYTES_MAX {
-        bail!("it has more than 64 KiB, which no secret has");
-    }
-    Ok(text)
 }

@@ -250,6 +250,16 @@ async fn a_copied_pipeline_is_good_and_passes_its_tests() {
     assert_eq!(checked, format!("configuration {} is good\n{good}", config.display()));
     assert_eq!(run(&["check", folder]).await.done(), checked, "the configuration in the folder is taken");
     assert_eq!(run(&["check"]).await.done(), good, "as the built-in one");
+    let pipeline = std::fs::read_to_string(copy.join("pipeline.yml")).unwrap();
+    let job = "  more:\n    tasks:\n      - { name: wrong, sql: SELECT nothing FROM pin }\n      - { name: good, sql: SELECT * FROM gold.later }\n";
+    std::fs::write(copy.join("pipeline.yml"), format!("{pipeline}{job}")).unwrap();
+    let refused = run(&["check", folder]).await.failed();
+    assert!(refused.starts_with("error: 1 problem\npipeline.yml: job 'more', task 'wrong', wrong: "), "{refused}");
+    std::fs::remove_file(copy.join("pipeline.yml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", copy.join("pipeline.yml")).unwrap();
+    assert!(run(&["check", folder]).await.failed().contains("pipeline.yml': it is no regular file"));
+    std::fs::remove_file(copy.join("pipeline.yml")).unwrap();
+    std::fs::write(copy.join("pipeline.yml"), pipeline).unwrap();
     let tested = run(&["test", folder]).await.done();
     assert!(tested.ends_with("3 passed, 0 failed\n"), "{tested}");
     std::fs::write(copy.join("tests/mine.yml"), "given: []\nexpect: { pin: [{ ind: 1 }] }\n").unwrap();

@@ -6,6 +6,7 @@ use pinlake_core::jobs::{Backfill, Interval, JobKey, Missed, Order, RunKind, Run
 use pinlake_core::{ErrorKind, Timestamp};
 
 use super::world::{Deed, START, World, job, run_of, schedule};
+use crate::scheduler::Settings;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -132,6 +133,24 @@ async fn a_backfill_is_previewed_and_then_runs_its_intervals_in_order_so_many_at
     runs.sort_by_key(|run| run.started_at);
     assert_eq!(hours(&world, "hourly").await, [-5, -6, -7, -8, -9, -10]);
     assert!(runs.iter().all(|run| run.kind == RunKind::Backfill && run.state == RunState::Succeeded));
+}
+
+#[tokio::test]
+async fn a_backfill_holds_up_no_other_job() {
+    let world = World::with(Settings { tasks_max: 1, ..Settings::default() }).await;
+    let mut spec = job("hourly", &["load"]);
+    spec.schedule = schedule("@hourly");
+    spec.concurrency = 5;
+    world.install(&[spec, job("now", &["look"])]).await;
+    world.deeds.set("load", Deed::Hangs);
+    world.scheduler.backfill(Backfill { parallel: 5, ..backfill(-10, 0) }).await.unwrap();
+    world.settle().await;
+    let asked = world.scheduler.start(run_of("now")).await.unwrap();
+    // The one task that runs ends, and those behind it of the backfill have waited for longer.
+    world.deeds.let_go();
+    world.settle().await;
+    assert_eq!(world.scheduler.run(asked).await.unwrap().state, RunState::Succeeded);
+    assert!(world.scheduler.state().queued + world.scheduler.state().running > 5);
 }
 
 #[tokio::test]
