@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use pinlake_core::{Error, Result};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, Transaction};
 
 pub(crate) use alerts::Letter;
 pub(crate) use jobs::StoredJob;
@@ -87,6 +87,9 @@ impl Store {
                 .acquire_timeout(WAIT_MAX)
                 .after_connect(move |connection, _| Box::pin(async move { prepare(connection, kind, bounds).await }))
         };
+        // A pool would only say that nothing came in time, not why.
+        let first = tokio::time::timeout(WAIT_MAX, AnyConnection::connect_with(&options)).await;
+        first.map_err(|_| silent("opening it"))?.map_err(opening)?.close().await.map_err(opening)?;
         // Without the bounds of the others: a step may take long where there are many runs, or wait for another process that makes it.
         let steps = pool(1, Bounds::None).connect_with(options.clone()).await.map_err(opening)?;
         let outdated = |error| Error::corrupt("bringing the jobs' database up to date").with_source(error);
