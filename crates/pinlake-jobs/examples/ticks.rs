@@ -82,6 +82,8 @@ async fn main() {
         }
     }
     let took = begun.elapsed();
+    let mut longest: Vec<(Duration, usize)> = ticks.iter().copied().zip(1..).collect();
+    longest.sort_unstable_by(|one, other| other.cmp(one));
     ticks.sort_unstable();
     let at = |share: usize| ticks[(ticks.len() * share / 100).min(ticks.len() - 1)].as_secs_f64() * 1e3;
     let runs = jobs * MINUTES;
@@ -91,4 +93,7 @@ async fn main() {
         (runs * tasks) as f64 / took.as_secs_f64()
     );
     println!("{} ticks: middle {:.1} ms, 99 of 100 within {:.1} ms, longest {:.1} ms", ticks.len(), at(50), at(99), at(100));
+    let shown: Vec<String> =
+        longest.iter().take(5).map(|(took, at)| format!("{:.1} ms (tick {at})", took.as_secs_f64() * 1e3)).collect();
+    println!("the longest: {}", shown.join(", "));
 }

@@ -36,7 +36,7 @@ use crate::task::Runner;
 /// Events that a slow watcher may be behind.
 const EVENTS_MAX: usize = 4_096;
 /// How long one tick makes steps, so that a long queue does not keep the loop from its other work.
-const STEPS_FOR: Duration = Duration::from_millis(20);
+const STEPS_FOR: Duration = Duration::from_millis(10);
 /// How long an end may take, beyond the time that attempts have to end by themselves: longer than a letter takes that is being sent.
 const STOP_MAX: Duration = Duration::from_secs(30);
 /// How long the closing of connections may take.

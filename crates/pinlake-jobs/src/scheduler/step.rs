@@ -14,7 +14,7 @@ use crate::schedule::Times;
 use crate::store::{Change, Group, NewRow, Stored, StoredJob};
 
 /// Jobs that one step lets fire.
-const JOBS_A_STEP: i64 = 50;
+const JOBS_A_STEP: i64 = 20;
 /// Runs that one step looks at.
 const RUNS_A_STEP: i64 = 50;
 /// Runs that one job's missed times make in one step.
