@@ -63,7 +63,8 @@ impl Scheduler {
             }
         }
         change.commit().await?;
-        self.defined(problems).await
+        self.report(problems);
+        self.defined().await
     }
 
     /// Says what is wrong with the pipeline's files, whose last good definitions run on.
@@ -102,8 +103,7 @@ impl Scheduler {
         job.notes = new.notes;
         change.put_job(&job).await?;
         change.commit().await?;
-        let problems = lock(&self.inner.problems).clone();
-        self.defined(problems).await?;
+        self.defined().await?;
         Ok(job.id)
     }
 
@@ -127,8 +127,7 @@ impl Scheduler {
         change.delete_job(job.id).await?;
         change.commit().await?;
         self.tell(after.events);
-        let problems = lock(&self.inner.problems).clone();
-        self.defined(problems).await
+        self.defined().await
     }
 
     /// Pauses a job, or lets it go on with its next time: those that passed meanwhile were not missed.
@@ -146,8 +145,7 @@ impl Scheduler {
             change.wake_all(job.id).await?;
         }
         change.commit().await?;
-        let problems = lock(&self.inner.problems).clone();
-        self.defined(problems).await
+        self.defined().await
     }
 
     /// Looks whether something is wrong with a definition.
@@ -163,12 +161,8 @@ impl Scheduler {
     }
 
     /// What follows from other definitions.
-    async fn defined(&self, problems: Vec<String>) -> Result<()> {
-        self.report(problems);
-        let jobs = self.inner.store.jobs().await?;
-        let ids: HashSet<i64> = jobs.iter().map(|job| job.id).collect();
-        lock(&self.inner.times).retain(|id, _| ids.contains(id));
-        lock(&self.inner.watched).replace(&jobs);
+    async fn defined(&self) -> Result<()> {
+        self.read_triggers().await?;
         self.wake();
         Ok(())
     }

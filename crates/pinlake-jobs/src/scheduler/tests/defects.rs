@@ -132,6 +132,27 @@ async fn data_that_could_not_be_seen_is_looked_at_again_after_growing_waits() {
     assert_eq!(world.runs("waiting").await.len(), 1);
 }
 
+#[tokio::test]
+async fn a_defect_with_some_data_is_a_problem_for_as_long_as_it_is_there_or_its_trigger() {
+    let world = World::new().await;
+    let mut fresh = job("fresh", &["load"]);
+    fresh.triggers = vec![Trigger::Version { table: "pin".to_owned() }];
+    let mut other = waiting();
+    other.name = "other".to_owned();
+    world.install(&[waiting(), other, fresh.clone()]).await;
+    world.deeds.see("s3://bucket/new", Look::Panics);
+    world.deeds.stand("pin", 1);
+    world.scheduler.look_at_data().await;
+    let problem = ["a defect in looking at data: as the test says"];
+    assert_eq!(world.scheduler.state().problems, problem, "of two jobs, and said once");
+    world.clock.advance(2 * SECOND);
+    world.scheduler.look_at_data().await;
+    assert_eq!(world.scheduler.state().problems, problem, "other data that can be seen hides it not");
+    world.scheduler.install(&[waiting(), fresh.clone()], Vec::new()).await.unwrap();
+    assert_eq!(world.scheduler.state().problems, problem);
+    world.install(&[fresh]).await;
+}
+
 /// A process that was taken for dead by another, and then began an attempt that hangs.
 async fn taken_for_dead() -> (World, World, RunId) {
     let world = World::new().await;
