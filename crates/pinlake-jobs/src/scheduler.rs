@@ -10,6 +10,7 @@ mod forget;
 mod make;
 mod serve;
 mod step;
+mod texts;
 mod triggers;
 mod upkeep;
 

@@ -7,7 +7,7 @@ use pinlake_core::jobs::{EndReason, JobKey, JobSpec, NewJob, Origin, Trigger, Wo
 use pinlake_core::{Error, Result, Timestamp};
 
 use super::step::After;
-use super::{Scheduler, lock, make, no_job};
+use super::{Scheduler, lock, make, no_job, texts};
 use crate::order::Order;
 use crate::schedule::Times;
 use crate::store::{Change, StoredJob};
@@ -226,6 +226,7 @@ pub(super) fn check(spec: &JobSpec) -> Result<()> {
     if spec.name.is_empty() || spec.name.chars().count() > 255 {
         return invalid("a job's name takes 1 to 255 characters".to_owned());
     }
+    texts::check_definition(spec)?;
     if spec.tasks.is_empty() || spec.tasks.len() > TASKS_MAX {
         return invalid(format!("a job takes 1 to {TASKS_MAX} tasks"));
     }

@@ -17,7 +17,7 @@ use crate::task::Condition;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Commits at which a process may die, at least and at most.
-const COMMITS_MIN: i64 = 20;
+const COMMITS_MIN: i64 = 30;
 const COMMITS_MAX: i64 = 400;
 
 fn hourly() -> JobSpec {

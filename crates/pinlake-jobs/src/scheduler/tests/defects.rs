@@ -284,6 +284,33 @@ async fn a_run_that_cannot_be_read_stops_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_run_that_cannot_be_read_is_cancelled_so_that_its_job_goes_on_and_then_deleted() {
+    let world = World::new().await;
+    world.install(&[job("daily", &["load"])]).await;
+    world.deeds.set("load", Deed::Hangs);
+    let torn = world.start("daily").await;
+    world.settle().await;
+    let next = world.start("daily").await;
+    world.settle().await;
+    damage(&world, &["UPDATE run SET document = 'x' WHERE state = 'running'"]).await;
+    assert_eq!(world.scheduler.forget(torn).await.unwrap_err().kind(), ErrorKind::Conflict);
+    // A number that is not the run's own ends nothing.
+    assert_eq!(world.scheduler.cancel(RunId(torn.0 + 1)).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(world.scheduler.inner.store.count_open().await.unwrap(), (1, 1));
+    world.deeds.mend("load");
+    let said = world.scheduler.cancel(torn).await.unwrap_err();
+    assert_eq!(said.kind(), ErrorKind::Corrupt);
+    assert!(said.to_string().starts_with(&format!("run {torn} can't be read: it has ended as failed")), "{said}");
+    world.deeds.none_hangs().await;
+    assert!(has_succeeded(&world.ended(next).await));
+    let again = world.scheduler.cancel(torn).await.unwrap_err().to_string();
+    assert!(again.starts_with(&format!("run {torn} in the jobs' database can't be read")), "{again}");
+    assert_eq!(world.scheduler.run(torn).await.unwrap_err().kind(), ErrorKind::Corrupt, "it stays as it is");
+    world.scheduler.forget(torn).await.unwrap();
+    assert_eq!(world.scheduler.run(torn).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn a_time_that_a_clock_far_ahead_left_is_mended_when_jobs_are_installed() {
     let world = World::new().await;
     world.install(&[hourly("hourly")]).await;
