@@ -297,24 +297,3 @@ async fn a_trigger_that_another_process_takes_away_starts_nothing_and_is_soon_no
     one.pass(2 * SECOND).await;
     assert_eq!(one.runs("called").await.len(), 1);
 }
-
-#[tokio::test]
-async fn whoever_reads_definitions_first_does_not_put_them_in_place_last() {
-    let world = World::new().await;
-    world.install(&[]).await;
-    let turn = world.scheduler.inner.reading.lock().await;
-    let defining = world.scheduler.define(called(None, &["pin"]));
-    let mut defining = std::pin::pin!(defining);
-    // It is written, and waits for its turn to read.
-    while world.scheduler.jobs().await.unwrap().is_empty() {
-        tokio::select! {
-            _ = &mut defining => panic!("it did not wait"),
-            () = tokio::task::yield_now() => {}
-        }
-    }
-    drop(turn);
-    defining.await.unwrap();
-    world.deeds.stand("pin", 1);
-    world.settle().await;
-    assert_eq!(world.deeds.looks(), 1);
-}
