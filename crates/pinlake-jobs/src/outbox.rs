@@ -27,6 +27,8 @@ const GATHER: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a parcel is its sender's: longer than any sending takes.
 const TAKEN_FOR: Duration = Duration::from_secs(60);
+/// How long one message may take that is being sent, at most: nobody who stops waits for more.
+pub(crate) const SENDING_MAX: Duration = Duration::from_secs(30);
 /// The first wait after a failure, and the longest.
 const WAIT: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -85,11 +87,14 @@ pub(crate) struct Sender {
     pub(crate) clock: Clock,
     pub(crate) receivers: Vec<Receiver>,
     pub(crate) client: reqwest::Client,
+    /// When it ends: after the message that is being sent.
+    pub(crate) stop: CancellationToken,
 }
 
 impl Sender {
     /// Sends until it is stopped: each receiver for itself, so that none waits for another.
-    pub(crate) async fn serve(&self, stop: &CancellationToken) {
+    pub(crate) async fn serve(&self) {
+        let stop = &self.stop;
         let each = self.receivers.iter().map(async |receiver| {
             while !stop.is_cancelled() {
                 match self.send_due(receiver).await {
@@ -214,11 +219,11 @@ impl Sender {
         }
     }
 
-    /// Sends events, each in a request of its own, until one does not come.
+    /// Sends events, each in a request of its own, until one does not come, or it is to end.
     async fn send_lineage(&self, url: &Secret, token: Option<&Secret>, parcel: &Parcel) -> Sent {
         let begun = tokio::time::Instant::now();
         for (came, letter) in parcel.letters.iter().enumerate() {
-            if begun.elapsed() >= SEND_FOR {
+            if begun.elapsed() >= SEND_FOR || self.stop.is_cancelled() {
                 return Sent { came, refusal: None };
             }
             if let Err(refusal) = webhook::lineage(&self.client, url, token, letter).await {

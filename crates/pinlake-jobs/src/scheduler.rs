@@ -10,6 +10,7 @@ mod forget;
 mod make;
 mod serve;
 mod step;
+mod texts;
 mod triggers;
 mod upkeep;
 
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::lineage::Lineage;
-use crate::outbox::Receiver;
+use crate::outbox::{Receiver, SENDING_MAX};
 use crate::schedule::Times;
 use crate::store::Store;
 use crate::task::Runner;
@@ -37,8 +38,8 @@ use crate::task::Runner;
 const EVENTS_MAX: usize = 4_096;
 /// How long one tick makes steps, so that a long queue does not keep the loop from its other work.
 const STEPS_FOR: Duration = Duration::from_millis(10);
-/// How long an end may take, beyond the time that attempts have to end by themselves: longer than a letter takes that is being sent.
-const STOP_MAX: Duration = Duration::from_secs(30);
+/// How long an end may take, beyond the time that attempts have to end by themselves: a message that is being sent, and the writing down of what came.
+const STOP_MAX: Duration = SENDING_MAX.saturating_add(Duration::from_secs(15));
 /// How long the closing of connections may take.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 
@@ -97,6 +98,8 @@ struct Inner {
     /// Compiled schedules by job and version.
     times: Mutex<HashMap<i64, (String, Arc<Times>)>>,
     watched: Mutex<triggers::Watched>,
+    /// Who looks up what is watched: one at a time.
+    reading: tokio::sync::Mutex<()>,
     usual: Mutex<alerts::Usual>,
     problems: Mutex<Vec<String>>,
     defects: Mutex<serve::Defects>,
@@ -145,6 +148,7 @@ impl Scheduler {
             underway: Mutex::default(),
             times: Mutex::default(),
             watched: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
             usual: Mutex::default(),
             problems: Mutex::default(),
             defects: Mutex::default(),

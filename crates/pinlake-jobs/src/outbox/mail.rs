@@ -8,10 +8,10 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use pinlake_core::secret::Secret;
 use pinlake_core::{Error, Result};
 
-use super::{Notice, NoticeState, Parcel, Refusal};
+use super::{Notice, NoticeState, Parcel, Refusal, SENDING_MAX};
 
-/// How long the mail server has to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long the connection to the mail server may take. Its answers have no bound of their own in the library: the whole of a sending has.
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
 /// Who is told by mail, and over which server.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl Mail {
         let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url);
         let server = server
             .map_err(|error| Error::invalid("the mail server takes smtps://HOST or smtp://HOST:PORT").with_source(error))?;
-        let server = server.timeout(Some(ANSWER_WITHIN));
+        let server = server.timeout(Some(CONNECT_WITHIN));
         let server = match login {
             Some((user, password)) => server.credentials(Credentials::new(user, password.expose().to_owned())),
             None => server,
@@ -55,7 +55,13 @@ impl Mail {
             mail = mail.to(to.clone());
         }
         let mail = mail.body(text).map_err(|error| Refusal { why: error.to_string(), for_good: true })?;
-        let sent = self.server.send(mail).await;
-        sent.map(|_| ()).map_err(|error| Refusal { why: error.to_string(), for_good: error.is_permanent() })
+        // What has not come to its end by then is dropped, with its connection.
+        match tokio::time::timeout(SENDING_MAX, self.server.send(mail)).await {
+            Ok(sent) => sent.map(|_| ()).map_err(|error| Refusal { why: error.to_string(), for_good: error.is_permanent() }),
+            Err(_) => {
+                let why = format!("the mail server did not take it within {} s", SENDING_MAX.as_secs());
+                Err(Refusal { why, for_good: false })
+            }
+        }
     }
 }

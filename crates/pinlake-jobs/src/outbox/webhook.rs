@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{Notice, Parcel, Refusal};
 use crate::store::Letter;
 
-/// How long a receiver has to answer.
+/// How long a receiver has to answer: less than [`super::SENDING_MAX`].
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// What the secrets of Standard Webhooks begin with, whose rest is base64.
 const SECRET_PREFIX: &str = "whsec_";

@@ -45,7 +45,7 @@ impl Scheduler {
             return Ok(());
         }
         self.recover(change, &long(run), now).await?;
-        let key = format!("job/{}/failed", run.name);
+        let key = failed(&run.name);
         match (run.state, run.reason) {
             // Somebody wanted it so.
             (_, Some(EndReason::Cancelled)) => Ok(()),
@@ -76,17 +76,18 @@ impl Scheduler {
             Ok(conditions) => found.extend(conditions.into_iter().map(|one| (format!("{BESIDE}{}", one.key), one.message))),
             Err(error) => tracing::warn!(%error, "can't see what is wrong beside jobs"),
         }
+        let names: HashSet<&str> = jobs.iter().filter(|job| !job.gone).map(|job| job.spec.name.as_str()).collect();
         let is_over = |alert: &&Alert| {
             let key = alert.key.as_str();
-            let looked_at = key.ends_with("/not_started") || (known_beside && key.starts_with(BESIDE));
-            let of = |name: &str| {
-                key.strip_prefix("job/").and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with('/'))
-            };
-            let of_nobody = key.starts_with("job/") && !jobs.iter().any(|job| !job.gone && of(&job.spec.name));
-            let is_found = found.iter().any(|(found, _)| found == key);
-            // Also of a run that ended between the looking and the raising.
-            let of_a_run = key.starts_with("job/") && key.contains("/long/");
-            ((looked_at || of_a_run) && !is_found) || of_nobody
+            let is_found = || found.iter().any(|(found, _)| found == key);
+            match about(key) {
+                Some((name, _)) if !names.contains(name) => true,
+                // Its runs say when it is well again.
+                Some((_, About::Failed)) => false,
+                // Also of a run that ended between the looking and the raising.
+                Some((_, About::NotStarted | About::Long)) => !is_found(),
+                None => known_beside && key.starts_with(BESIDE) && !is_found(),
+            }
         };
         let over: Vec<&Alert> = open.iter().filter(is_over).collect();
         found.retain(|(key, _)| !open.iter().any(|alert| alert.key == *key));
@@ -155,7 +156,7 @@ impl Scheduler {
                     job.spec.name,
                     crate::schedule::shown(since)
                 );
-                found.push((format!("job/{}/not_started", job.spec.name), message));
+                found.push((not_started(&job.spec.name), message));
             }
         }
         Ok(found)
@@ -193,7 +194,36 @@ impl Scheduler {
     }
 }
 
-/// The key of a run that takes long.
+/// What an alert says of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Failed,
+    NotStarted,
+    Long,
+}
+
+/// The job that an alert is about, and what it says of it; `None` where it is about no job. A name may hold anything, so that a key is read from its end.
+fn about(key: &str) -> Option<(&str, About)> {
+    let rest = key.strip_prefix("job/")?;
+    let (before, last) = rest.rsplit_once('/')?;
+    match last {
+        "failed" => Some((before, About::Failed)),
+        "not_started" => Some((before, About::NotStarted)),
+        number if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some((before.strip_suffix("/long")?, About::Long))
+        }
+        _ => None,
+    }
+}
+
+fn failed(job: &str) -> String {
+    format!("job/{job}/failed")
+}
+
+fn not_started(job: &str) -> String {
+    format!("job/{job}/not_started")
+}
+
 fn long(run: &Run) -> String {
     format!("job/{}/long/{}", run.name, run.id)
 }

@@ -60,12 +60,12 @@ impl Scheduler {
         let log = AttemptLog::new(self.inner.clock.clone());
         let begun = Instant::now();
         let attempt = AssertUnwindSafe(self.attempt(claimed, &log, begun, cancel, lost)).catch_unwind();
-        let Err(panic) = attempt.await else { return self.went_well(PART) };
-        self.tell_defect(PART, panic.as_ref());
+        let Err(panic) = attempt.await else { return self.went_well(PART, "") };
+        self.tell_defect(PART, "", panic.as_ref());
         let why = format!("the scheduler came upon a defect: {}", said(panic.as_ref()));
         let end = self.ended(claimed, &log, ended(EndReason::Failed, why, true), begun);
         if let Err(panic) = AssertUnwindSafe(end).catch_unwind().await {
-            self.tell_defect(PART, panic.as_ref());
+            self.tell_defect(PART, "", panic.as_ref());
         }
     }
 

@@ -7,12 +7,12 @@ use pinlake_core::jobs::{
     Again, Backfill, BackfillPlan, Cause, EndReason, Interval, Job, JobKey, LogPage, NewRun, Order, PlannedInterval, Run,
     RunFilter, RunId, RunKind, RunState, RunSummary, Submission,
 };
-use pinlake_core::{Error, Result, Timestamp};
+use pinlake_core::{Error, ErrorKind, Result, Timestamp};
 use tokio::time::Instant;
 
 use super::make::{self, Owner, Particulars};
 use super::step::{After, QUEUED_MAX, last_interval};
-use super::{Scheduler, definitions, no_job, no_run};
+use super::{Scheduler, definitions, lock, no_job, no_run, texts};
 use crate::progress;
 use crate::store::{Change, NewRow, StoredJob, Wanted};
 
@@ -22,8 +22,6 @@ const INTERVALS_MAX: usize = 10_000;
 const GENERATIONS_MAX: u32 = 100;
 /// How often a log of another process is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Characters of a caller's token.
-const TOKEN_CHARS_MAX: usize = 256;
 
 impl Scheduler {
     /// All jobs, by name.
@@ -60,7 +58,8 @@ impl Scheduler {
     /// `NotFound`; `Invalid` for a parameter that the job does not have; `Retry` when too many of its runs wait.
     pub async fn start(&self, asked: NewRun) -> Result<RunId> {
         let now = self.inner.clock.now();
-        check_token(asked.token.as_deref())?;
+        texts::check_token(asked.token.as_deref())?;
+        texts::check_parameters(&asked.parameters)?;
         let mut change = self.inner.store.change().await?;
         let job = change.job(&asked.job).await?;
         // Before anything is refused: what was begun once is answered, also when the job is gone or too many runs wait.
@@ -101,10 +100,12 @@ impl Scheduler {
     /// `Invalid` for a definition that is wrong; `Retry` when too many wait.
     pub async fn submit(&self, asked: Submission) -> Result<RunId> {
         let now = self.inner.clock.now();
-        check_token(asked.token.as_deref())?;
+        texts::check_token(asked.token.as_deref())?;
+        texts::check_parameters(&asked.parameters)?;
         let checked = definitions::check(&asked.spec).and_then(|()| definitions::check_of_calls(&asked.spec));
         let version = make::version_of(&asked.spec);
-        let same = format!("{version}/{}/{}", crate::store::to_json(&asked.parameters), asked.cause);
+        // As JSON, in which no character is one that a database refuses.
+        let same = format!("{version}/{}", crate::store::to_json(&(&asked.parameters, &asked.cause)));
         let mut change = self.inner.store.change().await?;
         let token = asked.token.map(|token| format!("submit/{token}"));
         if let Some(known) = known_run(&mut change, token.as_deref()).await? {
@@ -139,6 +140,7 @@ impl Scheduler {
     /// `NotFound`; `Invalid` for a job without a schedule, no interval or too many.
     pub async fn backfill(&self, asked: Backfill) -> Result<BackfillPlan> {
         let now = self.inner.clock.now();
+        texts::check_parameters(&asked.parameters)?;
         let mut change = self.inner.store.change().await?;
         let job = change.job(&asked.job).await?.filter(|job| !job.gone).ok_or_else(|| no_job(&asked.job))?;
         known_parameters(&job, asked.parameters.keys())?;
@@ -240,9 +242,12 @@ impl Scheduler {
     /// Has a run end.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Corrupt` for a run that can't be read: it has ended then, as far as its job is concerned, and the error says so.
     pub async fn cancel(&self, id: RunId) -> Result<()> {
-        let id = self.run(id).await?.id;
+        let id = match self.run(id).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Err(self.end_unreadable(id, error).await?),
+            run => run?.id,
+        };
         let now = self.inner.clock.now();
         let mut change = self.inner.store.change().await?;
         let mut after = After::default();
@@ -252,6 +257,25 @@ impl Scheduler {
         self.end_cancelled().await?;
         self.wake();
         Ok(())
+    }
+
+    /// Ends a run that can't be read, so that those behind it go on, and answers what is to be said of it. `error` is why it can't be read.
+    async fn end_unreadable(&self, id: RunId, error: Error) -> Result<Error> {
+        let mut change = self.inner.store.change().await?;
+        // The number may be that of a task, or of none: the error names the run.
+        let Some((job_id, state)) = change.unreadable_run(id).await? else { return Ok(error) };
+        if state.has_ended() {
+            return Ok(error);
+        }
+        change.end_unreadable_run(id, self.inner.clock.now()).await?;
+        change.wake_next(job_id).await?;
+        change.commit().await?;
+        lock(&self.inner.underway).values().filter(|work| work.run == id).for_each(|work| work.cancel.cancel());
+        self.wake();
+        tracing::warn!(run = %id, "a run that can't be read was cancelled: it has ended as failed");
+        let said =
+            format!("run {id} can't be read: it has ended as failed, and what is kept of it stays as it is until it is deleted");
+        Ok(Error::corrupt(said).with_source(error))
     }
 
     /// Runs a run again that has ended.
@@ -286,13 +310,22 @@ impl Scheduler {
     /// # Errors
     /// `NotFound`, or `Conflict` while it has not ended.
     pub async fn forget(&self, id: RunId) -> Result<()> {
-        let id = self.run(id).await?.id;
+        let read = self.run(id).await;
         let mut change = self.inner.store.change().await?;
-        let stored = change.run(id).await?.ok_or_else(|| no_run(id))?;
-        if !stored.run.state.has_ended() {
+        let (id, state) = match read {
+            Err(error) if error.kind() == ErrorKind::Corrupt => match change.unreadable_run(id).await? {
+                Some((_, state)) => (id, state),
+                None => return Err(error),
+            },
+            read => {
+                let id = read?.id;
+                (id, change.run(id).await?.ok_or_else(|| no_run(id))?.run.state)
+            }
+        };
+        if !state.has_ended() {
             return Err(Error::conflict(format!("run {id} has not ended: cancel it first")));
         }
-        change.delete_run(stored.run.id).await?;
+        change.delete_run(id).await?;
         change.commit().await
     }
 
@@ -394,13 +427,4 @@ fn known_parameters<'a>(job: &StoredJob, given: impl Iterator<Item = &'a String>
     let known: Vec<&str> = job.spec.parameters.keys().map(String::as_str).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Err(Error::invalid(format!("job '{}' has no parameter '{name}': there are {known}", job.spec.name)))
-}
-
-fn check_token(token: Option<&str>) -> Result<()> {
-    match token {
-        Some(token) if token.is_empty() || token.chars().count() > TOKEN_CHARS_MAX => {
-            Err(Error::invalid(format!("a token takes 1 to {TOKEN_CHARS_MAX} characters")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -7,7 +7,7 @@ use pinlake_core::jobs::{EndReason, JobKey, JobSpec, NewJob, Origin, Trigger, Wo
 use pinlake_core::{Error, Result, Timestamp};
 
 use super::step::After;
-use super::{Scheduler, lock, make, no_job};
+use super::{Scheduler, lock, make, no_job, texts};
 use crate::order::Order;
 use crate::schedule::Times;
 use crate::store::{Change, StoredJob};
@@ -64,7 +64,8 @@ impl Scheduler {
             }
         }
         change.commit().await?;
-        self.defined(problems).await
+        self.report(problems);
+        self.defined().await
     }
 
     /// Says what is wrong with the pipeline's files, whose last good definitions run on.
@@ -103,8 +104,7 @@ impl Scheduler {
         job.notes = new.notes;
         change.put_job(&job).await?;
         change.commit().await?;
-        let problems = lock(&self.inner.problems).clone();
-        self.defined(problems).await?;
+        self.defined().await?;
         Ok(job.id)
     }
 
@@ -128,8 +128,7 @@ impl Scheduler {
         change.delete_job(job.id).await?;
         change.commit().await?;
         self.tell(after.events);
-        let problems = lock(&self.inner.problems).clone();
-        self.defined(problems).await
+        self.defined().await
     }
 
     /// Pauses a job, or lets it go on with its next time: those that passed meanwhile were not missed.
@@ -147,8 +146,7 @@ impl Scheduler {
             change.wake_all(job.id).await?;
         }
         change.commit().await?;
-        let problems = lock(&self.inner.problems).clone();
-        self.defined(problems).await
+        self.defined().await
     }
 
     /// Looks whether something is wrong with a definition.
@@ -164,12 +162,8 @@ impl Scheduler {
     }
 
     /// What follows from other definitions.
-    async fn defined(&self, problems: Vec<String>) -> Result<()> {
-        self.report(problems);
-        let jobs = self.inner.store.jobs().await?;
-        let ids: HashSet<i64> = jobs.iter().map(|job| job.id).collect();
-        lock(&self.inner.times).retain(|id, _| ids.contains(id));
-        lock(&self.inner.watched).replace(&jobs);
+    async fn defined(&self) -> Result<()> {
+        self.read_triggers().await?;
         self.wake();
         Ok(())
     }
@@ -233,6 +227,7 @@ pub(super) fn check(spec: &JobSpec) -> Result<()> {
     if spec.name.is_empty() || spec.name.chars().count() > 255 {
         return invalid("a job's name takes 1 to 255 characters".to_owned());
     }
+    texts::check_definition(spec)?;
     if spec.tasks.is_empty() || spec.tasks.len() > TASKS_MAX {
         return invalid(format!("a job takes 1 to {TASKS_MAX} tasks"));
     }

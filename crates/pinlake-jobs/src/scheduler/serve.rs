@@ -2,7 +2,7 @@
 //! wrong in one is told, and it goes on.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::upkeep::Moment;
-use super::{Scheduler, lock};
+use super::{Scheduler, lock, triggers};
 use crate::lineage::Lineage;
 use crate::outbox::Sender;
 
@@ -22,21 +22,21 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 const TICK_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked for what somebody should know.
 const WATCH_EVERY: Duration = Duration::from_secs(5);
-/// Different defects that are told, each once.
+/// Different defects that are told, each once, and things with a defect that are known.
 const DEFECTS_MAX: usize = 100;
 
 /// Defects that the loops came upon.
 #[derive(Default)]
 pub(super) struct Defects {
     told: BTreeSet<String>,
-    /// By what they are in, until that goes well again.
-    now: BTreeMap<&'static str, String>,
+    /// By what they are in and what that was about, until it goes well again.
+    now: BTreeMap<(&'static str, String), String>,
 }
 
 impl Defects {
-    /// Those that there are now, in words.
-    pub(super) fn in_words(&self) -> impl Iterator<Item = String> {
-        self.now.values().cloned()
+    /// Those that there are now, in words: what is said of several things is said once.
+    pub(super) fn in_words(&self) -> BTreeSet<String> {
+        self.now.values().cloned().collect()
     }
 }
 
@@ -46,9 +46,9 @@ impl Scheduler {
         let inner = &self.inner;
         let _serving = inner.serving.token();
         let beside = [
-            self.keep_on("looking at data", |own| async move { own.watch_data().await }.boxed()),
+            self.keep_on(triggers::PART, |own| async move { own.watch_data().await }.boxed()),
             self.keep_on("looking for alerts", |own| async move { own.watch_conditions().await }.boxed()),
-            self.keep_on("telling others", |own| async move { own.sender().serve(&own.inner.stop).await }.boxed()),
+            self.keep_on("telling others", |own| async move { own.sender().serve().await }.boxed()),
         ];
         self.look_on().await;
         // None of them panics: that is caught within.
@@ -72,7 +72,7 @@ impl Scheduler {
         const PART: &str = "looking for what is due";
         match AssertUnwindSafe(tokio::time::timeout(TICK_MAX, self.tick())).catch_unwind().await {
             Ok(Ok(Ok(()))) => {
-                self.went_well(PART);
+                self.went_well(PART, "");
                 return true;
             }
             Ok(Ok(Err(error))) => tracing::warn!(%error, "the scheduler could not go on: it tries again"),
@@ -80,7 +80,7 @@ impl Scheduler {
                 "the scheduler's look at what is due took more than {} s: does its database answer? it tries again",
                 TICK_MAX.as_secs()
             ),
-            Err(panic) => self.tell_defect(PART, panic.as_ref()),
+            Err(panic) => self.tell_defect(PART, "", panic.as_ref()),
         }
         false
     }
@@ -102,7 +102,7 @@ impl Scheduler {
         }
         *watched = Some(Moment::at(now));
         match self.inner.stop.run_until_cancelled(self.look_for_alerts(now)).await {
-            Some(Ok(())) => self.went_well("looking for alerts"),
+            Some(Ok(())) => self.went_well("looking for alerts", ""),
             Some(Err(error)) => tracing::warn!(%error, "can't look for what somebody should know: it is tried again"),
             None => {}
         }
@@ -113,7 +113,7 @@ impl Scheduler {
         let own = self.clone();
         self.inner.serving.spawn(async move {
             while let Err(panic) = AssertUnwindSafe(work(own.clone())).catch_unwind().await {
-                own.tell_defect(part, panic.as_ref());
+                own.tell_defect(part, "", panic.as_ref());
                 own.pause_for(TICK).await;
             }
         })
@@ -125,18 +125,30 @@ impl Scheduler {
         let _ = stop.run_until_cancelled(tokio::time::sleep(span)).await;
     }
 
-    /// Has a person look at a defect: once in the log, and among the problems for as long as it is there.
-    pub(super) fn tell_defect(&self, part: &'static str, panic: &(dyn Any + Send)) {
+    /// Has a person look at a defect: once in the log, and among the problems for as long as it is there. `about` is what the part was at, of several things.
+    pub(super) fn tell_defect(&self, part: &'static str, about: &str, panic: &(dyn Any + Send)) {
         let text = format!("a defect in {part}: {}", said(panic));
         let mut defects = lock(&self.inner.defects);
         if defects.told.len() < DEFECTS_MAX && defects.told.insert(text.clone()) {
             tracing::error!("{text}");
         }
-        defects.now.insert(part, text);
+        let key = (part, about.to_owned());
+        if defects.now.len() < DEFECTS_MAX || defects.now.contains_key(&key) {
+            defects.now.insert(key, text);
+        }
     }
 
-    pub(super) fn went_well(&self, part: &str) {
-        lock(&self.inner.defects).now.remove(part);
+    /// Ends the defect in a part that it came upon about this, and no other.
+    pub(super) fn went_well(&self, part: &'static str, about: &str) {
+        let mut defects = lock(&self.inner.defects);
+        if !defects.now.is_empty() {
+            defects.now.remove(&(part, about.to_owned()));
+        }
+    }
+
+    /// Ends the defects in a part that are about something which is no longer there.
+    pub(super) fn forget_defects(&self, part: &str, there: &HashSet<String>) {
+        lock(&self.inner.defects).now.retain(|(known, about), _| *known != part || about.is_empty() || there.contains(about));
     }
 
     /// What sends alerts and lineage.
@@ -144,7 +156,8 @@ impl Scheduler {
         let inner = &self.inner;
         let mut receivers = inner.settings.receivers.clone();
         receivers.extend(inner.settings.lineage.as_ref().map(Lineage::receiver));
-        Sender { store: inner.store.clone(), clock: inner.clock.clone(), receivers, client: inner.client.clone() }
+        let (store, clock, client, stop) = (inner.store.clone(), inner.clock.clone(), inner.client.clone(), inner.stop.clone());
+        Sender { store, clock, receivers, client, stop }
     }
 }
 

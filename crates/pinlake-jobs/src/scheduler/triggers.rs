@@ -1,6 +1,6 @@
 //! New data that starts runs: what there is is compared with what the last run was started for.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -22,11 +22,17 @@ const LOOKS_MAX: usize = 16;
 /// How long until data is looked at again that could not be seen, at first and at most.
 const FAILED_WAIT: Duration = Duration::from_secs(10);
 const FAILED_WAIT_MAX: Duration = Duration::from_secs(300);
+/// How often it is looked up which triggers there are: other processes may have defined some or taken some away.
+const READ_EVERY: Duration = Duration::from_secs(10);
+/// What a defect in a look is called.
+pub(super) const PART: &str = "looking at data";
 
 /// The triggers of all jobs, and what is known of each.
 #[derive(Default)]
 pub(super) struct Watched {
     triggers: Vec<WatchedTrigger>,
+    /// When they were last looked up.
+    read: Option<Moment>,
 }
 
 #[derive(Clone)]
@@ -41,19 +47,27 @@ struct WatchedTrigger {
 }
 
 impl Watched {
-    /// Takes the triggers of these jobs in place of those before.
-    pub(super) fn replace(&mut self, jobs: &[StoredJob]) {
+    /// Takes the triggers of these jobs in place of those before. What is known of one that stays is kept: a store that did not answer is not asked at once because a
+    /// definition has changed.
+    fn replace(&mut self, jobs: &[StoredJob]) {
+        let before = std::mem::take(&mut self.triggers);
+        let mut before: HashMap<String, WatchedTrigger> = before.into_iter().map(|one| (one.name(), one)).collect();
         let active = jobs.iter().filter(|job| !job.paused && !job.gone);
         let all = active.flat_map(|job| job.spec.triggers.iter().map(|trigger| (job.id, trigger.clone())));
-        // A store that did not answer is not asked at once because a definition has changed.
-        let mut failing = std::mem::take(&mut self.triggers);
-        failing.retain(|one| one.failures > 0);
-        let anew = |(job_id, trigger): (i64, Trigger)| {
-            let before = failing.iter().find(|one| one.job_id == job_id && one.trigger == trigger);
-            let (looked, failures) = before.map_or((None, 0), |one| (one.looked, one.failures));
-            WatchedTrigger { job_id, trigger, seen: None, looked, failures }
+        let kept_or_new = |(job_id, trigger): (i64, Trigger)| {
+            let new = || WatchedTrigger { job_id, trigger: trigger.clone(), seen: None, looked: None, failures: 0 };
+            before.remove(&name_of(job_id, &trigger)).unwrap_or_else(new)
         };
-        self.triggers = all.map(anew).collect();
+        self.triggers = all.map(kept_or_new).collect();
+    }
+
+    /// Whether it is time to look up which triggers there are; it is taken for done then.
+    fn is_to_be_read(&mut self, now: Timestamp) -> bool {
+        let is_old = self.read.is_none_or(|at| at.is_past(now, READ_EVERY));
+        if is_old {
+            self.read = Some(Moment::at(now));
+        }
+        is_old
     }
 
     /// Takes triggers that are to be looked at now, those first that were looked at longest ago.
@@ -107,6 +121,17 @@ impl WatchedTrigger {
 impl Scheduler {
     /// Starts the runs that new data asks for, until it is stopped.
     pub(super) async fn watch_data(&self) {
+        // Beside the looks, which a slow database does not keep from their ends.
+        let follow = async {
+            while !self.inner.stop.is_cancelled() {
+                self.follow_triggers().await;
+                self.pause_for(TICK).await;
+            }
+        };
+        tokio::join!(self.look_on_data(), follow);
+    }
+
+    async fn look_on_data(&self) {
         let mut looks = FuturesUnordered::new();
         let mut busy = HashSet::new();
         while !self.inner.stop.is_cancelled() {
@@ -126,31 +151,66 @@ impl Scheduler {
                 }
                 () = self.pause_for(TICK) => {}
             }
+            self.went_well(PART, "");
         }
     }
 
     /// Looks once at all data that is to be looked at now, one after the other.
     #[cfg(test)]
     pub(super) async fn look_at_data(&self) {
+        self.follow_triggers().await;
         let due = lock(&self.inner.watched).due(self.inner.clock.now(), &HashSet::new(), usize::MAX);
         for one in due {
             self.look_at(one).await;
         }
     }
 
+    /// Looks up which triggers there are, if it is time for that.
+    async fn follow_triggers(&self) {
+        let now = self.inner.clock.now();
+        if !lock(&self.inner.watched).is_to_be_read(now) {
+            return;
+        }
+        let read = tokio::time::timeout(LOOK_FOR, self.read_triggers());
+        let read = match self.inner.stop.run_until_cancelled(read).await {
+            None => return,
+            Some(read) => read.unwrap_or_else(|_| Err(Error::retry("the jobs' database does not answer"))),
+        };
+        if let Err(error) = read {
+            tracing::warn!(%error, "can't look up which triggers there are: those that were known are looked at");
+        }
+    }
+
+    /// Looks up which triggers there are.
+    pub(super) async fn read_triggers(&self) -> Result<()> {
+        let inner = &self.inner;
+        // Whoever reads later knows more: he is not overtaken.
+        let _turn = inner.reading.lock().await;
+        let jobs = inner.store.jobs().await?;
+        let ids: HashSet<i64> = jobs.iter().map(|job| job.id).collect();
+        lock(&inner.times).retain(|id, _| ids.contains(id));
+        let mut watched = lock(&inner.watched);
+        watched.replace(&jobs);
+        let names: HashSet<String> = watched.triggers.iter().map(WatchedTrigger::name).collect();
+        drop(watched);
+        // Nobody would find out that it goes well again.
+        self.forget_defects(PART, &names);
+        Ok(())
+    }
+
     /// Looks whether there is new data, and starts a run if so.
     async fn look_at(&self, one: WatchedTrigger) {
-        const PART: &str = "looking at data";
         let mut one = one;
+        let name = one.name();
         let look = AssertUnwindSafe(tokio::time::timeout(LOOK_FOR, self.look_within(&mut one))).catch_unwind();
         let looked = match self.inner.stop.run_until_cancelled(look).await {
             None => return,
             Some(Err(panic)) => {
-                self.tell_defect(PART, panic.as_ref());
+                self.tell_defect(PART, &name, panic.as_ref());
                 Err(Error::internal("a defect"))
             }
             Some(Ok(looked)) => {
-                self.went_well(PART);
+                self.went_well(PART, &name);
                 looked.unwrap_or_else(|_| Err(Error::retry(format!("it takes more than {} s", LOOK_FOR.as_secs()))))
             }
         };
@@ -187,7 +247,9 @@ impl Scheduler {
         let mut events = Vec::new();
         let before = one.seen.map(|(seen, _)| seen);
         if let (Some((_, since)), Some(more @ 1..)) = (one.seen, more) {
-            let Some(job) = change.job(&JobKey::Id(one.job_id)).await?.filter(|job| !job.gone && !job.paused) else {
+            // Another process may have taken the trigger away, or all of the job.
+            let has_it = |job: &StoredJob| !job.gone && !job.paused && job.spec.triggers.contains(&one.trigger);
+            let Some(job) = change.job(&JobKey::Id(one.job_id)).await?.filter(has_it) else {
                 return Ok(());
             };
             // A run that has not begun will find this data too.

@@ -54,6 +54,9 @@ impl Store {
 impl Change {
     /// The job of that name or number, gone or not.
     pub(crate) async fn job(&mut self, key: &JobKey) -> Result<Option<StoredJob>> {
+        if is_of_none(key) {
+            return Ok(None);
+        }
         let column = if matches!(key, JobKey::Id(_)) { "id" } else { "name" };
         let sql = AssertSqlSafe(format!("SELECT {COLUMNS} FROM job WHERE {column} = $1{}", self.for_update()));
         let query = sqlx::query(sql);
@@ -135,6 +138,11 @@ impl Change {
     }
 }
 
+/// Whether no job can have this name: Postgres refuses to be asked for it.
+fn is_of_none(key: &JobKey) -> bool {
+    matches!(key, JobKey::Name(name) if name.contains('\0'))
+}
+
 fn job_of(row: &AnyRow) -> Result<StoredJob> {
     let id: i64 = row.try_get(0).map_err(|error| failed("reading a job", error))?;
     let wrong = |error| unreadable(&format!("job {id}"), error);
@@ -163,6 +171,9 @@ fn job_of(row: &AnyRow) -> Result<StoredJob> {
 impl Store {
     /// The job of that name or number, gone or not, without taking it.
     pub(crate) async fn job(&self, key: &JobKey) -> Result<Option<StoredJob>> {
+        if is_of_none(key) {
+            return Ok(None);
+        }
         let query = match key {
             JobKey::Id(id) => sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM job WHERE id = $1"))).bind(*id),
             JobKey::Name(name) => {

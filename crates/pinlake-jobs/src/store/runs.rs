@@ -12,6 +12,8 @@ use crate::progress;
 
 /// What a row is called that can't be read.
 const RUN: &str = "run";
+/// Runs that are read at once, at least, in place of those that can't be read.
+const REST_PAGE: usize = 100;
 
 /// A run and the count of its changes, so that nobody writes over what he has not seen.
 #[derive(Debug, Clone)]
@@ -51,8 +53,24 @@ impl Store {
         Ok(run.filter(|run| run.id == id || run.tasks.iter().any(|task| task.id == id)))
     }
 
-    /// The runs that are wanted, the newest first.
+    /// The runs that are wanted, the newest first: fewer than the limit only where there are no more. Those that can't be read are passed over.
     pub(crate) async fn runs(&self, wanted: &Wanted) -> Result<Vec<Run>> {
+        let mut next = wanted.clone();
+        let mut runs = Vec::new();
+        loop {
+            let rows = self.page(&next).await?;
+            runs.extend(self.unreadable.rest(RUN, &rows, run_of));
+            if rows.len() < next.limit || runs.len() >= wanted.limit {
+                runs.truncate(wanted.limit);
+                return Ok(runs);
+            }
+            next.before = rows.last().and_then(|row| row.try_get(0).ok()).map(RunId);
+            // One after the other would take long where many can't be read.
+            next.limit = wanted.limit.max(REST_PAGE);
+        }
+    }
+
+    async fn page(&self, wanted: &Wanted) -> Result<Vec<AnyRow>> {
         let numbers = [
             ("job_id =", wanted.job_id),
             ("created_at >=", wanted.since.map(|at| at.0)),
@@ -70,8 +88,7 @@ impl Store {
         for (_, value) in numbers {
             query = query.bind(value);
         }
-        let rows = query.fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))?;
-        Ok(self.unreadable.rest(RUN, &rows, run_of))
+        query.fetch_all(&self.readers).await.map_err(|error| failed("reading runs", error))
     }
 
     /// The newest run of each job.

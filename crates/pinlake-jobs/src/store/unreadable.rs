@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use pinlake_core::{Error, Result};
+use pinlake_core::jobs::{RunId, RunState};
+use pinlake_core::{Error, ErrorKind, Result, Timestamp};
 use sqlx::Row;
 use sqlx::any::AnyRow;
+
+use super::{Change, failed, word};
 
 /// Rows that are told; the rest is left out silently.
 const TOLD_MAX: usize = 1_000;
@@ -44,5 +47,30 @@ impl Unreadable {
         if told.len() < TOLD_MAX && told.insert(format!("{what} {id}")) {
             tracing::error!(%error, "{what} {id} of the jobs' database can't be read and is left out: a newer version wrote it, or it is damaged");
         }
+    }
+}
+
+impl Change {
+    /// The job and the state of a run with this very number that can't be read; `None` where there is none, or it can be read.
+    pub(crate) async fn unreadable_run(&mut self, id: RunId) -> Result<Option<(i64, RunState)>> {
+        match self.run(id).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            read => return read.map(|_| None),
+        }
+        let row = sqlx::query("SELECT job_id, state FROM run WHERE id = $1").bind(id.0).fetch_one(&mut *self.transaction).await;
+        let read = |row: AnyRow| Ok((row.try_get(0)?, row.try_get::<String, _>(1)?));
+        let (job_id, state): (i64, String) = row.and_then(read).map_err(|error| failed("reading a run", error))?;
+        // A word that is none of these is of a newer version, as the run is: it counts for nothing here.
+        let all = [RunState::Queued, RunState::Running, RunState::Succeeded, RunState::Failed];
+        Ok(Some((job_id, all.into_iter().find(|known| word(known) == state).unwrap_or(RunState::Failed))))
+    }
+
+    /// Has a run count as failed that can't be read, and leaves its document as it is. Whoever read it before can't write over that.
+    pub(crate) async fn end_unreadable_run(&mut self, id: RunId, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE run SET state = $1, ending = 0, wake_at = NULL, deadline_at = NULL, held = NULL, ended_at = $2, \
+                   changes = changes + 1 WHERE id = $3";
+        let query = sqlx::query(sql).bind(word(&RunState::Failed)).bind(now.0).bind(id.0);
+        self.execute("ending a run", query).await?;
+        Ok(())
     }
 }

@@ -16,6 +16,9 @@ use crate::scheduler::Settings;
 use crate::task::Condition;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Commits at which a process may die, at least and at most.
+const COMMITS_MIN: i64 = 30;
+const COMMITS_MAX: i64 = 400;
 
 fn hourly() -> JobSpec {
     JobSpec { schedule: schedule("@hourly"), ..job("hourly", &["load"]) }
@@ -160,30 +163,43 @@ async fn a_cancelled_run_is_no_alert() {
 
 #[tokio::test]
 async fn a_death_at_any_commit_tells_every_change_of_state_once() {
-    for at in (1..40).step_by(stride()) {
+    let mut commits = 0;
+    for at in (1..COMMITS_MAX).step_by(stride()) {
+        let mut died = false;
         for after_commit in [false, true] {
-            let (mailbox, url) = Mailbox::open().await;
-            let mut world = World::with(Settings { receivers: vec![hook(&url)], ..Settings::default() }).await;
-            world.install(&[hourly()]).await;
-            world.scheduler.inner.store.fate().die_at(at, after_commit);
-            mailbox.refuse(1);
-            for hour in 0..4 {
-                // Well, broken for two hours and well again.
-                if (1..3).contains(&hour) {
-                    world.deeds.set("load", Deed::Fails("no"));
-                } else {
-                    world.deeds.mend("load");
-                }
-                let next = world.clock.now().until(pinlake_core::Timestamp(super::world::START.0 + (hour + 1) * 3_600_000));
-                world.clock.advance(next);
-                for _ in 0..3 {
-                    world = go_on(world).await;
-                    world.clock.advance(Duration::from_secs(301));
-                }
-            }
-            assert_eq!(mailbox.told(), ["job/hourly/failed open", "job/hourly/failed recovered"], "at {at}, {after_commit}");
+            died |= hours_with_a_death(at, after_commit).await;
+        }
+        if !died {
+            break;
+        }
+        commits = at;
+    }
+    assert!((COMMITS_MIN..COMMITS_MAX - 1).contains(&commits), "{commits} commits");
+}
+
+/// Some hours, well, broken for two of them and well again, with a death at one commit; answers whether that commit came.
+async fn hours_with_a_death(at: i64, after_commit: bool) -> bool {
+    let (mailbox, url) = Mailbox::open().await;
+    let mut world = World::with(Settings { receivers: vec![hook(&url)], ..Settings::default() }).await;
+    world.install(&[hourly()]).await;
+    let fate = world.scheduler.inner.store.fate();
+    fate.die_at(at, after_commit);
+    mailbox.refuse(1);
+    for hour in 0..4 {
+        if (1..3).contains(&hour) {
+            world.deeds.set("load", Deed::Fails("no"));
+        } else {
+            world.deeds.mend("load");
+        }
+        let next = world.clock.now().until(pinlake_core::Timestamp(super::world::START.0 + (hour + 1) * 3_600_000));
+        world.clock.advance(next);
+        for _ in 0..3 {
+            world = go_on(world).await;
+            world.clock.advance(Duration::from_secs(301));
         }
     }
+    assert_eq!(mailbox.told(), ["job/hourly/failed open", "job/hourly/failed recovered"], "at {at}, {after_commit}");
+    fate.has_struck()
 }
 
 /// Ticks and sends once; a process that dies is followed by another.
@@ -284,6 +300,46 @@ async fn a_backfill_that_takes_its_time_and_a_run_again_are_not_late() {
     assert_eq!(open(&world).await, Vec::<String>::new());
     world.pass(5 * MINUTE).await;
     assert_eq!(open(&world).await, ["job/hourly/not_started"]);
+}
+
+#[tokio::test]
+async fn a_jobs_name_may_look_like_a_part_of_an_alerts_key() {
+    let world = World::new().await;
+    let names = ["etl", "etl/long/daily", "etl/long/7", "etl/not_started", "etl/failed"];
+    world.install(&names.map(|name| job(name, &["load"]))).await;
+    world.deeds.set("load", Deed::Fails("no"));
+    for name in &names[1..] {
+        world.run(name).await;
+    }
+    let mut slow = job("etl", &["load"]);
+    slow.expected = span("1m");
+    slow.name = "etl/not_started/long/3".to_owned();
+    let mut all = names.map(|name| job(name, &["load"])).to_vec();
+    all.push(slow.clone());
+    world.install(&all).await;
+    world.deeds.set("load", Deed::Hangs);
+    let id = world.start(&slow.name).await;
+    world.settle().await;
+    world.pass(2 * MINUTE).await;
+    world.pass(MINUTE).await;
+    let mut expected = names[1..].iter().map(|name| format!("job/{name}/failed")).collect::<Vec<_>>();
+    expected.push(format!("job/{}/long/{id}", slow.name));
+    let sorted = async || {
+        let mut keys = open(&world).await;
+        keys.sort();
+        keys
+    };
+    expected.sort();
+    assert_eq!(sorted().await, expected);
+    // What another's name begins with is not that one's.
+    world.install(&[job("etl", &["load"]), slow.clone()]).await;
+    world.pass(MINUTE).await;
+    assert_eq!(sorted().await, [format!("job/{}/long/{id}", slow.name)]);
+    world.deeds.mend("load");
+    world.deeds.let_go();
+    world.ended(id).await;
+    world.pass(MINUTE).await;
+    assert_eq!(sorted().await, Vec::<String>::new());
 }
 
 /// The keys of the alerts that are open.

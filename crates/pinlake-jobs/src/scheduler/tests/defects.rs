@@ -132,6 +132,27 @@ async fn data_that_could_not_be_seen_is_looked_at_again_after_growing_waits() {
     assert_eq!(world.runs("waiting").await.len(), 1);
 }
 
+#[tokio::test]
+async fn a_defect_with_some_data_is_a_problem_for_as_long_as_it_is_there_or_its_trigger() {
+    let world = World::new().await;
+    let mut fresh = job("fresh", &["load"]);
+    fresh.triggers = vec![Trigger::Version { table: "pin".to_owned() }];
+    let mut other = waiting();
+    other.name = "other".to_owned();
+    world.install(&[waiting(), other, fresh.clone()]).await;
+    world.deeds.see("s3://bucket/new", Look::Panics);
+    world.deeds.stand("pin", 1);
+    world.scheduler.look_at_data().await;
+    let problem = ["a defect in looking at data: as the test says"];
+    assert_eq!(world.scheduler.state().problems, problem, "of two jobs, and said once");
+    world.clock.advance(2 * SECOND);
+    world.scheduler.look_at_data().await;
+    assert_eq!(world.scheduler.state().problems, problem, "other data that can be seen hides it not");
+    world.scheduler.install(&[waiting(), fresh.clone()], Vec::new()).await.unwrap();
+    assert_eq!(world.scheduler.state().problems, problem);
+    world.install(&[fresh]).await;
+}
+
 /// A process that was taken for dead by another, and then began an attempt that hangs.
 async fn taken_for_dead() -> (World, World, RunId) {
     let world = World::new().await;
@@ -260,6 +281,34 @@ async fn a_run_that_cannot_be_read_stops_nothing_else() {
     damage(&back, &["UPDATE run SET ended_at = 0 WHERE document = 'x'"]).await;
     back.pass(24 * 3_600 * SECOND).await;
     assert_eq!(back.scheduler.run(parent).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_read_is_cancelled_so_that_its_job_goes_on_and_then_deleted() {
+    let world = World::new().await;
+    world.install(&[job("daily", &["load"])]).await;
+    world.deeds.set("load", Deed::Hangs);
+    let torn = world.start("daily").await;
+    world.settle().await;
+    let next = world.start("daily").await;
+    world.settle().await;
+    damage(&world, &["UPDATE run SET document = 'x' WHERE state = 'running'"]).await;
+    assert_eq!(world.scheduler.forget(torn).await.unwrap_err().kind(), ErrorKind::Conflict);
+    // A number that is not the run's own ends nothing.
+    assert_eq!(world.scheduler.cancel(RunId(torn.0 + 1)).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(world.scheduler.inner.store.count_open().await.unwrap(), (1, 1));
+    world.deeds.mend("load");
+    let said = world.scheduler.cancel(torn).await.unwrap_err();
+    assert_eq!(said.kind(), ErrorKind::Corrupt);
+    assert!(said.to_string().starts_with(&format!("run {torn} can't be read: it has ended as failed")), "{said}");
+    world.deeds.none_hangs().await;
+    let next = tokio::time::timeout(10 * SECOND, world.ended(next)).await.expect("it waits for what was cancelled");
+    assert!(has_succeeded(&next));
+    let again = world.scheduler.cancel(torn).await.unwrap_err().to_string();
+    assert!(again.starts_with(&format!("run {torn} in the jobs' database can't be read")), "{again}");
+    assert_eq!(world.scheduler.run(torn).await.unwrap_err().kind(), ErrorKind::Corrupt, "it stays as it is");
+    world.scheduler.forget(torn).await.unwrap();
+    assert_eq!(world.scheduler.run(torn).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use pinlake_core::jobs::{Backfill, Interval, JobKey, Missed, Order, RunKind, RunState, Trigger};
+use pinlake_core::jobs::{Backfill, Interval, JobKey, Missed, NewJob, Order, RunKind, RunState, Trigger};
 use pinlake_core::{ErrorKind, Timestamp};
 
 use super::world::{Deed, START, World, job, run_of, schedule};
 use crate::scheduler::Settings;
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const HOUR_MS: i64 = 3_600_000;
@@ -268,4 +269,50 @@ async fn passed_over_times_are_counted_up_to_a_thousand() {
     world.install(&[spec]).await;
     world.pass(24 * 3 * HOUR).await;
     assert_eq!(world.runs("often").await.last().unwrap().cause.missed, 1_000);
+}
+
+/// A job of calls that new versions of a table start, or nothing.
+fn called(id: Option<i64>, tables: &[&str]) -> NewJob {
+    let mut spec = job("called", &["load"]);
+    spec.triggers = tables.iter().map(|table| Trigger::Version { table: (*table).to_owned() }).collect();
+    NewJob { id, spec, paused: false, notes: std::collections::BTreeMap::new() }
+}
+
+#[tokio::test]
+async fn a_trigger_that_another_process_defines_is_looked_at_after_ten_seconds() {
+    let one = World::new().await;
+    one.install(&[]).await;
+    let two = one.another().await;
+    two.settle().await;
+    one.scheduler.define(called(None, &["pin"])).await.unwrap();
+    one.deeds.stand("pin", 1);
+    two.pass(9 * SECOND).await;
+    assert_eq!(two.deeds.looks(), 0);
+    two.pass(SECOND).await;
+    two.deeds.stand("pin", 2);
+    two.pass(SECOND).await;
+    assert_eq!(two.runs("called").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_trigger_that_another_process_takes_away_starts_nothing_and_is_soon_no_longer_looked_at() {
+    let one = World::new().await;
+    one.install(&[]).await;
+    let id = one.scheduler.define(called(None, &["pin", "geo"])).await.unwrap();
+    for table in ["pin", "geo"] {
+        one.deeds.stand(table, 1);
+    }
+    one.settle().await;
+    let two = one.another().await;
+    two.scheduler.define(called(Some(id), &["geo"])).await.unwrap();
+    one.deeds.stand("pin", 2);
+    one.pass(2 * SECOND).await;
+    assert_eq!(one.runs("called").await.len(), 0);
+    one.pass(10 * SECOND).await;
+    let before = one.deeds.looks();
+    one.pass(2 * SECOND).await;
+    assert_eq!(one.deeds.looks() - before, 1, "only the other");
+    one.deeds.stand("geo", 2);
+    one.pass(2 * SECOND).await;
+    assert_eq!(one.runs("called").await.len(), 1);
 }
