@@ -238,14 +238,15 @@ async fn tokens_and_equal_runs() {
 async fn a_run_s_page_is_at_the_listener_that_was_asked() {
     let jobs = jobs();
     let id = submitted(&jobs, "/x/daily").await;
-    let settings = DatabricksSettings { address: "http://127.0.0.1:8082".to_owned(), tls_port: Some(8443), ..settings() };
-    let page = async |host: &str| {
-        let door = router(jobs.clone(), Arc::<FakeConsole>::default(), settings.clone());
-        let path = format!("/api/2.1/jobs/runs/get?run_id={id}");
-        send(door, "GET", &path, &[("host", host)], "").await.json()["run_page_url"].clone()
+    // The calls of these tests are for port 8082.
+    let page = async |tls_port| {
+        let settings = DatabricksSettings { address: "http://127.0.0.1:80".to_owned(), tls_port, ..settings() };
+        let door = router(jobs.clone(), Arc::<FakeConsole>::default(), settings);
+        send(door, "GET", &format!("/api/2.1/jobs/runs/get?run_id={id}"), &[], "").await.json()["run_page_url"].clone()
     };
-    assert_eq!(page("lake.example:8443").await, format!("https://lake.example:8443/api/v1/runs/{id}"));
-    assert_eq!(page("lake.example:8082").await, format!("http://lake.example:8082/api/v1/runs/{id}"));
+    assert_eq!(page(Some(8082)).await, format!("https://127.0.0.1:8082/api/v1/runs/{id}"));
+    assert_eq!(page(Some(8443)).await, format!("http://127.0.0.1:8082/api/v1/runs/{id}"));
+    assert_eq!(page(None).await, format!("http://127.0.0.1:8082/api/v1/runs/{id}"));
 }
 
 #[tokio::test]
