@@ -13,7 +13,7 @@ from results import Result
 from server import Load, Server, load_report
 from step_produce import bare_server, BARE_PORT, is_open
 
-#: (records a request, connections); others are asked by fewer at once, which is quicker for them.
+#: (records a request, connections)
 SHAPES = [(1, 32), (100, 32)]
 PEER_SHAPES = [(1, 8), (100, 8)]
 STREAM = "bench"

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use pinlake_core::jobs::{JobSpec, SqlText, TaskSpec, Work};
+use pinlake_core::jobs::{SqlText, Work};
 use pinlake_core::pipeline::{self, Files, PIPELINE_FILE, Pipeline, Problem};
 use pinlake_core::{Clock, Followers, MemoryLog};
 use pinlake_lake::clean::line_in;
@@ -96,14 +96,11 @@ async fn sql_problems(pipeline: &Pipeline, missing: &[String]) -> Result<Vec<Pro
             problems.push(Problem { file: question.path.clone(), line: line_of(&message, &question.sql), message });
         }
     }
-    // Gathered first: nothing borrowed by a closure is held while a query runs.
-    let tasks: Vec<(&JobSpec, &TaskSpec)> =
-        pipeline.jobs.iter().flat_map(|job| job.tasks.iter().map(move |task| (job, task))).collect();
-    for (job, task) in tasks {
-        for query in queries(&task.work) {
-            let given: Parameters =
-                job.parameters.iter().map(|(name, value)| (name.clone(), Parameter::Text(value.clone()))).collect();
-            if let Some(message) = wrong(&lake, &query.sql, given, missing).await {
+    for job in &pipeline.jobs {
+        for task in &job.tasks {
+            for query in queries(&task.work) {
+                let given = job.parameters.iter().map(|(name, value)| (name.clone(), Parameter::Text(value.clone()))).collect();
+                let Some(message) = wrong(&lake, &query.sql, given, missing).await else { continue };
                 let message = format!("job '{}', task '{}', {}: {message}", job.name, task.name, query.name);
                 problems.push(Problem { file: PIPELINE_FILE.to_owned(), line: 0, message });
             }
