@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from api import TOKEN
+from checking import until
 
 DAGS = Path(__file__).parent / "dags"
 # How long a DAG may take: two of the operator's pauses and more.
@@ -111,7 +112,9 @@ class Tested:
                 raise AssertionError(f"{self.dag} never says '{text}': {self.log[-2000:]}")
 
     def kill_task(self):
-        """Ends the task as Airflow does when somebody marks it as failed."""
+        """Ends the task as Airflow does when somebody marks it as failed, while it sleeps between two looks: Airflow 3 logs in its handler of the
+        signal, and waits for ever where the signal meets it inside another line of the log, whose lock is structlog's and not reentrant."""
+        until("the task sleeps", self._sleeps)
         self.process.send_signal(signal.SIGTERM)
 
     def end(self):
@@ -133,6 +136,10 @@ class Tested:
         for text in texts:
             if text not in self.log:
                 raise AssertionError(f"the log of {self.dag} does not hold '{text}': {self.log[-3000:]}")
+
+    def _sleeps(self):
+        """Whether the kernel has the main thread in a sleep."""
+        return "nanosleep" in Path(f"/proc/{self.process.pid}/wchan").read_text()
 
     def _read(self):
         for line in self.process.stdout:
