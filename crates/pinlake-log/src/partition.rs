@@ -7,7 +7,7 @@ mod tests;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use pinlake_core::{
     AbortedTransaction, Batch, Clock, Committed, Error, Offset, OffsetRange, ReadLimit, Reason, Result, Timestamp,
     TopicPartition, TopicSpec,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::buffers::Buffers;
 use crate::disk::{Disk, FileSystem, Lock};
@@ -104,6 +104,16 @@ enum Message {
     Delete(oneshot::Sender<()>),
 }
 
+impl Message {
+    /// Bytes to be appended.
+    fn len(&self) -> usize {
+        match self {
+            Self::Append(append) => append.batch.bytes().len(),
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Append {
     batch: Batch,
@@ -159,6 +169,9 @@ struct View {
     unsynced: AtomicBool,
     /// Whether a sync waits for its turn.
     sync_asked: AtomicBool,
+    /// Bytes of appends that the owner has not taken yet, and whether they have become so many that it should not leave them for later.
+    inbox_bytes: AtomicUsize,
+    much: Notify,
     meters: PartitionMeters,
 }
 
@@ -172,6 +185,8 @@ impl View {
             closed: AtomicBool::new(false),
             unsynced: AtomicBool::new(false),
             sync_asked: AtomicBool::new(false),
+            inbox_bytes: AtomicUsize::new(0),
+            much: Notify::new(),
             meters: PartitionMeters::new(id),
         };
         view.show(range, stable);
@@ -227,8 +242,12 @@ impl Partition {
         })?;
         let (answer, answered) = oneshot::channel();
         let append = Append { batch, caller: Caller { answer, _room: room } };
+        let (before, much) = (self.view.inbox_bytes.fetch_add(len, Ordering::AcqRel), self.context.settings.ahead_bytes);
         // Nothing is awaited before this: appends are in the order in which they were first polled.
         self.inbox.send(Message::Append(append)).map_err(|_| self.gone())?;
+        if before < much && before + len >= much {
+            self.view.much.notify_one();
+        }
         answered.await.unwrap_or_else(|_| Err(self.gone()))
     }
 

@@ -40,6 +40,8 @@ pub struct LogSettings {
     pub round_appends_max: usize,
     /// How many bytes one write and sync takes at most, one batch at least; 16 MiB.
     pub round_bytes_max: usize,
+    /// While a partition is synced, so many bytes of appends are written at once for its next sync, and fewer when that begins; 512 KiB.
+    pub ahead_bytes: usize,
     /// How many partitions are written and synced at the same moment; 32.
     pub sync_lanes: usize,
     /// How many reads may be at the disk at the same moment, others wait; 64.
@@ -67,6 +69,7 @@ impl Default for LogSettings {
             append_bytes_max: 64 << 20,
             round_appends_max: 1024,
             round_bytes_max: 16 << 20,
+            ahead_bytes: 512 << 10,
             sync_lanes: 32,
             reads_max: 64,
             tail_bytes_max: 64 << 20,

@@ -1,11 +1,12 @@
 //! Takes the partitions to the disk together, in rounds: all write, then all are synced, side by side or, where that is cheaper, with one
 //! sync of the whole file system (docs/decisions/0003-sync-together.md). It must not know what is written.
 //!
-//! Rounds follow one another: nothing of the next is written before all of this is synced. That is what makes a failure belong to its
-//! round, because a file system reports each failed write-back once.
+//! Rounds follow one another: a partition is in one at a time, and all of it is synced before the next is. That is what makes a failure belong to
+//! its round, because a file system reports each failed write-back once. What is written meanwhile has to ask for [`Syncer::failed`].
 
 pub(crate) mod way;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pinlake_core::{Error, Result};
@@ -41,15 +42,23 @@ type Job = Box<dyn FnOnce() -> Option<Finish> + Send>;
 pub(crate) struct Syncer {
     lanes: Arc<Semaphore>,
     jobs: mpsc::Sender<Job>,
+    failed: Arc<AtomicU64>,
 }
 
 impl Syncer {
     /// A syncer that has so many syncs at the disk at the same moment. Must be made within a runtime.
     pub(crate) fn new(lanes: usize, file_system: Option<FileSystem>, meters: Meters) -> Self {
         let (jobs, waiting) = mpsc::channel(ROUND_JOBS_MAX);
-        let rounds = Rounds { lanes, whole: file_system.map(Arc::new), meters, costs: Costs::default() };
+        let failed = Arc::<AtomicU64>::default();
+        let rounds = Rounds { lanes, whole: file_system.map(Arc::new), failed: failed.clone(), meters, costs: Costs::default() };
         tokio::spawn(rounds.run(waiting));
-        Self { lanes: Arc::new(Semaphore::new(lanes)), jobs }
+        Self { lanes: Arc::new(Semaphore::new(lanes)), jobs, failed }
+    }
+
+    /// How many syncs of the whole file system have failed. Each was told to its own round alone: who wrote before it and is synced after it has
+    /// to ask.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Has `write` done in the first half of the next round and, if that answers true, `sync` in the second. Answers `on` and the first
@@ -97,6 +106,7 @@ fn cut_short() -> Error {
 struct Rounds {
     lanes: usize,
     whole: Option<Arc<FileSystem>>,
+    failed: Arc<AtomicU64>,
     meters: Meters,
     costs: Costs,
 }
@@ -140,12 +150,13 @@ impl Rounds {
     }
 
     async fn sync_whole(&self, whole: Arc<FileSystem>, left: Vec<Finish>) -> Result<(), JoinError> {
-        let meters = self.meters.clone();
+        let (meters, failed) = (self.meters.clone(), self.failed.clone());
         let sync = move || {
             let began = Instant::now();
             let synced = whole.sync().map_err(|error| Error::internal("can't sync the log's file system").with_source(error));
-            if synced.is_ok() {
-                meters.observe_sync(began.elapsed());
+            match &synced {
+                Ok(()) => meters.observe_sync(began.elapsed()),
+                Err(_) => drop(failed.fetch_add(1, Ordering::AcqRel)),
             }
             for finish in left {
                 finish(Flush::Whole(synced.clone()));

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "the tests look at the log's files and damage them")]
 
+#[path = "main/ahead.rs"]
+mod ahead;
 #[path = "main/contract.rs"]
 mod contract;
 #[path = "main/damage.rs"]

@@ -36,6 +36,8 @@ struct State {
     whole: bool,
     /// Syncs from this number on are held.
     held_from: Option<u64>,
+    /// A write of this number is held.
+    held_write: Option<u64>,
     in_flight: usize,
     in_flight_max: usize,
 }
@@ -99,9 +101,35 @@ impl Faults {
         self.changed.notify_all();
     }
 
+    /// Holds the `nth` write from now, counting from 1, until [`Faults::release_write`].
+    pub fn hold_write(&self, nth: u64) {
+        let mut state = self.lock();
+        state.held_write = Some(state.writes + nth);
+    }
+
+    /// Lets the held write go on.
+    pub fn release_write(&self) {
+        self.lock().held_write = None;
+        self.changed.notify_all();
+    }
+
+    /// Blocks until there were so many writes, one that is held among them: false if that has not come about after `patience`.
+    pub fn wait_for_writes(&self, writes: u64, patience: Duration) -> bool {
+        self.wait_until(patience, |state| state.writes >= writes)
+    }
+
+    /// The same for syncs since the first.
+    pub fn wait_for_syncs_begun(&self, syncs: u64, patience: Duration) -> bool {
+        self.wait_until(patience, |state| state.syncs >= syncs)
+    }
+
     /// Blocks until so many syncs are held or running: false if that has not come about after `patience`.
     pub fn wait_for_syncs(&self, in_flight: usize, patience: Duration) -> bool {
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, |state| state.in_flight < in_flight);
+        self.wait_until(patience, |state| state.in_flight >= in_flight)
+    }
+
+    fn wait_until(&self, patience: Duration, come: impl Fn(&State) -> bool) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |state| !come(state));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
@@ -144,8 +172,12 @@ impl Faults {
     pub(super) fn before_write(&self, len: usize) -> Option<(usize, io::Error)> {
         let mut state = self.lock();
         state.writes += 1;
+        let number = state.writes;
+        self.changed.notify_all();
+        let held = self.changed.wait_while(state, |state| state.held_write == Some(number));
+        let mut state = held.unwrap_or_else(PoisonError::into_inner);
         if let Some((at, fault)) = state.fail_write_at
-            && at == state.writes
+            && at == number
         {
             state.fail_write_at = None;
             let error = if fault.full { io::ErrorKind::StorageFull.into() } else { io::Error::other("injected write error") };

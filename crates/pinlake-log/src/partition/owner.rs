@@ -1,6 +1,9 @@
 //! The one task that may change a partition. It gathers all waiting appends, gives them offsets, has them written and synced at once, and
 //! only then moves the readable end and answers. It must not touch files itself: that blocks, and is the writer's.
 
+mod ahead;
+mod round;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -9,15 +12,16 @@ use std::sync::{Arc, PoisonError};
 use pinlake_core::log::{TimestampType, check_trim};
 use pinlake_core::producers::{ProducerState, Verdict};
 use pinlake_core::{Batch, Error, Offset, OffsetRange, Result, TopicPartition, TopicSpec};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::writer::{Fault, Writer};
-use super::{Append, Caller, Context, Message, OpenProducer, Spec, View, settings_of};
+use super::{Append, Context, Message, OpenProducer, Spec, View, settings_of};
 use crate::remembered::Remembered;
 use crate::retention;
 use crate::segment::{Extent, Segment};
 use crate::settings::Durability;
 use crate::syncer::Flush;
+use round::Round;
 
 /// The owner of one partition.
 #[derive(Debug)]
@@ -29,18 +33,10 @@ pub(super) struct Owner {
     remembered: Remembered,
     messages: mpsc::UnboundedReceiver<Message>,
     waiting: VecDeque<Message>,
+    /// The next round, as far as it was written while the last one was synced.
+    ahead: Option<Round>,
     /// Away while it works in a lane; never back if that was cut short, and then the partition is stopped.
     writer: Option<Writer>,
-}
-
-/// Appends that are written and synced at once.
-#[derive(Debug, Default)]
-struct Round {
-    batches: Vec<Batch>,
-    bytes: u64,
-    callers: Vec<(Caller, OffsetRange)>,
-    /// The producers as they were before, newest change last.
-    before: Vec<(i64, Option<ProducerState>)>,
 }
 
 impl Owner {
@@ -55,12 +51,16 @@ impl Owner {
     ) -> Self {
         let begin = view.readable.borrow().range.end;
         let writer = Some(Writer::new(context.clone(), dir, view.segments.clone(), begin));
-        Self { context, id, spec, view, remembered, messages, waiting: VecDeque::new(), writer }
+        Self { context, id, spec, view, remembered, messages, waiting: VecDeque::new(), ahead: None, writer }
     }
 
     /// Works until the log is closed, the topic deleted, or nobody is left to ask.
     pub(super) async fn run(mut self) {
         while self.gather().await {
+            if self.ahead.is_some() {
+                self.append_round().await;
+                continue;
+            }
             match self.waiting.pop_front() {
                 Some(Message::Append(append)) => {
                     self.waiting.push_front(Message::Append(append));
@@ -99,32 +99,47 @@ impl Owner {
         }
     }
 
-    /// Takes everything that waits; waits itself if nothing does. False when nobody is left to ask.
+    /// Takes everything that waits; waits itself if there is nothing to do. False when nobody is left to ask.
     async fn gather(&mut self) -> bool {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.ahead.is_none() {
             let Some(message) = self.messages.recv().await else { return false };
-            self.waiting.push_back(message);
+            self.take(message);
         }
-        while self.waiting.len() < self.context.settings.round_appends_max {
-            let Ok(message) = self.messages.try_recv() else { break };
-            self.waiting.push_back(message);
-        }
+        self.gather_now();
         true
     }
 
-    async fn append_round(&mut self) {
-        if let Err(error) = self.make_room().await {
-            self.refuse_waiting(&error);
-            return;
+    fn gather_now(&mut self) {
+        while self.waiting.len() < self.context.settings.round_appends_max {
+            let Ok(message) = self.messages.try_recv() else { break };
+            self.take(message);
         }
-        let round = self.stage();
+    }
+
+    fn take(&mut self, message: Message) {
+        self.view.inbox_bytes.fetch_sub(message.len(), Ordering::AcqRel);
+        self.waiting.push_back(message);
+    }
+
+    async fn append_round(&mut self) {
+        let mut round = match self.ahead.take() {
+            Some(ahead) => ahead,
+            None => match self.make_room().await {
+                Ok(()) => Round::at(self.active_extent().bytes, self.range().end),
+                Err(error) => return self.refuse_waiting(&error),
+            },
+        };
+        self.stage(&mut round);
         let written = if round.batches.is_empty() { Ok(()) } else { self.commit(&round).await };
         match written {
             Ok(()) => {
                 self.acknowledge(round);
                 self.checkpoint_if_due().await;
             }
-            Err(error) => self.take_back(round, &error),
+            Err(error) => {
+                let ahead = self.ahead.take();
+                ahead.into_iter().chain([round]).for_each(|round| self.take_back(round, &error));
+            }
         }
     }
 
@@ -133,44 +148,46 @@ impl Owner {
         self.check_stopped()?;
         let Some(Message::Append(append)) = self.waiting.front() else { return Ok(()) };
         let Some(active) = self.active() else { return Ok(()) };
-        let (settings, now, extent) = (&self.context.settings, self.context.clock.now(), active.extent());
+        let extent = active.extent();
         let full = extent.bytes > 0
-            && (extent.bytes + append.batch.bytes().len() as u64 > settings.segment_bytes
-                || !fits_offsets(active.base, extent.end, &append.batch)
-                || active.is_full_of_aborted());
-        let old = retention::is_old(&extent, now, settings.segment_age);
-        if full || old { self.roll().await } else { Ok(()) }
+            && (extent.bytes + append.batch.bytes().len() as u64 > self.context.settings.segment_bytes
+                || !fits_offsets(active.base, extent.end, &append.batch));
+        if full || self.is_done(&active) { self.roll().await } else { Ok(()) }
     }
 
-    /// Gives offsets to as many waiting appends as fit into one round and the active segment.
-    fn stage(&mut self) -> Round {
-        let mut round = Round::default();
-        let mut next = self.range().end;
-        let (segment, segment_max) = (self.active_extent().bytes, self.context.settings.segment_bytes);
-        let base = self.active().map_or(next, |active| active.base);
+    /// Whether a segment takes no more, however small.
+    fn is_done(&self, active: &Segment) -> bool {
+        let old = retention::is_old(&active.extent(), self.context.clock.now(), self.context.settings.segment_age);
+        old || active.is_full_of_aborted()
+    }
+
+    /// Gives offsets to as many waiting appends as fit into the round and the active segment.
+    fn stage(&mut self, round: &mut Round) {
         let spec = settings_of(&self.spec);
         while let Some(message) = self.waiting.pop_front() {
-            let append = match message {
-                Message::Append(append) => append,
+            match message {
+                Message::Append(append) if self.fits(round, &append.batch) => self.place(append, &spec, round),
                 other => {
                     self.waiting.push_front(other);
                     break;
                 }
-            };
-            let len = append.batch.bytes().len() as u64;
-            let over = round.bytes + len > self.context.settings.round_bytes_max as u64
-                || segment + round.bytes + len > segment_max
-                || !fits_offsets(base, next, &append.batch);
-            if over && !round.batches.is_empty() {
-                self.waiting.push_front(Message::Append(append));
-                break;
             }
-            self.place(append, &spec, &mut next, &mut round);
         }
-        round
     }
 
-    fn place(&mut self, append: Append, spec: &TopicSpec, next: &mut Offset, round: &mut Round) {
+    /// Whether the round and the active segment have room for one more batch.
+    fn fits(&self, round: &Round, batch: &Batch) -> bool {
+        let settings = &self.context.settings;
+        let bytes = round.bytes + batch.bytes().len() as u64;
+        let base = self.active().map_or(round.offsets.start, |active| active.base);
+        let within = round.batches.len() < settings.round_appends_max
+            && bytes <= settings.round_bytes_max as u64
+            && round.position + bytes <= settings.segment_bytes
+            && fits_offsets(base, round.offsets.end, batch);
+        within || (round.has_room && round.batches.is_empty())
+    }
+
+    fn place(&mut self, append: Append, spec: &TopicSpec, round: &mut Round) {
         let Append { batch, caller } = append;
         if caller.answer.is_closed() {
             return;
@@ -188,16 +205,12 @@ impl Owner {
                     }
                 };
                 // One of many in a request's bytes is copied: what is kept in memory must not keep the rest of them too.
-                let batch = batch.at(*next);
-                let offsets = batch.offsets();
+                let batch = batch.at(round.offsets.end);
                 if let Some(producer) = batch.producer() {
                     round.before.push((producer.id, producers.state(producer.id)));
                 }
-                producers.record(&batch, *next, transactions);
-                *next = offsets.end;
-                round.bytes += batch.bytes().len() as u64;
-                round.batches.push(batch);
-                round.callers.push((caller, offsets));
+                producers.record(&batch, round.offsets.end, transactions);
+                round.push(batch, caller);
             }
         }
     }
@@ -205,25 +218,39 @@ impl Owner {
     /// Takes the round to the disk together with those of other partitions.
     async fn commit(&mut self, round: &Round) -> Result<()> {
         let fsync = self.context.settings.durability == Durability::Fsync;
+        let writer = self.take_writer()?;
+        // Nothing is ahead at a checkpoint or a roll, so that both come in time.
+        let may_write_ahead = fsync
+            && !writer.checkpoint_due(self.context.settings.checkpoint_bytes, round.bytes)
+            && self.active().is_none_or(|active| !self.is_done(&active));
         let batches: Arc<[Batch]> = round.batches.clone().into();
-        let written = batches.clone();
+        let (context, ahead, position) = (self.context.clone(), round.ahead, round.position);
+        let (wrote, written) = oneshot::channel();
+        let to_write = batches.clone();
         let write = move |writer: &mut Writer| {
-            writer.write(&written)?;
+            let place = writer.write(&to_write[ahead.batches..], position, ahead.bytes)?;
             if !fsync {
-                writer.note(&written);
+                writer.note(&to_write);
             }
+            // Nobody waits for it where nothing is written ahead.
+            let _ = wrote.send(place);
             Ok(fsync)
         };
+        let syncer = context.syncer.clone();
         let sync = move |writer: &mut Writer, flush: Flush| {
             match flush {
                 Flush::Own => writer.sync()?,
+                // It may have been for what was written ahead that another sync failed, which told others.
+                Flush::Whole(Ok(())) if ahead.batches > 0 && ahead.failed_syncs != syncer.failed() => {
+                    return Err(Fault::Broken(Error::internal("a sync of the log's file system failed")));
+                }
                 Flush::Whole(synced) => synced.map(|()| writer.synced()).map_err(Fault::Broken)?,
             }
             writer.note(&batches);
             Ok(())
         };
-        let writer = self.take_writer()?;
-        let worked = self.context.syncer.together(writer, write, sync).await;
+        let at_disk = context.syncer.together(writer, write, sync);
+        let worked = if may_write_ahead { self.write_ahead_of(round, at_disk, written).await } else { at_disk.await };
         self.put_back(worked)?;
         self.view.unsynced.store(!fsync, Ordering::Release);
         Ok(())
@@ -285,7 +312,11 @@ impl Owner {
 
     /// Notes how far the partition is good, now and then. A checkpoint that can't be written costs recovery time only.
     async fn checkpoint_if_due(&mut self) {
-        if !self.writer.as_ref().is_some_and(|writer| writer.checkpoint_due(self.context.settings.checkpoint_bytes)) {
+        // It would know of producers' batches that are not durable.
+        if self.ahead.is_some() {
+            return;
+        }
+        if !self.writer.as_ref().is_some_and(|writer| writer.checkpoint_due(self.context.settings.checkpoint_bytes, 0)) {
             return;
         }
         let state = self.remembered.state();

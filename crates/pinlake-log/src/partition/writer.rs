@@ -33,6 +33,48 @@ impl From<Fault> for Error {
     }
 }
 
+/// Where a round goes: its place in the active segment's file.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    context: Arc<Context>,
+    file: Arc<File>,
+    position: u64,
+}
+
+impl Place {
+    /// The place behind a round of so many bytes.
+    pub(super) fn behind(mut self, bytes: u64) -> Self {
+        self.position += bytes;
+        self
+    }
+
+    /// Writes batches all at once, behind the first `bytes` of the round. If the disk is full, nothing of the round is left.
+    pub(super) fn write(&self, batches: &[Batch], bytes: u64) -> Result<(), Fault> {
+        let wrote = self.append(batches, self.position + bytes);
+        if matches!(wrote, Err(Fault::Refused(_))) {
+            // What was written of it must not be found by anyone, least of all by recovery.
+            self.file.set_len(self.position).map_err(|error| broken("cut", &self.file, error))?;
+        }
+        wrote
+    }
+
+    fn append(&self, batches: &[Batch], at: u64) -> Result<(), Fault> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let buffers: Vec<Bytes> = batches.iter().map(|batch| batch.bytes().clone()).collect();
+        let dir = self.file.path().parent().expect("a segment is in a folder");
+        check_room(&self.context, dir, buffers.iter().map(|buffer| buffer.len() as u64).sum())?;
+        self.file.write_at(&buffers, at).map_err(|error| match is_full(&error) {
+            true => {
+                let text = "the disk is full: make room, appends work again by themselves";
+                Fault::Refused(Error::retry(text).with_source(error))
+            }
+            false => broken("write to", &self.file, error),
+        })
+    }
+}
+
 /// The writing end of a partition's active segment.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -42,7 +84,7 @@ pub(super) struct Writer {
     /// Where the first segment starts, if there is none yet.
     begin: Offset,
     /// The active segment, open since the last append unless that is long ago.
-    file: Option<File>,
+    file: Option<Arc<File>>,
     used: bool,
     unsynced: bool,
     /// Bytes appended since the last checkpoint.
@@ -54,25 +96,14 @@ impl Writer {
         Self { context, dir, segments, begin, file: None, used: false, unsynced: false, unnoted: 0 }
     }
 
-    /// Writes batches, which already have their offsets, behind the others, all at once. They count once they are noted.
-    pub(super) fn write(&mut self, batches: &[Batch]) -> Result<(), Fault> {
-        let buffers: Vec<Bytes> = batches.iter().map(|batch| batch.bytes().clone()).collect();
-        self.check_room(buffers.iter().map(|buffer| buffer.len() as u64).sum())?;
-        let active = self.open()?;
-        let file = self.file.as_ref().expect("it was opened above");
-        let known_end = active.extent().bytes;
-        if let Err(error) = file.write_at(&buffers, known_end) {
-            if !is_full(&error) {
-                return Err(broken("write to", file, error));
-            }
-            // What was partly written must not be found by anyone, least of all by recovery.
-            file.set_len(known_end).map_err(|error| broken("cut", file, error))?;
-            return Err(Fault::Refused(
-                Error::retry("the disk is full: make room, appends work again by themselves").with_source(error),
-            ));
-        }
+    /// Writes batches, which already have their offsets, all at once: to the round that begins at `position`, of which `bytes` are written already.
+    /// They count once they are noted. Answers where the round is.
+    pub(super) fn write(&mut self, batches: &[Batch], position: u64, bytes: u64) -> Result<Place, Fault> {
+        let file = self.open()?;
+        let place = Place { context: self.context.clone(), file, position };
+        place.write(batches, bytes)?;
         self.unsynced = true;
-        Ok(())
+        Ok(place)
     }
 
     /// Takes note of written batches, which are as durable as they have to be.
@@ -118,9 +149,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether so much was appended and synced since the last checkpoint that the next is due.
-    pub(super) fn checkpoint_due(&self, every: u64) -> bool {
-        !self.unsynced && self.unnoted >= every
+    /// Whether so much was appended and synced since the last checkpoint that the next is due, with `more` bytes to come.
+    pub(super) fn checkpoint_due(&self, every: u64, more: u64) -> bool {
+        !self.unsynced && self.unnoted + more >= every
     }
 
     /// Notes that the partition is good up to its end, which must be synced.
@@ -166,21 +197,6 @@ impl Writer {
         self.used = false;
     }
 
-    fn check_room(&self, len: u64) -> Result<(), Fault> {
-        let floor = self.context.settings.disk_free_min;
-        let dir = self.dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.dir);
-        let free = self.context.disk.free_bytes(dir).map_err(|error| {
-            Fault::Refused(Error::retry("can't tell how much room the disk has: check the data folder").with_source(error))
-        })?;
-        if free >= floor.saturating_add(len) {
-            return Ok(());
-        }
-        let text = format!(
-            "the disk is full: {free} bytes are free and {floor} must stay so; make room, appends work again by themselves"
-        );
-        Err(Fault::Refused(Error::retry(text)))
-    }
-
     fn all(&self) -> Vec<Arc<Segment>> {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -189,21 +205,28 @@ impl Writer {
         self.segments.read().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 
-    /// The active segment with its file open; makes the first one.
-    fn open(&mut self) -> Result<Arc<Segment>, Fault> {
-        if self.active().is_none() {
-            self.file = Some(self.create(self.begin)?);
+    /// The active segment's file; makes the first segment.
+    fn open(&mut self) -> Result<Arc<File>, Fault> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
         }
-        let active = self.active().expect("it was made above");
-        if self.file.is_none() {
-            let file = self.context.disk.open_or_create(&active.log_path());
-            self.file = Some(file.map_err(|error| refused(&active.log_path(), error))?);
-        }
-        Ok(active)
+        let file = match self.active() {
+            Some(active) => {
+                let file = self.context.disk.open_or_create(&active.log_path());
+                Arc::new(file.map_err(|error| refused(&active.log_path(), error))?)
+            }
+            None => {
+                let above = self.dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(&self.dir);
+                check_room(&self.context, above, 0)?;
+                self.create(self.begin)?
+            }
+        };
+        self.file = Some(file.clone());
+        Ok(file)
     }
 
     /// Makes an empty segment and makes it the active one.
-    fn create(&self, base: Offset) -> Result<File, Fault> {
+    fn create(&self, base: Offset) -> Result<Arc<File>, Fault> {
         let Context { disk, settings, .. } = &*self.context;
         let segment =
             Segment::new(disk, &self.dir, settings.index_interval_bytes, base, Extent::empty(base), Some(Index::default()));
@@ -215,8 +238,22 @@ impl Writer {
             return Err(if undone.is_ok() { refused(&path, error) } else { broken("make", &file, error) });
         }
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(segment));
-        Ok(file)
+        Ok(Arc::new(file))
     }
+}
+
+/// Refuses to write `len` bytes to the disk that holds `dir` if too little room would be left.
+fn check_room(context: &Context, dir: &Path, len: u64) -> Result<(), Fault> {
+    let floor = context.settings.disk_free_min;
+    let free = context.disk.free_bytes(dir).map_err(|error| {
+        Fault::Refused(Error::retry("can't tell how much room the disk has: check the data folder").with_source(error))
+    })?;
+    if free >= floor.saturating_add(len) {
+        return Ok(());
+    }
+    let text =
+        format!("the disk is full: {free} bytes are free and {floor} must stay so; make room, appends work again by themselves");
+    Err(Fault::Refused(Error::retry(text)))
 }
 
 fn refused(path: &Path, error: io::Error) -> Fault {

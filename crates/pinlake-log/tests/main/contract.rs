@@ -30,6 +30,12 @@ async fn also_on_many_threads_with_small_segments_and_nothing_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn also_when_everything_is_written_ahead_in_small_rounds() {
+    keeps_the_contract(LogSettings { ahead_bytes: 1, round_appends_max: 2, checkpoint_bytes: 500, ..LogSettings::default() })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn also_on_many_threads_that_read_what_is_still_in_memory() {
     keeps_the_contract(LogSettings { durability: Durability::Os, ..LogSettings::default() }).await;
 }

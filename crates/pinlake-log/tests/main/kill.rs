@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use futures::poll;
 use pinlake_core::batch::Marker;
 use pinlake_core::testing::log_contract::transactions::{marker, read_all_committed, transactional};
 use pinlake_core::testing::log_contract::{batch, read_all};
@@ -14,10 +15,13 @@ use pinlake_log::{DiskLog, LogSettings};
 
 use crate::setup::{folder, open, settings};
 
+/// Appends of a child that wait at the same moment: more than a round takes.
+const UNDER_WAY: usize = 8;
+
 const FOLDER: &str = "PINLAKE_LOG_KILL_FOLDER";
 
 fn busy() -> LogSettings {
-    LogSettings { segment_bytes: 1500, checkpoint_bytes: 400, ..settings() }
+    LogSettings { segment_bytes: 1500, checkpoint_bytes: 400, ahead_bytes: 1, round_appends_max: 3, ..settings() }
 }
 
 /// The child: only of use when the test below starts it.
@@ -31,10 +35,17 @@ async fn child() {
     let _ = log.create_topic(&name, TopicSpec::default()).await;
     let to = name.partition(0);
     let mut out = std::io::stdout();
-    loop {
-        let next = log.range(&to).await.unwrap().end.0;
-        let offsets = log.append(&to, batch(&[&next.to_string()], next)).await.unwrap();
-        writeln!(out, "acknowledged {}", offsets.end).unwrap();
+    let mut under_way = VecDeque::new();
+    for next in log.range(&to).await.unwrap().end.0.. {
+        let (log, to) = (&log, &to);
+        let mut append = Box::pin(async move { log.append(to, batch(&[&next.to_string()], next)).await });
+        // Its place is that of its first poll.
+        assert!(poll!(&mut append).is_pending());
+        under_way.push_back(append);
+        if under_way.len() == UNDER_WAY {
+            let offsets = under_way.pop_front().unwrap().await.unwrap();
+            writeln!(out, "acknowledged {}", offsets.end).unwrap();
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures::future::join_all;
 use pinlake_core::batch::{Marker, ProducerSequence};
 use pinlake_core::testing::log_contract::read_all;
 use pinlake_core::testing::log_contract::transactions::{marker, read_all_committed};
@@ -13,21 +14,46 @@ use crate::setup::{copy, folder, last_segment, open, settings};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Append { partition: u32, values: Vec<String>, at: i64 },
-    Produce { partition: u32, producer: i64, epoch: i16, first: i32, count: usize, transactional: bool },
-    End { partition: u32, producer: i64, epoch: i16, commit: bool },
-    Trim { partition: u32, part: u64 },
+    Append {
+        partition: u32,
+        values: Vec<String>,
+        at: i64,
+    },
+    Produce {
+        partition: u32,
+        producer: i64,
+        epoch: i16,
+        first: i32,
+        count: usize,
+        transactional: bool,
+    },
+    End {
+        partition: u32,
+        producer: i64,
+        epoch: i16,
+        commit: bool,
+    },
+    /// Steps like those before, of which none waits for another.
+    AtOnce(Vec<Step>),
+    Trim {
+        partition: u32,
+        part: u64,
+    },
     AddPartition,
-    Look { time: i64 },
+    Look {
+        time: i64,
+    },
     Recreate,
     DeleteKillAndCreate,
     Restart,
     Kill,
     LoseTransactionIndexes,
-    PowerCut { lost: usize },
+    PowerCut {
+        lost: usize,
+    },
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+fn any_append() -> impl Strategy<Value = Step> {
     let append = (0..2_u32, proptest::collection::vec("[a-z]{0,30}", 1..4), 0..100_i64);
     let produce = (0..2_u32, 1..3_i64, 0..2_i16, 0..6_i32, 1..3_usize, any::<bool>());
     let produce = produce.prop_map(|(partition, producer, epoch, first, count, transactional)| Step::Produce {
@@ -43,6 +69,13 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => append.prop_map(|(partition, values, at)| Step::Append { partition, values, at }),
         8 => produce,
         4 => end.prop_map(|(partition, producer, epoch, commit)| Step::End { partition, producer, epoch, commit }),
+    ]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        18 => any_append(),
+        3 => proptest::collection::vec(any_append(), 2..12).prop_map(Step::AtOnce),
         1 => (0..2_u32, 0..5_u64).prop_map(|(partition, part)| Step::Trim { partition, part }),
         1 => Just(Step::AddPartition),
         1 => Just(Step::LoseTransactionIndexes),
@@ -75,6 +108,20 @@ fn produced(id: i64, epoch: i16, first: i32, count: usize, transactional: bool) 
     batch.build().unwrap()
 }
 
+/// What a step that appends does.
+fn batch_of(step: Step) -> (u32, Batch) {
+    match step {
+        Step::Append { partition, values, at } => (partition, plain(&values, at)),
+        Step::Produce { partition, producer, epoch, first, count, transactional } => {
+            (partition, produced(producer, epoch, first, count, transactional))
+        }
+        Step::End { partition, producer, epoch, commit } => {
+            (partition, marker(if commit { Marker::Commit } else { Marker::Abort }, producer, epoch))
+        }
+        other => panic!("{other:?} appends nothing"),
+    }
+}
+
 struct Both {
     memory: MemoryLog,
     disk: DiskLog,
@@ -105,22 +152,24 @@ impl Both {
         self.memory.delete_topic(&partition_of(0).topic).await.unwrap();
     }
 
-    async fn append(&self, partition: u32, batch: Batch) {
-        let to = partition_of(partition);
-        let (expected, found) = (self.memory.append(&to, batch.clone()).await, self.disk.append(&to, batch).await);
-        assert_eq!(found.map_err(|error| error.kind()), expected.map_err(|error| error.kind()));
+    /// Appends in this order, without waiting for one before the next.
+    async fn append(&self, batches: Vec<(u32, Batch)>) {
+        let mut expected = Vec::new();
+        for (partition, batch) in &batches {
+            expected.push(self.memory.append(&partition_of(*partition), batch.clone()).await);
+        }
+        let found = join_all(
+            batches.into_iter().map(|(partition, batch)| async move { self.disk.append(&partition_of(partition), batch).await }),
+        );
+        for (found, expected) in found.await.into_iter().zip(expected) {
+            assert_eq!(found.map_err(|error| error.kind()), expected.map_err(|error| error.kind()));
+        }
     }
 
     async fn step(&mut self, step: Step) {
         match step {
-            Step::Append { partition, values, at } => self.append(partition, plain(&values, at)).await,
-            Step::Produce { partition, producer, epoch, first, count, transactional } => {
-                self.append(partition, produced(producer, epoch, first, count, transactional)).await;
-            }
-            Step::End { partition, producer, epoch, commit } => {
-                let end = if commit { Marker::Commit } else { Marker::Abort };
-                self.append(partition, marker(end, producer, epoch)).await;
-            }
+            Step::Append { .. } | Step::Produce { .. } | Step::End { .. } => self.append(vec![batch_of(step)]).await,
+            Step::AtOnce(steps) => self.append(steps.into_iter().map(batch_of).collect()).await,
             Step::Trim { partition, part } => self.trim(partition, part).await,
             Step::AddPartition => {
                 let mut spec = self.memory.topic(&partition_of(0).topic).await.unwrap().spec;
@@ -229,8 +278,12 @@ proptest! {
         checkpoint_bytes in 1..600_u64,
         index_interval_bytes in 1..500_u32,
         tail_bytes_max in 0..600_usize,
+        round_appends_max in 1..12_usize,
+        ahead_bytes in 0..300_usize,
     ) {
-        let settings = LogSettings { segment_bytes, checkpoint_bytes, index_interval_bytes, tail_bytes_max, ..settings() };
+        let settings = LogSettings {
+            segment_bytes, checkpoint_bytes, index_interval_bytes, tail_bytes_max, round_appends_max, ahead_bytes, ..settings()
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let mut both = Both::new(settings).await;
