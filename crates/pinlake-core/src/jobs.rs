@@ -10,6 +10,7 @@ pub use calls::{
     RunFilter, SchedulerState, Submission, TaskEvent,
 };
 pub use run::{
-    Attempt, Cause, EndReason, Generation, Interval, PARENT_NOTE, Run, RunId, RunKind, RunState, RunSummary, TaskRun, TaskState,
+    Attempt, Cause, EndReason, Generation, Interval, Lane, PARENT_NOTE, Run, RunId, RunKind, RunState, RunSummary, TaskRun,
+    TaskState,
 };
 pub use spec::{CronForm, HttpWork, JobSpec, Missed, Order, Retries, Schedule, SqlText, TaskSpec, Trigger, Waits, Work};

@@ -239,7 +239,7 @@ pub struct SqlText {
     pub sql: String,
 }
 
-/// A request to send. `${from}`, `${to}`, `${run}` and `${parameters.NAME}` stand for the run's own in all texts, `${env:NAME}` and `${file:PATH}` in the
+/// A request to send. `${from}`, `${to}`, `${run}`, `${begun}`, `${job}` and `${parameters.NAME}` stand for the run's own in all texts, `${env:NAME}` and `${file:PATH}` in the
 /// headers for secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpWork {

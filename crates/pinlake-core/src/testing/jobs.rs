@@ -54,6 +54,7 @@ pub fn run(id: i64, spec: JobSpec) -> Run {
         reason: None,
         message: String::new(),
         generation: 1,
+        lane: None,
         created_at: Timestamp(0),
         started_at: None,
         ended_at: None,

@@ -204,11 +204,12 @@ impl Change {
     pub(crate) async fn put_run_waking(&mut self, stored: &Stored, wake_at: Option<Timestamp>) -> Result<()> {
         let run = &stored.run;
         let sql = "UPDATE run SET state = $1, ending = $2, wake_at = $3, deadline_at = $4, changes = changes + 1, document = $5, \
-                   ended_at = $8, held = $9 WHERE id = $6 AND changes = $7";
+                   ended_at = $8, held = $9, lane = $10 WHERE id = $6 AND changes = $7";
         let ending = i64::from(run.reason.is_some() && !run.state.has_ended());
         let query = sqlx::query(sql).bind(word(&run.state)).bind(ending).bind(wake_at.map(|at| at.0));
         let query = query.bind(progress::deadline_at(run).map(|at| at.0)).bind(to_json(run)).bind(run.id.0).bind(stored.changes);
         let query = query.bind(run.ended_at.map(|at| at.0)).bind(held_of(run));
+        let query = query.bind(run.lane.filter(|_| run.state == RunState::Running).map(|lane| lane.number));
         if self.execute("writing a run", query).await? != 1 {
             return Err(Error::retry(format!("run {} was changed by another process meanwhile", run.id)));
         }

@@ -53,6 +53,8 @@ async fn what_is_searched_each_time_is_found_by_an_index() {
         ("SELECT id FROM run WHERE created_at >= 1 AND created_at <= 2", "run_created"),
         ("DELETE FROM token WHERE run_id = 1", "token_run"),
         ("SELECT count(*) FROM run WHERE job_id = 1 AND state = 'queued' AND backfill IS NULL", "run_own"),
+        ("SELECT lane + 1 FROM run WHERE job_id = 1 AND lane IS NOT NULL ORDER BY lane LIMIT 1", "run_lane"),
+        ("SELECT 1 FROM run WHERE job_id = 1 AND lane = 2", "run_lane"),
     ] {
         let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&store.readers).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.try_get(3).unwrap()).collect();

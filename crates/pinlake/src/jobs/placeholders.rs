@@ -8,7 +8,7 @@ use pinlake_core::{Error, Result, Timestamp};
 
 use crate::config::SecretRef;
 
-/// Puts the run's own in the place of `${from}`, `${to}`, `${run}`, `${job}` and `${parameters.NAME}`. `put` makes of a value what stands in the text.
+/// Puts the run's own in the place of `${from}`, `${to}`, `${run}`, `${begun}`, `${job}` and `${parameters.NAME}`. `put` makes of a value what stands in the text.
 ///
 /// # Errors
 /// `Invalid` for a name that is none, or one that the run has nothing for.
@@ -67,11 +67,13 @@ fn value(name: &str, run: &Run) -> Result<String> {
         "from" => Ok(shown(interval()?.from)),
         "to" => Ok(shown(interval()?.to)),
         "run" => Ok(run.id.to_string()),
+        // One that began before there were lanes has none.
+        "begun" => Ok(run.lane.map_or(0, |lane| lane.begun).to_string()),
         "job" => Ok(run.name.clone()),
         _ => {
             let parameter = name.strip_prefix("parameters.").and_then(|parameter| run.parameters.get(parameter));
             parameter.cloned().ok_or_else(|| {
-                Error::invalid(format!("'${{{name}}}' is not known: there are from, to, run, job, parameters.NAME"))
+                Error::invalid(format!("'${{{name}}}' is not known: there are from, to, run, begun, job, parameters.NAME"))
             })
         }
     }
