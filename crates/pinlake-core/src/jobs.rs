@@ -7,7 +7,7 @@ mod spec;
 
 pub use calls::{
     Again, Alert, Backfill, BackfillPlan, Event, Job, JobKey, LogLine, LogPage, NewJob, NewRun, Origin, PlannedInterval,
-    RunFilter, SchedulerState, Submission, TaskEvent,
+    ProblemKind, RunFilter, SchedulerProblem, SchedulerState, Submission, TaskEvent,
 };
 pub use run::{
     Attempt, Cause, EndReason, Generation, Interval, Lane, PARENT_NOTE, Run, RunId, RunKind, RunState, RunSummary, TaskRun,

@@ -10,7 +10,7 @@ use pinlake_core::{Error, Result, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::serve::said;
+use super::faults::said;
 use super::step::{After, Claimed};
 use super::{Scheduler, Underway, jitter, lock};
 use crate::lineage::Lineage;
@@ -61,11 +61,11 @@ impl Scheduler {
         let begun = Instant::now();
         let attempt = AssertUnwindSafe(self.attempt(claimed, &log, begun, cancel, lost)).catch_unwind();
         let Err(panic) = attempt.await else { return self.went_well(PART, "") };
-        self.tell_defect(PART, "", panic.as_ref());
+        self.tell_defect(PART, "", PART, panic.as_ref());
         let why = format!("the scheduler came upon a defect: {}", said(panic.as_ref()));
         let end = self.ended(claimed, &log, ended(EndReason::Failed, why, true), begun);
         if let Err(panic) = AssertUnwindSafe(end).catch_unwind().await {
-            self.tell_defect(PART, "", panic.as_ref());
+            self.tell_defect(PART, "", PART, panic.as_ref());
         }
     }
 

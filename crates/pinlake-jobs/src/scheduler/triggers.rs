@@ -194,7 +194,7 @@ impl Scheduler {
         let names: HashSet<String> = watched.triggers.iter().map(WatchedTrigger::name).collect();
         drop(watched);
         // Nobody would find out that it goes well again.
-        self.forget_defects(PART, &names);
+        self.forget_faults(PART, |about| names.contains(about));
         Ok(())
     }
 
@@ -206,7 +206,7 @@ impl Scheduler {
         let looked = match self.inner.stop.run_until_cancelled(look).await {
             None => return,
             Some(Err(panic)) => {
-                self.tell_defect(PART, &name, panic.as_ref());
+                self.tell_defect(PART, &name, PART, panic.as_ref());
                 Err(Error::internal("a defect"))
             }
             Some(Ok(looked)) => {

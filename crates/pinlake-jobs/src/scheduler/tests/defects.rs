@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pinlake_core::jobs::{Again, EndReason, JobSpec, NewRun, Run, RunId, RunState, Trigger, Work};
+use pinlake_core::jobs::{Again, EndReason, JobSpec, NewRun, ProblemKind, Run, RunId, RunState, SchedulerProblem, Trigger, Work};
 use pinlake_core::{ErrorKind, Timestamp};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,10 +28,10 @@ async fn a_defect_in_a_tick_is_a_problem_until_a_tick_goes_well() {
     let id = world.start("daily").await;
     world.scheduler.inner.store.fate().strike_at(1, Blow::Panics);
     assert!(!world.scheduler.tick_or_tell().await);
-    let problems = world.scheduler.state().problems;
-    assert_eq!(problems, ["a defect in looking for what is due: struck at a commit"]);
+    let message = "a defect in looking for what is due: struck at a commit".to_owned();
+    assert_eq!(world.scheduler.state().problems, [SchedulerProblem { kind: ProblemKind::Defect, message }]);
     assert!(world.scheduler.tick_or_tell().await);
-    assert!(world.scheduler.state().problems.is_empty());
+    assert!(world.problems().is_empty());
     assert!(has_succeeded(&world.ended(id).await));
 }
 
@@ -120,13 +120,13 @@ async fn data_that_could_not_be_seen_is_looked_at_again_after_growing_waits() {
         }
         assert_eq!(looked_at, expected, "one that failed before waits for longer at once");
     }
-    let problems = world.scheduler.state().problems;
+    let problems = world.problems();
     assert_eq!(problems, ["a defect in looking at data: as the test says"]);
     // Once it is seen it is looked at each second again.
     world.deeds.stand("s3://bucket/new", 1);
     world.deeds.see("s3://bucket/new", Look::Well);
     world.pass(600 * SECOND).await;
-    assert!(world.scheduler.state().problems.is_empty());
+    assert!(world.problems().is_empty());
     world.deeds.stand("s3://bucket/new", 2);
     world.pass(SECOND).await;
     assert_eq!(world.runs("waiting").await.len(), 1);
@@ -144,12 +144,12 @@ async fn a_defect_with_some_data_is_a_problem_for_as_long_as_it_is_there_or_its_
     world.deeds.stand("pin", 1);
     world.scheduler.look_at_data().await;
     let problem = ["a defect in looking at data: as the test says"];
-    assert_eq!(world.scheduler.state().problems, problem, "of two jobs, and said once");
+    assert_eq!(world.problems(), problem, "of two jobs, and said once");
     world.clock.advance(2 * SECOND);
     world.scheduler.look_at_data().await;
-    assert_eq!(world.scheduler.state().problems, problem, "other data that can be seen hides it not");
+    assert_eq!(world.problems(), problem, "other data that can be seen hides it not");
     world.scheduler.install(&[waiting(), fresh.clone()], Vec::new()).await.unwrap();
-    assert_eq!(world.scheduler.state().problems, problem);
+    assert_eq!(world.problems(), problem);
     world.install(&[fresh]).await;
 }
 

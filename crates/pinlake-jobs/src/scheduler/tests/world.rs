@@ -247,7 +247,12 @@ impl World {
 
     pub(super) async fn install(&self, jobs: &[JobSpec]) {
         self.scheduler.install(jobs, Vec::new()).await.unwrap();
-        assert_eq!(self.scheduler.state().problems, Vec::<String>::new());
+        assert_eq!(self.problems(), Vec::<String>::new());
+    }
+
+    /// What is wrong, in words.
+    pub(super) fn problems(&self) -> Vec<String> {
+        self.scheduler.state().problems.into_iter().map(|problem| problem.message).collect()
     }
 
     /// Ticks until nothing more happens but what hangs.
