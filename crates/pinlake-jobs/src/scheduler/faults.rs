@@ -1,4 +1,4 @@
-//! What goes wrong in the scheduler's parts, known for as long as it is so.
+//! What goes wrong in the scheduler's parts, known for as long as it is so: defects of its own, and data that can't be looked at.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,11 @@ impl Scheduler {
             tracing::error!("{message}");
         }
         faults.keep(part, about, SchedulerProblem { kind: ProblemKind::Defect, message });
+    }
+
+    /// Has it known, for as long as it is so, that data can't be looked at; the log is told by whoever looks.
+    pub(super) fn tell_unseen(&self, part: &'static str, about: &str, message: String) {
+        lock(&self.inner.faults).keep(part, about, SchedulerProblem { kind: ProblemKind::Data, message });
     }
 
     /// Ends what went wrong in a part about this, and no other.

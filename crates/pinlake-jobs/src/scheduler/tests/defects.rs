@@ -119,9 +119,12 @@ async fn data_that_could_not_be_seen_is_looked_at_again_after_growing_waits() {
             world.clock.advance(SECOND);
         }
         assert_eq!(looked_at, expected, "one that failed before waits for longer at once");
+        let message = match look {
+            Look::Fails => "job 'waiting' can't look for new objects below s3://bucket/new: no answer",
+            _ => "a defect in looking at data: as the test says",
+        };
+        assert_eq!(world.problems(), [message]);
     }
-    let problems = world.problems();
-    assert_eq!(problems, ["a defect in looking at data: as the test says"]);
     // Once it is seen it is looked at each second again.
     world.deeds.stand("s3://bucket/new", 1);
     world.deeds.see("s3://bucket/new", Look::Well);
@@ -151,6 +154,29 @@ async fn a_defect_with_some_data_is_a_problem_for_as_long_as_it_is_there_or_its_
     world.scheduler.install(&[waiting(), fresh.clone()], Vec::new()).await.unwrap();
     assert_eq!(world.problems(), problem);
     world.install(&[fresh]).await;
+}
+
+#[tokio::test]
+async fn data_that_cannot_be_looked_at_is_a_problem_until_it_can_or_is_waited_for_no_more() {
+    let world = World::new().await;
+    let mut rows = job("rows", &["load"]);
+    rows.triggers = vec![Trigger::Rows { table: "pin".to_owned(), rows: 10 }];
+    world.install(&[waiting(), rows.clone()]).await;
+    for name in ["s3://bucket/new", "pin"] {
+        world.deeds.see(name, Look::Fails);
+    }
+    world.scheduler.look_at_data().await;
+    let of_rows = "job 'rows' can't look for new rows of pin: no answer";
+    let of_objects = "job 'waiting' can't look for new objects below s3://bucket/new: no answer";
+    assert_eq!(world.problems(), [of_rows, of_objects]);
+    assert!(world.scheduler.state().problems.iter().all(|problem| problem.kind == ProblemKind::Data));
+    // Not there yet is no failure.
+    world.deeds.see("pin", Look::Well);
+    world.clock.advance(10 * SECOND);
+    world.scheduler.look_at_data().await;
+    assert_eq!(world.problems(), [of_objects]);
+    world.scheduler.install(&[rows], Vec::new()).await.unwrap();
+    assert_eq!(world.problems(), Vec::<String>::new());
 }
 
 /// A process that was taken for dead by another, and then began an attempt that hangs.
