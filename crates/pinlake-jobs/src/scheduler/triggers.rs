@@ -13,7 +13,7 @@ use pinlake_core::{Error, ErrorKind, Result, Timestamp};
 use super::make::{self, Owner, Particulars};
 use super::serve::TICK;
 use super::upkeep::Moment;
-use super::{Scheduler, lock};
+use super::{Scheduler, attempts, lock};
 use crate::store::{NewRow, StoredJob};
 
 /// How long one look at data may take: a listing of many objects.
@@ -211,6 +211,10 @@ impl Scheduler {
         drop(watched);
         // Nobody would find out that it goes well again.
         self.forget_faults(PART, |about| names.contains(about));
+        self.forget_faults(attempts::PART, |about| {
+            let has_it = |job: &StoredJob| job.spec.tasks.iter().any(|task| attempts::about(job.id, &task.name) == about);
+            about == attempts::about(0, "") || jobs.iter().any(|job| !job.gone && has_it(job))
+        });
         Ok(())
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pinlake_core::jobs::{Again, EndReason, JobSpec, NewRun, ProblemKind, Run, RunId, RunState, SchedulerProblem, Trigger, Work};
+use pinlake_core::jobs::{
+    Again, EndReason, JobSpec, NewRun, ProblemKind, Run, RunId, RunState, SchedulerProblem, Submission, Trigger, Work,
+};
 use pinlake_core::{ErrorKind, Timestamp};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,6 +69,46 @@ async fn an_attempt_whose_end_comes_upon_a_defect_has_failed() {
     assert_eq!(run.state, RunState::Failed);
     assert_eq!(run.message, "task 'load': the scheduler came upon a defect: struck at a commit");
     assert!(world.scheduler.inner.underway.lock().unwrap().is_empty());
+    assert_eq!(world.problems(), ["a defect in carrying out task 'load' of job 'daily': struck at a commit"]);
+}
+
+#[tokio::test]
+async fn a_defect_at_a_task_is_a_problem_until_that_task_goes_well_or_is_no_more() {
+    let world = World::new().await;
+    let (daily, other) = (job("daily", &["load"]), job("other", &["load"]));
+    world.install(&[daily.clone(), other.clone()]).await;
+    world.settle().await;
+    let mut wanted = Vec::new();
+    for name in ["daily", "other"] {
+        let id = world.start(name).await;
+        world.scheduler.inner.store.fate().strike_at(2, Blow::Panics);
+        world.settle().await;
+        assert_eq!(world.read(id).await.state, RunState::Failed);
+        wanted.push(format!("a defect in carrying out task 'load' of job '{name}': struck at a commit"));
+        assert_eq!(world.problems(), wanted);
+    }
+    assert!(has_succeeded(&world.run("daily").await));
+    assert_eq!(world.problems(), wanted[1..]);
+    // Nobody would find out that it goes well again.
+    world.scheduler.install(&[daily], Vec::new()).await.unwrap();
+    assert_eq!(world.problems(), Vec::<String>::new());
+    // Nor what was handed in once, where all is one.
+    let submitted = |name: &str| Submission {
+        spec: job(name, &["load"]),
+        parameters: std::collections::BTreeMap::new(),
+        cause: "a test".to_owned(),
+        token: None,
+        join: false,
+        notes: std::collections::BTreeMap::new(),
+    };
+    let id = world.scheduler.submit(submitted("once")).await.unwrap();
+    world.scheduler.inner.store.fate().strike_at(2, Blow::Panics);
+    world.settle().await;
+    world.scheduler.install(&[], Vec::new()).await.unwrap();
+    assert_eq!(world.problems(), [format!("a defect in carrying out task 'load' of run {id}: struck at a commit")]);
+    world.scheduler.submit(submitted("again")).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.problems(), Vec::<String>::new());
 }
 
 #[tokio::test]
