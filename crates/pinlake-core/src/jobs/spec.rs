@@ -262,6 +262,24 @@ fn one() -> u32 {
     1
 }
 
+impl JobSpec {
+    /// A job that nothing but a person starts, of one run at once and without other bounds.
+    pub fn new(name: impl Into<String>, tasks: Vec<TaskSpec>) -> Self {
+        Self {
+            name: name.into(),
+            schedule: None,
+            triggers: Vec::new(),
+            missed: Missed::default(),
+            parameters: BTreeMap::new(),
+            timeout: None,
+            concurrency: one(),
+            starts_within: None,
+            expected: None,
+            tasks,
+        }
+    }
+}
+
 impl Work {
     /// Its kind, in the word that a definition uses.
     pub fn kind(&self) -> &'static str {

@@ -452,6 +452,14 @@ fn a_job_is_the_same_after_it_was_written_and_read() {
 }
 
 #[test]
+fn a_new_job_is_one_that_says_nothing_but_its_tasks() {
+    let said = serde_json::json!({ "name": "plain", "tasks": [] });
+    assert_eq!(JobSpec::new("plain", Vec::new()), serde_json::from_value(said).unwrap());
+    let [daily] = &good(&tasks("- archive")).jobs[..] else { panic!("one job") };
+    assert_eq!(*daily, JobSpec::new("daily", daily.tasks.clone()));
+}
+
+#[test]
 fn a_circle_is_found_whatever_stands_around_it() {
     type Case = (&'static [&'static [usize]], Result<Vec<usize>, Vec<Vec<usize>>>);
     let cases: [Case; 6] = [
