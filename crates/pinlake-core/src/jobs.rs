@@ -2,6 +2,7 @@
 //! binary carries out. Must not know how any of these is done.
 
 mod calls;
+pub mod placeholders;
 mod run;
 mod spec;
 
