@@ -2,14 +2,16 @@
 //! binary carries out. Must not know how any of these is done.
 
 mod calls;
+pub mod placeholders;
 mod run;
 mod spec;
 
 pub use calls::{
     Again, Alert, Backfill, BackfillPlan, Event, Job, JobKey, LogLine, LogPage, NewJob, NewRun, Origin, PlannedInterval,
-    RunFilter, SchedulerState, Submission, TaskEvent,
+    ProblemKind, RunFilter, SchedulerProblem, SchedulerState, Submission, TaskEvent,
 };
 pub use run::{
-    Attempt, Cause, EndReason, Generation, Interval, PARENT_NOTE, Run, RunId, RunKind, RunState, RunSummary, TaskRun, TaskState,
+    Attempt, Cause, EndReason, Generation, Interval, Lane, PARENT_NOTE, Run, RunId, RunKind, RunState, RunSummary, TaskRun,
+    TaskState,
 };
 pub use spec::{CronForm, HttpWork, JobSpec, Missed, Order, Retries, Schedule, SqlText, TaskSpec, Trigger, Waits, Work};

@@ -2,12 +2,11 @@
 //! measuring: `cargo run --release -p pinlake-jobs --example ticks -- FOLDER 1000 10`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "an example fails by panicking, and prints")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pinlake_core::jobs::{CronForm, JobSpec, Missed, Retries, Schedule, TaskSpec, Trigger, Waits, Work};
+use pinlake_core::jobs::{CronForm, JobSpec, Retries, Schedule, TaskSpec, Trigger, Waits, Work};
 use pinlake_core::{Clock, Error, Result, Timestamp};
 use pinlake_jobs::{Condition, Done, Runner, Scheduler, Settings, Store, TaskCall};
 use tokio::time::Instant;
@@ -43,16 +42,8 @@ fn job(number: usize, tasks: usize) -> JobSpec {
         pool: None,
     };
     JobSpec {
-        name: format!("job_{number}"),
         schedule: Some(Schedule { text: "* * * * *".to_owned(), timezone: "Europe/London".to_owned(), form: CronForm::Unix }),
-        triggers: Vec::new(),
-        missed: Missed::Latest,
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: (0..tasks).map(task).collect(),
+        ..JobSpec::new(format!("job_{number}"), (0..tasks).map(task).collect())
     }
 }
 

@@ -51,7 +51,9 @@ impl Lineage {
             (_, Some(EndReason::Cancelled | EndReason::LostProcess)) => "ABORT",
             (_, Some(_)) => "FAIL",
         };
-        let id = |name: String| uuid_of(&format!("{installation}/{name}"));
+        // Numbers of runs are given out again where the database is put back to what it was.
+        let begun = run.lane.map(|lane| format!("{}/", lane.begun)).unwrap_or_default();
+        let id = |name: String| uuid_of(&format!("{installation}/{begun}{name}"));
         let own = || Parent {
             namespace: self.namespace.clone(),
             name: run.name.clone(),

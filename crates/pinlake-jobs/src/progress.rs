@@ -144,6 +144,7 @@ pub(crate) fn cancel(run: &mut Run, reason: EndReason, message: &str, now: Times
 /// Makes a run that has ended run again.
 pub(crate) fn again(run: &mut Run, which: Again) {
     run.generation += 1;
+    run.lane = None;
     run.state = RunState::Queued;
     run.reason = None;
     run.message = String::new();

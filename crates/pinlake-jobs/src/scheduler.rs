@@ -6,6 +6,7 @@ mod attempts;
 mod calls;
 mod chains;
 mod definitions;
+mod faults;
 mod forget;
 mod make;
 mod serve;
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pinlake_core::jobs::{Event, Run, RunId, SchedulerState};
+use pinlake_core::jobs::{Event, ProblemKind, Run, RunId, SchedulerProblem, SchedulerState};
 use pinlake_core::{Clock, Error, Result, Timestamp};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -101,8 +102,9 @@ struct Inner {
     /// Who looks up what is watched: one at a time.
     reading: tokio::sync::Mutex<()>,
     usual: Mutex<alerts::Usual>,
+    /// What is wrong with the newest definitions.
     problems: Mutex<Vec<String>>,
-    defects: Mutex<serve::Defects>,
+    faults: Mutex<faults::Faults>,
     ticked_at: AtomicI64,
     open: Mutex<(u64, u64)>,
     changed: Notify,
@@ -151,7 +153,7 @@ impl Scheduler {
             reading: tokio::sync::Mutex::default(),
             usual: Mutex::default(),
             problems: Mutex::default(),
-            defects: Mutex::default(),
+            faults: Mutex::default(),
             ticked_at: AtomicI64::new(i64::MIN),
             open: Mutex::default(),
             changed: Notify::new(),
@@ -232,8 +234,9 @@ impl Scheduler {
         let ticked = inner.ticked_at.load(Ordering::Acquire);
         let (queued, running) = *lock(&inner.open);
         let ticked_at = (ticked != i64::MIN).then_some(Timestamp(ticked));
-        let mut problems = lock(&inner.problems).clone();
-        problems.extend(lock(&inner.defects).in_words());
+        let of_definition = |message: &String| SchedulerProblem { kind: ProblemKind::Definition, message: message.clone() };
+        let mut problems: Vec<_> = lock(&inner.problems).iter().map(of_definition).collect();
+        problems.extend(lock(&inner.faults).now());
         SchedulerState { ticked_at, problems, queued, running }
     }
 

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod jobs;
+mod lanes;
 mod log;
 mod runs;
 mod schema;

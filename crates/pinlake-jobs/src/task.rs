@@ -1,9 +1,12 @@
 //! What the scheduler asks of whoever carries out tasks, and the log that an attempt writes.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use pinlake_core::jobs::{LogLine, Run, TaskRun, Trigger};
+use pinlake_core::jobs::{Lane, LogLine, Run, TaskRun, Trigger};
 use pinlake_core::{Clock, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -74,15 +77,15 @@ pub struct Done {
 /// What names the effect of a task in a run: its attempts share it, another run or a run again has another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
-    /// The task, and one of a few thousand places in turn, so that runs which overlap do not hide each other.
+    /// The task, and the run's lane, so that runs which overlap do not hide each other.
     pub app: String,
-    /// Grows with the runs that take that place.
+    /// Above that of every effect of the same app before it. It grows with time: also where the database was put back to what it was.
     pub version: i64,
 }
 
-/// Places that the runs of one job take in turn.
+/// Places that runs took in turn before there were lanes.
 const PLACES: i64 = 4096;
-/// Tries of a whole run that are told apart.
+/// Tries of a whole run that were told apart then.
 const GENERATIONS_MAX: i64 = 1024;
 
 impl TaskCall {
@@ -94,11 +97,14 @@ impl TaskCall {
     /// What names its effect.
     pub fn effect(&self) -> Effect {
         let run = &self.run;
+        // A database that is lost is followed by another, with lanes of its own.
+        let app = format!("jobs/{}/{}/{}", self.installation, run.job_id, self.task().spec.name);
+        if let Some(Lane { number, begun }) = run.lane {
+            return Effect { app: format!("{app}/lane/{number}"), version: begun };
+        }
+        // It may have had its effect before there were lanes, under this name.
         let (sequence, generation) = (run.sequence, i64::from(run.generation).min(GENERATIONS_MAX - 1));
-        // A database that is lost begins to count anew.
-        let (installation, place) = (&self.installation, sequence % PLACES);
-        let app = format!("jobs/{installation}/{}/{}/{place}", run.job_id, self.task().spec.name);
-        Effect { app, version: sequence * GENERATIONS_MAX + generation }
+        Effect { app: format!("{app}/{}", sequence % PLACES), version: sequence * GENERATIONS_MAX + generation }
     }
 }
 

@@ -65,7 +65,7 @@ pub struct Gold {
 pub struct Effect {
     /// Who, such as a job's task: an id in the table's log.
     pub app: String,
-    /// Which: the table takes no version that is not above the last.
+    /// Which: the table takes none that is not above the last, and says so for one that is below it.
     pub version: i64,
 }
 
@@ -76,7 +76,7 @@ pub struct Materialised {
     pub version: u64,
     /// Rows that this call added.
     pub rows: u64,
-    /// Whether an earlier call had done it already, or a later effect of the same app has: nothing was added.
+    /// Whether an earlier call had done it already: nothing was added.
     pub already: bool,
 }
 
@@ -118,7 +118,7 @@ impl Golds {
     /// Whether the table has an effect already, and if so its version.
     pub(crate) async fn has(&self, name: &str, effect: &Effect) -> Result<Option<u64>> {
         let Some(table) = self.open(name).await? else { return Ok(None) };
-        Ok(commit::has(&table, effect).await?.then_some(table.version()))
+        Ok(commit::has(name, &table, effect).await?.then_some(table.version()))
     }
 
     /// The newest snapshot of a table.

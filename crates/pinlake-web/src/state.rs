@@ -39,7 +39,7 @@ pub(crate) async fn readiness_of(shared: &Shared) -> Readiness {
     Readiness::of(readiness.parts)
 }
 
-/// The scheduler works while it looks for what is due. A broken definition is told, but its last good one runs on.
+/// The scheduler works while it looks for what is due. What is wrong beside that is told, but keeps it from nothing.
 fn scheduler(state: &SchedulerState, now: Timestamp) -> Part {
     let name = "scheduler";
     let part = match state.ticked_at {
@@ -50,7 +50,7 @@ fn scheduler(state: &SchedulerState, now: Timestamp) -> Part {
         }
         Some(_) => Part::ready(name),
     };
-    Part { warnings: state.problems.clone(), ..part }
+    Part { warnings: state.problems.iter().map(|problem| problem.message.clone()).collect(), ..part }
 }
 
 /// `GET /metrics`: Prometheus text.

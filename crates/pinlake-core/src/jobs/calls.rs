@@ -244,12 +244,33 @@ pub struct Alert {
 pub struct SchedulerState {
     /// When it last looked for what is due; `None` before the first time.
     pub ticked_at: Option<Timestamp>,
-    /// What is wrong with the newest definition, with file and line: the last good one runs on. Empty if nothing is.
-    pub problems: Vec<String>,
+    /// What is wrong with it and what it was given. Empty if nothing is.
+    pub problems: Vec<SchedulerProblem>,
     /// Runs that wait to begin.
     pub queued: u64,
     /// Runs under way.
     pub running: u64,
+}
+
+/// Something that is wrong with the scheduler or with what it was given, for as long as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SchedulerProblem {
+    /// What becomes of it.
+    pub kind: ProblemKind,
+    /// What is wrong, in words, with file and line where there are such.
+    pub message: String,
+}
+
+/// What becomes of something that is wrong with the scheduler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// A definition is wrong: the last good one runs on.
+    Definition,
+    /// Data that starts a job can't be looked at: it is tried again.
+    Data,
+    /// The scheduler came upon a defect of its own: it goes on, and somebody should report it.
+    Defect,
 }
 
 impl RunFilter {

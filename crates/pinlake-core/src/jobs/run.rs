@@ -155,6 +155,9 @@ pub struct Run {
     pub message: String,
     /// Which try of the whole run it is.
     pub generation: Generation,
+    /// Where this try of it goes, from its begin on. A run that began before there were lanes has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
     /// When it was made: for a schedule, when it was due.
     pub created_at: Timestamp,
     /// When its first task could run.
@@ -166,6 +169,15 @@ pub struct Run {
     /// Texts that whoever started it wants back, by name: a protocol's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub notes: BTreeMap<String, String>,
+}
+
+/// Where a try of a run goes, which names its effects: each is above all earlier ones of its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// From 1: no two runs of a job that are under way have the same.
+    pub number: i64,
+    /// When the try began, in microseconds since the Unix epoch, or more: above that of every try that began before it, whatever its job.
+    pub begun: i64,
 }
 
 /// One task of a run.

@@ -239,7 +239,7 @@ pub struct SqlText {
     pub sql: String,
 }
 
-/// A request to send. `${from}`, `${to}`, `${run}` and `${parameters.NAME}` stand for the run's own in all texts, `${env:NAME}` and `${file:PATH}` in the
+/// A request to send. `${from}`, `${to}`, `${run}`, `${begun}`, `${job}` and `${parameters.NAME}` stand for the run's own in all texts, `${env:NAME}` and `${file:PATH}` in the
 /// headers for secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpWork {
@@ -260,6 +260,24 @@ pub struct HttpWork {
 
 fn one() -> u32 {
     1
+}
+
+impl JobSpec {
+    /// A job that nothing but a person starts, of one run at once and without other bounds.
+    pub fn new(name: impl Into<String>, tasks: Vec<TaskSpec>) -> Self {
+        Self {
+            name: name.into(),
+            schedule: None,
+            triggers: Vec::new(),
+            missed: Missed::default(),
+            parameters: BTreeMap::new(),
+            timeout: None,
+            concurrency: one(),
+            starts_within: None,
+            expected: None,
+            tasks,
+        }
+    }
 }
 
 impl Work {

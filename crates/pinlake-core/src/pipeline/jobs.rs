@@ -87,7 +87,7 @@ fn one_job(name: &str, tree: &Tree, known: &Known<'_>, problems: &mut Problems) 
         let path = job.path_of("tasks");
         tasks::read(&path, tree, retries.unwrap_or_default(), known, problems)
     });
-    let (tasks, task_lines) = tasks.unwrap_or_default().into_iter().unzip();
+    let (tasks, task_lines): (_, Vec<u64>) = tasks.unwrap_or_default().into_iter().unzip();
     let missed = job.get("missed").and_then(|tree| problems.read(&job.path_of("missed"), tree));
     let triggers = job.get("triggers").map(|tree| triggers::read(&job.path_of("triggers"), tree, known, problems));
     let concurrency = job.get("concurrency").and_then(|tree| {
@@ -108,7 +108,22 @@ fn one_job(name: &str, tree: &Tree, known: &Known<'_>, problems: &mut Problems) 
         expected: span(&job, "expected", problems),
         tasks,
     };
+    check_requests(&spec, &task_lines, problems);
     Some(ReadJob { spec, line: tree.line, schedule_lines, task_lines })
+}
+
+/// That the texts of requests name what every run of the job has.
+fn check_requests(spec: &JobSpec, task_lines: &[u64], problems: &mut Problems) {
+    for (task, line) in spec.tasks.iter().zip(task_lines) {
+        let Work::Http(http) = &task.work else { continue };
+        let path = format!("jobs.{}.tasks.{}.http", spec.name, task.name);
+        problems.add_all(*line, rules::placeholders(&format!("{path}.url"), &http.url, spec, false));
+        for (name, value) in &http.headers {
+            problems.add_all(*line, rules::placeholders(&format!("{path}.headers.{name}"), value, spec, true));
+        }
+        let body = http.body.as_deref().unwrap_or_default();
+        problems.add_all(*line, rules::placeholders(&format!("{path}.body"), body, spec, false));
+    }
 }
 
 fn schedule(job: &Fields<'_>, problems: &mut Problems) -> Option<(Schedule, ScheduleLines)> {

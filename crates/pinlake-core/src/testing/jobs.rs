@@ -3,24 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::Timestamp;
-use crate::jobs::{
-    Attempt, Cause, JobSpec, Missed, Retries, Run, RunId, RunKind, RunState, TaskRun, TaskSpec, TaskState, Waits, Work,
-};
+use crate::jobs::{Attempt, Cause, JobSpec, Retries, Run, RunId, RunKind, RunState, TaskRun, TaskSpec, TaskState, Waits, Work};
 
 /// A job without schedule and bounds, of one run at once.
 pub fn job(name: &str, tasks: Vec<TaskSpec>) -> JobSpec {
-    JobSpec {
-        name: name.to_owned(),
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::default(),
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks,
-    }
+    JobSpec::new(name, tasks)
 }
 
 /// A task that waits for no other and is tried once.
@@ -54,6 +41,7 @@ pub fn run(id: i64, spec: JobSpec) -> Run {
         reason: None,
         message: String::new(),
         generation: 1,
+        lane: None,
         created_at: Timestamp(0),
         started_at: None,
         ended_at: None,

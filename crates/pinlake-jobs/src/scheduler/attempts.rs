@@ -10,7 +10,7 @@ use pinlake_core::{Error, Result, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::serve::said;
+use super::faults::said;
 use super::step::{After, Claimed};
 use super::{Scheduler, Underway, jitter, lock};
 use crate::lineage::Lineage;
@@ -25,6 +25,9 @@ const LOG_EVERY: Duration = Duration::from_millis(250);
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// How long that change may take.
 const WRITE_MAX: Duration = Duration::from_secs(60);
+
+/// What a defect in an attempt is known by.
+pub(super) const PART: &str = "carrying out tasks";
 
 /// Why an attempt was cut short.
 enum Cut {
@@ -56,16 +59,21 @@ impl Scheduler {
 
     /// An attempt that comes upon a defect of the scheduler's own has failed. Where that can't be written either, it is begun again.
     async fn attempt_or_fail(&self, claimed: &Claimed, cancel: CancellationToken, lost: CancellationToken) {
-        const PART: &str = "carrying out tasks";
+        let (run, task) = (&claimed.run, &claimed.run.tasks[claimed.place].spec.name);
+        let about = about(run.job_id, task);
+        let place = match run.job_id {
+            0 => format!("carrying out task '{task}' of run {}", run.id),
+            _ => format!("carrying out task '{task}' of job '{}'", run.name),
+        };
         let log = AttemptLog::new(self.inner.clock.clone());
         let begun = Instant::now();
         let attempt = AssertUnwindSafe(self.attempt(claimed, &log, begun, cancel, lost)).catch_unwind();
-        let Err(panic) = attempt.await else { return self.went_well(PART, "") };
-        self.tell_defect(PART, "", panic.as_ref());
+        let Err(panic) = attempt.await else { return self.went_well(PART, &about) };
+        self.tell_defect(PART, &about, &place, panic.as_ref());
         let why = format!("the scheduler came upon a defect: {}", said(panic.as_ref()));
         let end = self.ended(claimed, &log, ended(EndReason::Failed, why, true), begun);
         if let Err(panic) = AssertUnwindSafe(end).catch_unwind().await {
-            self.tell_defect(PART, "", panic.as_ref());
+            self.tell_defect(PART, &about, &place, panic.as_ref());
         }
     }
 
@@ -224,6 +232,11 @@ impl Scheduler {
         underway.values().filter(|work| ending.contains(&work.run)).for_each(|work| work.cancel.cancel());
         Ok(())
     }
+}
+
+/// What a defect in an attempt at a task of a job is about. Nobody hands in the same tasks again to see whether they go well: those of no job are one.
+pub(super) fn about(job_id: i64, task: &str) -> String {
+    if job_id == 0 { "0".to_owned() } else { format!("{job_id}/{task}") }
 }
 
 /// What the end of an attempt is whose process is gone.

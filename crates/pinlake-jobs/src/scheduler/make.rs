@@ -66,6 +66,7 @@ pub(super) async fn run(change: &mut Change, owner: Owner<'_>, of: Particulars) 
         reason: None,
         message: String::new(),
         generation: 1,
+        lane: None,
         created_at: of.at,
         started_at: None,
         ended_at: None,

@@ -1,8 +1,6 @@
 //! The loops of a scheduler that serves: one makes steps, the others look at data, look for alerts and send what is to be told, so that none waits for another. What goes
 //! wrong in one is told, and it goes on.
 
-use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -12,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::upkeep::Moment;
-use super::{Scheduler, lock, triggers};
+use super::{Scheduler, triggers};
 use crate::lineage::Lineage;
 use crate::outbox::Sender;
 
@@ -22,23 +20,6 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 const TICK_MAX: Duration = Duration::from_secs(60);
 /// How often it is looked for what somebody should know.
 const WATCH_EVERY: Duration = Duration::from_secs(5);
-/// Different defects that are told, each once, and things with a defect that are known.
-const DEFECTS_MAX: usize = 100;
-
-/// Defects that the loops came upon.
-#[derive(Default)]
-pub(super) struct Defects {
-    told: BTreeSet<String>,
-    /// By what they are in and what that was about, until it goes well again.
-    now: BTreeMap<(&'static str, String), String>,
-}
-
-impl Defects {
-    /// Those that there are now, in words: what is said of several things is said once.
-    pub(super) fn in_words(&self) -> BTreeSet<String> {
-        self.now.values().cloned().collect()
-    }
-}
 
 impl Scheduler {
     /// Runs jobs until [`Scheduler::stop`].
@@ -80,7 +61,7 @@ impl Scheduler {
                 "the scheduler's look at what is due took more than {} s: does its database answer? it tries again",
                 TICK_MAX.as_secs()
             ),
-            Err(panic) => self.tell_defect(PART, "", panic.as_ref()),
+            Err(panic) => self.tell_defect(PART, "", PART, panic.as_ref()),
         }
         false
     }
@@ -113,7 +94,7 @@ impl Scheduler {
         let own = self.clone();
         self.inner.serving.spawn(async move {
             while let Err(panic) = AssertUnwindSafe(work(own.clone())).catch_unwind().await {
-                own.tell_defect(part, "", panic.as_ref());
+                own.tell_defect(part, "", part, panic.as_ref());
                 own.pause_for(TICK).await;
             }
         })
@@ -125,32 +106,6 @@ impl Scheduler {
         let _ = stop.run_until_cancelled(tokio::time::sleep(span)).await;
     }
 
-    /// Has a person look at a defect: once in the log, and among the problems for as long as it is there. `about` is what the part was at, of several things.
-    pub(super) fn tell_defect(&self, part: &'static str, about: &str, panic: &(dyn Any + Send)) {
-        let text = format!("a defect in {part}: {}", said(panic));
-        let mut defects = lock(&self.inner.defects);
-        if defects.told.len() < DEFECTS_MAX && defects.told.insert(text.clone()) {
-            tracing::error!("{text}");
-        }
-        let key = (part, about.to_owned());
-        if defects.now.len() < DEFECTS_MAX || defects.now.contains_key(&key) {
-            defects.now.insert(key, text);
-        }
-    }
-
-    /// Ends the defect in a part that it came upon about this, and no other.
-    pub(super) fn went_well(&self, part: &'static str, about: &str) {
-        let mut defects = lock(&self.inner.defects);
-        if !defects.now.is_empty() {
-            defects.now.remove(&(part, about.to_owned()));
-        }
-    }
-
-    /// Ends the defects in a part that are about something which is no longer there.
-    pub(super) fn forget_defects(&self, part: &str, there: &HashSet<String>) {
-        lock(&self.inner.defects).now.retain(|(known, about), _| *known != part || about.is_empty() || there.contains(about));
-    }
-
     /// What sends alerts and lineage.
     pub(super) fn sender(&self) -> Sender {
         let inner = &self.inner;
@@ -159,10 +114,4 @@ impl Scheduler {
         let (store, clock, client, stop) = (inner.store.clone(), inner.clock.clone(), inner.client.clone(), inner.stop.clone());
         Sender { store, clock, receivers, client, stop }
     }
-}
-
-/// What a panic says of itself.
-pub(super) fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it does not say which")
 }

@@ -114,6 +114,7 @@ impl Scheduler {
                 return Ok(None);
             }
             progress::begin(&mut stored.run, now);
+            stored.run.lane = Some(change.take_lane(stored.run.job_id, now).await?);
             after.events.push(stored.run.event(now, None));
         }
         let mut full = None;

@@ -5,6 +5,7 @@ mod calls;
 mod deaths;
 mod defects;
 mod definitions;
+mod effects;
 mod ends;
 mod forget;
 mod letters;

@@ -7,12 +7,13 @@ use std::time::Duration;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use pinlake_core::jobs::{Cause, Interval, JobKey, RunKind, Trigger};
+use pinlake_core::secret::mask_url;
 use pinlake_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::make::{self, Owner, Particulars};
 use super::serve::TICK;
 use super::upkeep::Moment;
-use super::{Scheduler, lock};
+use super::{Scheduler, attempts, lock};
 use crate::store::{NewRow, StoredJob};
 
 /// How long one look at data may take: a listing of many objects.
@@ -38,6 +39,8 @@ pub(super) struct Watched {
 #[derive(Clone)]
 struct WatchedTrigger {
     job_id: i64,
+    /// The job's name.
+    job: String,
     trigger: Trigger,
     /// Up to where, and when, a run was started; `None` before that was looked up.
     seen: Option<(i64, Timestamp)>,
@@ -53,10 +56,13 @@ impl Watched {
         let before = std::mem::take(&mut self.triggers);
         let mut before: HashMap<String, WatchedTrigger> = before.into_iter().map(|one| (one.name(), one)).collect();
         let active = jobs.iter().filter(|job| !job.paused && !job.gone);
-        let all = active.flat_map(|job| job.spec.triggers.iter().map(|trigger| (job.id, trigger.clone())));
-        let kept_or_new = |(job_id, trigger): (i64, Trigger)| {
-            let new = || WatchedTrigger { job_id, trigger: trigger.clone(), seen: None, looked: None, failures: 0 };
-            before.remove(&name_of(job_id, &trigger)).unwrap_or_else(new)
+        let all = active.flat_map(|job| job.spec.triggers.iter().map(move |trigger| (job, trigger)));
+        let kept_or_new = |(of, trigger): (&StoredJob, &Trigger)| {
+            let (job_id, job, trigger) = (of.id, of.spec.name.clone(), trigger.clone());
+            match before.remove(&name_of(job_id, &trigger)) {
+                Some(known) => WatchedTrigger { job, ..known },
+                None => WatchedTrigger { job_id, job, trigger, seen: None, looked: None, failures: 0 },
+            }
         };
         self.triggers = all.map(kept_or_new).collect();
     }
@@ -105,6 +111,16 @@ impl WatchedTrigger {
             Trigger::Version { .. } | Trigger::Object { .. } => 1,
         };
         i64::try_from(count).unwrap_or(i64::MAX).max(1)
+    }
+
+    /// What is looked at, in words.
+    fn looks_at(&self) -> String {
+        match &self.trigger {
+            Trigger::Rows { table, .. } => format!("rows of {table}"),
+            Trigger::Version { table } => format!("versions of {table}"),
+            Trigger::Records { topic, .. } => format!("records of {topic}"),
+            Trigger::Object { url } => format!("objects below {}", mask_url(url)),
+        }
     }
 
     /// What started a run, in words.
@@ -194,7 +210,11 @@ impl Scheduler {
         let names: HashSet<String> = watched.triggers.iter().map(WatchedTrigger::name).collect();
         drop(watched);
         // Nobody would find out that it goes well again.
-        self.forget_defects(PART, &names);
+        self.forget_faults(PART, |about| names.contains(about));
+        self.forget_faults(attempts::PART, |about| {
+            let has_it = |job: &StoredJob| job.spec.tasks.iter().any(|task| attempts::about(job.id, &task.name) == about);
+            about == attempts::about(0, "") || jobs.iter().any(|job| !job.gone && has_it(job))
+        });
         Ok(())
     }
 
@@ -206,12 +226,19 @@ impl Scheduler {
         let looked = match self.inner.stop.run_until_cancelled(look).await {
             None => return,
             Some(Err(panic)) => {
-                self.tell_defect(PART, &name, panic.as_ref());
+                self.tell_defect(PART, &name, PART, panic.as_ref());
                 Err(Error::internal("a defect"))
             }
             Some(Ok(looked)) => {
-                self.went_well(PART, &name);
-                looked.unwrap_or_else(|_| Err(Error::retry(format!("it takes more than {} s", LOOK_FOR.as_secs()))))
+                let looked = looked.unwrap_or_else(|_| Err(Error::retry(format!("it takes more than {} s", LOOK_FOR.as_secs()))));
+                match &looked {
+                    Ok(()) => self.went_well(PART, &name),
+                    Err(error) => {
+                        let message = format!("job '{}' can't look for new {}: {error}", one.job, one.looks_at());
+                        self.tell_unseen(PART, &name, message);
+                    }
+                }
+                looked
             }
         };
         one.failures = if looked.is_ok() { 0 } else { one.failures.saturating_add(1) };

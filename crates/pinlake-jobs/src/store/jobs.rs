@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pinlake_core::jobs::{JobKey, JobSpec, Missed, Origin};
+use pinlake_core::jobs::{JobKey, JobSpec, Origin};
 use pinlake_core::{Error, Result, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -206,21 +206,9 @@ impl Change {
 /// A job whose definition can't be read, without it: another may take its place.
 fn blank_of(row: &AnyRow) -> Option<StoredJob> {
     let number = |name: &str| row.try_get::<i64, _>(name).ok();
-    let spec = JobSpec {
-        name: row.try_get("name").ok()?,
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::default(),
-        parameters: BTreeMap::new(),
-        timeout: None,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks: Vec::new(),
-    };
     Some(StoredJob {
         id: number("id")?,
-        spec,
+        spec: JobSpec::new(row.try_get::<String, _>("name").ok()?, Vec::new()),
         origin: if row.try_get::<String, _>("origin").ok()? == "api" { Origin::Api } else { Origin::Pipeline },
         version: String::new(),
         notes: BTreeMap::new(),

@@ -15,6 +15,16 @@ const RUN: &str = "run";
 /// Runs that are read at once, at least, in place of those that can't be read.
 const REST_PAGE: usize = 100;
 
+/// Has the first run looked at again of those of a job that wait by themselves and run by themselves, of those that somebody asked for, and of each backfill likewise. A backfill's
+/// are not read one by one: of each only the first, from the index (which `+ 0` has SQLite take instead of the one by number).
+pub(super) const WAKE_NEXT: &str = "UPDATE run SET wake_at = 0 WHERE id IN (\
+    SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' AND wake_at IS NULL AND backfill IS NULL \
+    GROUP BY CASE WHEN kind IN ('schedule', 'data') AND again_at IS NULL THEN 1 ELSE 0 END \
+    UNION ALL SELECT (SELECT min(run.id) FROM run WHERE run.job_id = $1 AND run.backfill = backfill.id AND state = 'queued' \
+    AND wake_at IS NULL AND again_at IS NULL) FROM backfill WHERE backfill.job_id = $1 \
+    UNION ALL SELECT (SELECT min(run.id + 0) FROM run WHERE run.job_id = $1 AND run.backfill = backfill.id AND state = 'queued' \
+    AND wake_at IS NULL AND again_at > 0) FROM backfill WHERE backfill.job_id = $1)";
+
 /// A run and the count of its changes, so that nobody writes over what he has not seen.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
@@ -204,11 +214,12 @@ impl Change {
     pub(crate) async fn put_run_waking(&mut self, stored: &Stored, wake_at: Option<Timestamp>) -> Result<()> {
         let run = &stored.run;
         let sql = "UPDATE run SET state = $1, ending = $2, wake_at = $3, deadline_at = $4, changes = changes + 1, document = $5, \
-                   ended_at = $8, held = $9 WHERE id = $6 AND changes = $7";
+                   ended_at = $8, held = $9, lane = $10 WHERE id = $6 AND changes = $7";
         let ending = i64::from(run.reason.is_some() && !run.state.has_ended());
         let query = sqlx::query(sql).bind(word(&run.state)).bind(ending).bind(wake_at.map(|at| at.0));
         let query = query.bind(progress::deadline_at(run).map(|at| at.0)).bind(to_json(run)).bind(run.id.0).bind(stored.changes);
         let query = query.bind(run.ended_at.map(|at| at.0)).bind(held_of(run));
+        let query = query.bind(run.lane.filter(|_| run.state == RunState::Running).map(|lane| lane.number));
         if self.execute("writing a run", query).await? != 1 {
             return Err(Error::retry(format!("run {} was changed by another process meanwhile", run.id)));
         }
@@ -285,10 +296,7 @@ impl Change {
     /// Has the oldest queued runs of a job looked at again.
     pub(crate) async fn wake_next(&mut self, job_id: i64) -> Result<()> {
         // The first of those that run by themselves, of those that somebody asked for, and of each backfill: any of them may be held back.
-        let sql = "UPDATE run SET wake_at = 0 WHERE id IN (SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' \
-                   AND wake_at IS NULL GROUP BY backfill, \
-                   CASE WHEN kind IN ('schedule', 'data', 'backfill') AND again_at IS NULL THEN 1 ELSE 0 END)";
-        self.execute("waking a run", sqlx::query(sql).bind(job_id)).await?;
+        self.execute("waking a run", sqlx::query(WAKE_NEXT).bind(job_id)).await?;
         Ok(())
     }
 

@@ -5,10 +5,12 @@ use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-const STEPS: [(i64, &str, &str); 3] = [
+const STEPS: [(i64, &str, &str); 5] = [
     (1, "jobs and runs", include_str!("../../migrations/0001_jobs_and_runs.sql")),
     (2, "ends and attempts", include_str!("../../migrations/0002_ends_and_attempts.sql")),
     (3, "runs again", include_str!("../../migrations/0003_runs_again.sql")),
+    (4, "lanes", include_str!("../../migrations/0004_lanes.sql")),
+    (5, "parked runs", include_str!("../../migrations/0005_parked_runs.sql")),
 ];
 
 /// What brings a database up to date.

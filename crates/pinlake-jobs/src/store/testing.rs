@@ -79,6 +79,11 @@ impl Store {
     pub(crate) fn fate(&self) -> Arc<Fate> {
         self.fate.clone()
     }
+
+    /// Makes a copy of SQLite's database as a file.
+    pub(crate) async fn copy_to(&self, path: &str) {
+        sqlx::query("VACUUM INTO $1").bind(path).execute(&self.readers).await.unwrap();
+    }
 }
 
 impl Change {

@@ -53,9 +53,55 @@ async fn what_is_searched_each_time_is_found_by_an_index() {
         ("SELECT id FROM run WHERE created_at >= 1 AND created_at <= 2", "run_created"),
         ("DELETE FROM token WHERE run_id = 1", "token_run"),
         ("SELECT count(*) FROM run WHERE job_id = 1 AND state = 'queued' AND backfill IS NULL", "run_own"),
+        ("SELECT lane + 1 FROM run WHERE job_id = 1 AND lane IS NOT NULL ORDER BY lane LIMIT 1", "run_lane"),
+        ("SELECT 1 FROM run WHERE job_id = 1 AND lane = 2", "run_lane"),
     ] {
-        let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&store.readers).await.unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| row.try_get(3).unwrap()).collect();
+        let plan = plan_of(&store, sql).await;
         assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:?}");
     }
+}
+
+/// How SQLite goes about a statement.
+async fn plan_of(store: &Store, sql: &str) -> Vec<String> {
+    let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&store.readers).await.unwrap();
+    rows.iter().map(|row| row.try_get(3).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_first_run_of_each_kind_that_waits_is_woken_without_reading_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&url(&folder)).await.unwrap();
+    let plan = plan_of(&store, &super::runs::WAKE_NEXT.replace("$1", "1")).await;
+    let parked: Vec<&String> = plan.iter().filter(|step| step.contains("run_parked")).collect();
+    assert!(parked.len() == 2 && parked.iter().all(|step| step.contains("job_id=? AND backfill=? AND again_at")), "{plan:?}");
+    let mut change = store.change().await.unwrap();
+    // By number: its kind, backfill, when it was run again, and whether it waits.
+    let rows = [
+        (1, "schedule", "NULL", "NULL", "NULL"),
+        (2, "data", "NULL", "NULL", "NULL"),
+        (3, "manual", "NULL", "NULL", "NULL"),
+        (4, "schedule", "NULL", "7", "NULL"),
+        (5, "backfill", "1", "NULL", "5"),
+        (6, "backfill", "1", "NULL", "NULL"),
+        (7, "backfill", "1", "NULL", "NULL"),
+        (8, "backfill", "1", "7", "NULL"),
+        (9, "backfill", "1", "7", "NULL"),
+        (10, "backfill", "2", "NULL", "NULL"),
+        (11, "backfill", "2", "NULL", "NULL"),
+    ];
+    for (id, kind, backfill, again_at, wake_at) in rows {
+        let sql = format!(
+            "INSERT INTO run (id, job_id, kind, state, ending, created_at, wake_at, backfill, again_at, changes, document) \
+             VALUES ({id}, 1, '{kind}', 'queued', 0, 0, {wake_at}, {backfill}, {again_at}, 0, '')"
+        );
+        change.execute("a test", sqlx::query(AssertSqlSafe(sql))).await.unwrap();
+    }
+    for _ in 0..2 {
+        change.add_backfill(1, 1, "", Timestamp(0)).await.unwrap();
+    }
+    change.wake_next(1).await.unwrap();
+    let woken =
+        sqlx::query("SELECT id FROM run WHERE wake_at = 0 ORDER BY id").fetch_all(&mut *change.transaction).await.unwrap();
+    let woken: Vec<i64> = woken.iter().map(|row| row.try_get(0).unwrap()).collect();
+    assert_eq!(woken, [1, 3, 6, 8, 10]);
 }

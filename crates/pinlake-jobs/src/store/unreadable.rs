@@ -67,7 +67,7 @@ impl Change {
 
     /// Has a run count as failed that can't be read, and leaves its document as it is. Whoever read it before can't write over that.
     pub(crate) async fn end_unreadable_run(&mut self, id: RunId, now: Timestamp) -> Result<()> {
-        let sql = "UPDATE run SET state = $1, ending = 0, wake_at = NULL, deadline_at = NULL, held = NULL, ended_at = $2, \
+        let sql = "UPDATE run SET state = $1, ending = 0, wake_at = NULL, deadline_at = NULL, held = NULL, lane = NULL, ended_at = $2, \
                    changes = changes + 1 WHERE id = $3";
         let query = sqlx::query(sql).bind(word(&RunState::Failed)).bind(now.0).bind(id.0);
         self.execute("ending a run", query).await?;

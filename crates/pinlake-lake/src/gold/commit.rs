@@ -14,9 +14,19 @@ use crate::table::{Change, Table};
 /// Times a commit is tried.
 const TRIES_MAX: usize = 5;
 
-/// Whether `table` has the effect, or a later one of the same app.
-pub(super) async fn has(table: &Table, effect: &Effect) -> Result<bool> {
-    Ok(table.transaction(&effect.app).await?.is_some_and(|version| version >= effect.version))
+/// Whether the table `name` has the effect.
+///
+/// # Errors
+/// `Invalid` when it has a later one of the same app: it may have this one too or not, and nobody can tell.
+pub(super) async fn has(name: &str, table: &Table, effect: &Effect) -> Result<bool> {
+    let Effect { app, version } = effect;
+    match table.transaction(app).await? {
+        Some(last) if last > *version => Err(Error::invalid(format!(
+            "{GOLD_DIR}.{name} has an effect of '{app}' that is later ({last}) than this one ({version}), so nobody can tell whether it has this one: \
+             look for its rows by _run and _at, and have the run run again if they are not there"
+        ))),
+        last => Ok(last == Some(*version)),
+    }
 }
 
 impl Golds {
@@ -30,7 +40,7 @@ impl Golds {
     /// Appends what was written to the table, which is created if need be, unless it has the effect already.
     ///
     /// # Errors
-    /// `Invalid` when its columns do not fit those of the table; `Retry` when the store does not answer, which leaves the outcome unknown: the next
+    /// `Invalid` when its columns do not fit those of the table, or it has a later effect of the same app; `Retry` when the store does not answer, which leaves the outcome unknown: the next
     /// try finds out.
     pub(crate) async fn append(&self, name: &str, written: &Written, stamp: Stamp, effect: &Effect) -> Result<Materialised> {
         let mut failed = None;
@@ -68,7 +78,7 @@ impl Golds {
             self.remember(name, &table);
             return Ok(Materialised { version: table.version(), rows: written.rows, already: false });
         };
-        if has(&table, effect).await? {
+        if has(name, &table, effect).await? {
             // Either another process was first, or a try of ours happened whose answer was lost.
             let ours = tried && (written.files.is_empty() || holds(&table, written)?);
             return Ok(Materialised { version: table.version(), rows: if ours { written.rows } else { 0 }, already: !ours });

@@ -19,8 +19,8 @@ impl Lake {
     /// has already is not repeated: nothing is asked then. An answer without rows is committed too.
     ///
     /// # Errors
-    /// As [`Lake::query_with`]; `Invalid` for a name that no table can have, columns that none can hold or that this one has with another type, and too
-    /// many rows; `Retry` when the store does not answer: what then became of it, the next try finds out.
+    /// As [`Lake::query_with`]; `Invalid` for a name that no table can have, columns that none can hold or that this one has with another type, too many
+    /// rows, and an effect that is below the last of its app; `Retry` when the store does not answer: what then became of it, the next try finds out.
     pub async fn materialise(&self, gold: Gold) -> Result<Materialised> {
         gold.check()?;
         if let Some(version) = self.gold.has(&gold.name, &gold.effect).await? {

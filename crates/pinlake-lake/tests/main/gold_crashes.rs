@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinlake_core::{ErrorKind, Result};
+use pinlake_lake::gold::{Effect, Gold};
 use pinlake_lake::lake::Lake;
 use serde_json::json;
 
@@ -26,7 +27,9 @@ const RUNS: [&str; 4] = [
 ];
 
 async fn keep(lake: &Lake, run: usize) -> Result<()> {
-    lake.materialise(daily(RUNS[run], i64::try_from(run).unwrap())).await.map(drop)
+    // Each of its own lane, so that whoever does them again asks for each of them.
+    let effect = Effect { app: format!("job/{run}"), version: 1 };
+    lake.materialise(Gold { effect, ..daily(RUNS[run], i64::try_from(run).unwrap()) }).await.map(drop)
 }
 
 async fn tidy(lake: &Lake) -> Result<()> {

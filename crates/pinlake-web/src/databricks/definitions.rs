@@ -7,7 +7,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use pinlake_core::jobs::{JobSpec, Missed, Retries, TaskSpec, Waits, Work};
+use pinlake_core::jobs::{JobSpec, Retries, TaskSpec, Waits, Work};
 use pinlake_core::pipeline::units::Span;
 use serde_json::Value;
 
@@ -107,18 +107,7 @@ fn base(name: &str, fields: &Fields<'_>, known: Known<'_>) -> Result<JobSpec, Fa
         let one = |fields: &Fields<'_>| task(task_key(fields)?, fields, known);
         in_order(fields, given.iter().map(one).collect::<Result<_, _>>()?)?
     };
-    Ok(JobSpec {
-        name: name.to_owned(),
-        schedule: None,
-        triggers: Vec::new(),
-        missed: Missed::default(),
-        parameters: BTreeMap::new(),
-        timeout: seconds(fields, "timeout_seconds")?,
-        concurrency: 1,
-        starts_within: None,
-        expected: None,
-        tasks,
-    })
+    Ok(JobSpec { timeout: seconds(fields, "timeout_seconds")?, ..JobSpec::new(name, tasks) })
 }
 
 fn task_key(fields: &Fields<'_>) -> Result<String, Failure> {

@@ -4,7 +4,7 @@
 mod run;
 
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::{self, Interval, JobSpec, Origin, RunId, RunState, Schedule};
+use pinlake_core::jobs::{self, Interval, JobSpec, Origin, RunId, RunState, Schedule, SchedulerProblem};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use run::{AttemptAnswer, CauseAnswer, ParentTask, RunAnswer, RunSummary, TaskAnswer};
@@ -54,8 +54,8 @@ pub struct JobList {
 pub struct SchedulerAnswer {
     /// When it last looked for what is due; `null` before the first time.
     pub ticked_at_ms: Option<Timestamp>,
-    /// What is wrong with the newest definition, which the last good one stands in for.
-    pub problems: Vec<String>,
+    /// What is wrong with it and what it was given.
+    pub problems: Vec<SchedulerProblem>,
     /// Runs that wait to begin.
     pub queued: u64,
     /// Runs under way.

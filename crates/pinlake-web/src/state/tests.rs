@@ -1,13 +1,14 @@
 //! What the scheduler's part of readiness says.
 
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::SchedulerState;
+use pinlake_core::jobs::{ProblemKind, SchedulerProblem, SchedulerState};
 
 use super::scheduler;
 use crate::answers::Part;
 
 fn state(ticked_at: Option<i64>, problems: &[&str]) -> SchedulerState {
-    let problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
+    let problem = |message: &&str| SchedulerProblem { kind: ProblemKind::Definition, message: (*message).to_owned() };
+    let problems = problems.iter().map(problem).collect();
     SchedulerState { ticked_at: ticked_at.map(Timestamp), problems, queued: 0, running: 0 }
 }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 use pinlake_core::jobs::{
     Again, Alert, Attempt, Backfill, BackfillPlan, Cause, EndReason, Event, Job, JobKey, JobSpec, LogLine, LogPage, NewJob,
-    NewRun, Origin, PlannedInterval, Run, RunFilter, RunId, RunKind, RunState, RunSummary, SchedulerState, Submission, TaskRun,
-    TaskState, Waits, Work,
+    NewRun, Origin, PlannedInterval, ProblemKind, Run, RunFilter, RunId, RunKind, RunState, RunSummary, SchedulerProblem,
+    SchedulerState, Submission, TaskRun, TaskState, Waits, Work,
 };
 use pinlake_core::testing::jobs;
 use pinlake_core::{Error, Result, Timestamp};
@@ -28,7 +28,7 @@ pub(crate) struct FakeJobs {
     /// What every call fails with.
     fails: Option<Error>,
     ticked_at: Option<Timestamp>,
-    problems: Vec<String>,
+    problems: Vec<SchedulerProblem>,
 }
 
 #[derive(Default)]
@@ -68,7 +68,8 @@ impl FakeJobs {
             alerts: daily::alerts(),
             ..Held::default()
         };
-        let problems = vec!["pipeline.yml:3: no such task".to_owned()];
+        let message = "pipeline.yml:3: no such task".to_owned();
+        let problems = vec![SchedulerProblem { kind: ProblemKind::Definition, message }];
         Self { held: Mutex::new(held), problems, ..Self::default() }.looked_at(daily::NOW)
     }
 

@@ -33,7 +33,8 @@ async fn jobs_are_listed_and_described() {
     let answer = get("/api/v1/jobs").await;
     let list: JobList = serde_json::from_str(&answer.body).unwrap();
     assert_eq!((list.jobs.len(), &*list.jobs[0].name, list.scheduler.ticked_at_ms), (2, "daily", Some(NOW)));
-    assert_eq!(list.scheduler.problems, ["pipeline.yml:3: no such task"]);
+    let wanted = json!([{ "kind": "definition", "message": "pipeline.yml:3: no such task" }]);
+    assert_eq!(serde_json::to_value(list.scheduler.problems).unwrap(), wanted);
     let last = &answer.json()["jobs"][0]["last"];
     assert_eq!(last["data"], json!({ "from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z" }));
     assert_eq!((&last["state"], &last["reason"], &last["kind"]), (&json!("failed"), &json!("FAILED"), &json!("schedule")));

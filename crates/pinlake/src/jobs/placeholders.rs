@@ -4,11 +4,12 @@
 mod tests;
 
 use pinlake_core::jobs::Run;
+use pinlake_core::jobs::placeholders::{OF_EVERY_RUN, OF_PARAMETER, Piece, pieces};
 use pinlake_core::{Error, Result, Timestamp};
 
 use crate::config::SecretRef;
 
-/// Puts the run's own in the place of `${from}`, `${to}`, `${run}`, `${job}` and `${parameters.NAME}`. `put` makes of a value what stands in the text.
+/// Puts the run's own in the place of `${from}`, `${to}`, `${run}`, `${begun}`, `${job}` and `${parameters.NAME}`. `put` makes of a value what stands in the text.
 ///
 /// # Errors
 /// `Invalid` for a name that is none, or one that the run has nothing for.
@@ -67,11 +68,13 @@ fn value(name: &str, run: &Run) -> Result<String> {
         "from" => Ok(shown(interval()?.from)),
         "to" => Ok(shown(interval()?.to)),
         "run" => Ok(run.id.to_string()),
+        // One that began before there were lanes has none.
+        "begun" => Ok(run.lane.map_or(0, |lane| lane.begun).to_string()),
         "job" => Ok(run.name.clone()),
         _ => {
-            let parameter = name.strip_prefix("parameters.").and_then(|parameter| run.parameters.get(parameter));
+            let parameter = name.strip_prefix(OF_PARAMETER).and_then(|parameter| run.parameters.get(parameter));
             parameter.cloned().ok_or_else(|| {
-                Error::invalid(format!("'${{{name}}}' is not known: there are from, to, run, job, parameters.NAME"))
+                Error::invalid(format!("'${{{name}}}' is not known: there are {}, {OF_PARAMETER}NAME", OF_EVERY_RUN.join(", ")))
             })
         }
     }
@@ -79,20 +82,12 @@ fn value(name: &str, run: &Run) -> Result<String> {
 
 /// Puts something in the place of each `${name}`; `$${` stands for `${`.
 fn replace(text: &str, mut value: impl FnMut(&str) -> Result<String>) -> Result<String> {
-    let (mut done, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find("${") {
-        let (before, behind) = rest.split_at(at);
-        if let Some(before) = before.strip_suffix('$') {
-            done.push_str(before);
-            done.push_str("${");
-            rest = &behind[2..];
-            continue;
+    let mut done = String::new();
+    for piece in pieces(text)? {
+        match piece {
+            Piece::Text(text) => done.push_str(text),
+            Piece::Name(name) => done.push_str(&value(name)?),
         }
-        let end = behind.find('}').ok_or_else(|| Error::invalid(format!("'{behind}' begins a placeholder that does not end")))?;
-        done.push_str(before);
-        done.push_str(&value(&behind[2..end])?);
-        rest = &behind[end + 1..];
     }
-    done.push_str(rest);
     Ok(done)
 }

@@ -109,7 +109,7 @@ async fn an_edited_definition_is_taken_over_and_a_broken_one_is_told_with_its_li
     until(&server, "/api/v1/jobs", |jobs| names(jobs) == ["first", "second"]).await;
     write_jobs(place.path(), "  first: { tasks: [archive, { name: x, sleep: 5 }] }\n");
     let told = until(&server, "/api/v1/jobs", |jobs| !jobs["scheduler"]["problems"].as_array().unwrap().is_empty()).await;
-    let problem = told["scheduler"]["problems"][0].as_str().unwrap();
+    let problem = told["scheduler"]["problems"][0]["message"].as_str().unwrap();
     assert!(problem.starts_with("pipeline.yml:") && problem.contains("sleep"), "{problem}");
     assert_eq!(names(&told), ["first", "second"], "the last good definitions run on");
     let run = server.post("/api/v1/jobs/second/run", json!({})).await["run_id"].clone();

@@ -6,7 +6,8 @@ use super::super::parse::is_identifier;
 use super::super::units::Span;
 use super::graph::nearest;
 use super::{DAY, is_name};
-use crate::jobs::Retries;
+use crate::jobs::placeholders::{self, Piece, pieces};
+use crate::jobs::{JobSpec, Retries};
 use crate::position::TopicName;
 
 /// Most parameters of a job.
@@ -154,6 +155,28 @@ pub(super) fn header(name: &str, value: &str) -> Option<String> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     let legal = !name.is_empty() && name.chars().all(token) && !value.contains(['\r', '\n', '\0']);
     (!legal).then(|| format!("header '{name}' is not legal: its value is one line, its name has no blank or ':'"))
+}
+
+/// That a text of a task's request names what every run of the job has, in headers secrets too; all that is wrong with it.
+pub(super) fn placeholders(path: &str, text: &str, of: &JobSpec, is_header: bool) -> Vec<String> {
+    let pieces = match pieces(text) {
+        Ok(pieces) => pieces,
+        Err(error) => return vec![format!("'{path}': {error}")],
+    };
+    let wrong = |piece: &Piece<'_>| {
+        let Piece::Name(name) = piece else { return None };
+        if let Some(parameter) = name.strip_prefix(placeholders::OF_PARAMETER) {
+            return given(&of.name, parameter, of.parameters.keys().map(String::as_str)).map(|why| format!("'{path}': {why}"));
+        }
+        let is_secret = name.starts_with("env:") || name.starts_with("file:");
+        if placeholders::OF_EVERY_RUN.contains(name) || is_secret && is_header {
+            return None;
+        }
+        let known = placeholders::OF_EVERY_RUN.join(", ");
+        let more = if is_secret { "; variables and files are for headers" } else { "" };
+        Some(format!("'{path}': '${{{name}}}' is not known: there are {known}, parameters.NAME{more}"))
+    };
+    pieces.iter().filter_map(wrong).collect()
 }
 
 /// The statuses that are a success; none for those below 300.

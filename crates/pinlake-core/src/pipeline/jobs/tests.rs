@@ -210,11 +210,32 @@ fn a_request_is_a_url_or_more() {
     };
     assert_eq!(http("- http: \"https://x/${from}\""), get);
     let all = http(
-        "- http: { method: put, url: \"${parameters.to}/x\", headers: { X-A: 1, Authorization: \"${env:T}\" }, body: 5, expect: [200, 202] }",
+        "- http: { method: put, url: \"${job}/x\", headers: { X-A: 1, Authorization: \"${env:T}\" }, body: 5, expect: [200, 202] }",
     );
     assert_eq!((all.method.as_str(), all.body.as_deref(), &all.expect[..]), ("PUT", Some("5"), &[200, 202][..]));
     assert_eq!(all.headers["X-A"], "1");
     assert_eq!(http("- http: { url: \"http://x/\", body: \"{}\" }").method, "POST", "what has a body is sent");
+}
+
+#[test]
+fn requests_name_what_every_run_of_their_job_has() {
+    check(
+        "  daily:
+    parameters: { place: x, other: y }
+    tasks:
+      - http: \"http://x/${from}/${to}/${run}/${begun}/${job}/${parameters.place}/$${when}\"
+      - http: \"http://x/${parameters.plaice}\"
+      - { http: { url: \"http://x/${env:T}\", headers: { a: \"${env:T} ${file:t} ${when}\" }, body: \"${parameters.} ${\" } }
+  none: { tasks: [ { http: \"${parameters.x}/y\" } ] }
+",
+        &expect![[r#"
+            pipeline.yml:12: 'jobs.daily.tasks.http_2.http.url': job 'daily' has no parameter 'plaice': did you mean 'place'?
+            pipeline.yml:13: 'jobs.daily.tasks.http_3.http.url': '${env:T}' is not known: there are from, to, run, begun, job, parameters.NAME; variables and files are for headers
+            pipeline.yml:13: 'jobs.daily.tasks.http_3.http.headers.a': '${when}' is not known: there are from, to, run, begun, job, parameters.NAME
+            pipeline.yml:13: 'jobs.daily.tasks.http_3.http.body': '${' begins a placeholder that does not end
+            pipeline.yml:14: 'jobs.none.tasks.http.http.url': job 'none' has no parameter 'x': there are none
+        "#]],
+    );
 }
 
 #[test]
@@ -449,6 +470,14 @@ fn a_job_is_the_same_after_it_was_written_and_read() {
         let written = serde_json::to_string(&job).unwrap();
         assert_eq!(serde_json::from_str::<JobSpec>(&written).unwrap(), job);
     }
+}
+
+#[test]
+fn a_new_job_is_one_that_says_nothing_but_its_tasks() {
+    let said = serde_json::json!({ "name": "plain", "tasks": [] });
+    assert_eq!(JobSpec::new("plain", Vec::new()), serde_json::from_value(said).unwrap());
+    let [daily] = &good(&tasks("- archive")).jobs[..] else { panic!("one job") };
+    assert_eq!(*daily, JobSpec::new("daily", daily.tasks.clone()));
 }
 
 #[test]

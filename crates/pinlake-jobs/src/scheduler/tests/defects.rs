@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pinlake_core::jobs::{Again, EndReason, JobSpec, NewRun, Run, RunId, RunState, Trigger, Work};
+use pinlake_core::jobs::{
+    Again, EndReason, JobSpec, NewRun, ProblemKind, Run, RunId, RunState, SchedulerProblem, Submission, Trigger, Work,
+};
 use pinlake_core::{ErrorKind, Timestamp};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,10 +30,10 @@ async fn a_defect_in_a_tick_is_a_problem_until_a_tick_goes_well() {
     let id = world.start("daily").await;
     world.scheduler.inner.store.fate().strike_at(1, Blow::Panics);
     assert!(!world.scheduler.tick_or_tell().await);
-    let problems = world.scheduler.state().problems;
-    assert_eq!(problems, ["a defect in looking for what is due: struck at a commit"]);
+    let message = "a defect in looking for what is due: struck at a commit".to_owned();
+    assert_eq!(world.scheduler.state().problems, [SchedulerProblem { kind: ProblemKind::Defect, message }]);
     assert!(world.scheduler.tick_or_tell().await);
-    assert!(world.scheduler.state().problems.is_empty());
+    assert!(world.problems().is_empty());
     assert!(has_succeeded(&world.ended(id).await));
 }
 
@@ -67,6 +69,46 @@ async fn an_attempt_whose_end_comes_upon_a_defect_has_failed() {
     assert_eq!(run.state, RunState::Failed);
     assert_eq!(run.message, "task 'load': the scheduler came upon a defect: struck at a commit");
     assert!(world.scheduler.inner.underway.lock().unwrap().is_empty());
+    assert_eq!(world.problems(), ["a defect in carrying out task 'load' of job 'daily': struck at a commit"]);
+}
+
+#[tokio::test]
+async fn a_defect_at_a_task_is_a_problem_until_that_task_goes_well_or_is_no_more() {
+    let world = World::new().await;
+    let (daily, other) = (job("daily", &["load"]), job("other", &["load"]));
+    world.install(&[daily.clone(), other.clone()]).await;
+    world.settle().await;
+    let mut wanted = Vec::new();
+    for name in ["daily", "other"] {
+        let id = world.start(name).await;
+        world.scheduler.inner.store.fate().strike_at(2, Blow::Panics);
+        world.settle().await;
+        assert_eq!(world.read(id).await.state, RunState::Failed);
+        wanted.push(format!("a defect in carrying out task 'load' of job '{name}': struck at a commit"));
+        assert_eq!(world.problems(), wanted);
+    }
+    assert!(has_succeeded(&world.run("daily").await));
+    assert_eq!(world.problems(), wanted[1..]);
+    // Nobody would find out that it goes well again.
+    world.scheduler.install(&[daily], Vec::new()).await.unwrap();
+    assert_eq!(world.problems(), Vec::<String>::new());
+    // Nor what was handed in once, where all is one.
+    let submitted = |name: &str| Submission {
+        spec: job(name, &["load"]),
+        parameters: std::collections::BTreeMap::new(),
+        cause: "a test".to_owned(),
+        token: None,
+        join: false,
+        notes: std::collections::BTreeMap::new(),
+    };
+    let id = world.scheduler.submit(submitted("once")).await.unwrap();
+    world.scheduler.inner.store.fate().strike_at(2, Blow::Panics);
+    world.settle().await;
+    world.scheduler.install(&[], Vec::new()).await.unwrap();
+    assert_eq!(world.problems(), [format!("a defect in carrying out task 'load' of run {id}: struck at a commit")]);
+    world.scheduler.submit(submitted("again")).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.problems(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -119,14 +161,17 @@ async fn data_that_could_not_be_seen_is_looked_at_again_after_growing_waits() {
             world.clock.advance(SECOND);
         }
         assert_eq!(looked_at, expected, "one that failed before waits for longer at once");
+        let message = match look {
+            Look::Fails => "job 'waiting' can't look for new objects below s3://bucket/new: no answer",
+            _ => "a defect in looking at data: as the test says",
+        };
+        assert_eq!(world.problems(), [message]);
     }
-    let problems = world.scheduler.state().problems;
-    assert_eq!(problems, ["a defect in looking at data: as the test says"]);
     // Once it is seen it is looked at each second again.
     world.deeds.stand("s3://bucket/new", 1);
     world.deeds.see("s3://bucket/new", Look::Well);
     world.pass(600 * SECOND).await;
-    assert!(world.scheduler.state().problems.is_empty());
+    assert!(world.problems().is_empty());
     world.deeds.stand("s3://bucket/new", 2);
     world.pass(SECOND).await;
     assert_eq!(world.runs("waiting").await.len(), 1);
@@ -144,13 +189,36 @@ async fn a_defect_with_some_data_is_a_problem_for_as_long_as_it_is_there_or_its_
     world.deeds.stand("pin", 1);
     world.scheduler.look_at_data().await;
     let problem = ["a defect in looking at data: as the test says"];
-    assert_eq!(world.scheduler.state().problems, problem, "of two jobs, and said once");
+    assert_eq!(world.problems(), problem, "of two jobs, and said once");
     world.clock.advance(2 * SECOND);
     world.scheduler.look_at_data().await;
-    assert_eq!(world.scheduler.state().problems, problem, "other data that can be seen hides it not");
+    assert_eq!(world.problems(), problem, "other data that can be seen hides it not");
     world.scheduler.install(&[waiting(), fresh.clone()], Vec::new()).await.unwrap();
-    assert_eq!(world.scheduler.state().problems, problem);
+    assert_eq!(world.problems(), problem);
     world.install(&[fresh]).await;
+}
+
+#[tokio::test]
+async fn data_that_cannot_be_looked_at_is_a_problem_until_it_can_or_is_waited_for_no_more() {
+    let world = World::new().await;
+    let mut rows = job("rows", &["load"]);
+    rows.triggers = vec![Trigger::Rows { table: "pin".to_owned(), rows: 10 }];
+    world.install(&[waiting(), rows.clone()]).await;
+    for name in ["s3://bucket/new", "pin"] {
+        world.deeds.see(name, Look::Fails);
+    }
+    world.scheduler.look_at_data().await;
+    let of_rows = "job 'rows' can't look for new rows of pin: no answer";
+    let of_objects = "job 'waiting' can't look for new objects below s3://bucket/new: no answer";
+    assert_eq!(world.problems(), [of_rows, of_objects]);
+    assert!(world.scheduler.state().problems.iter().all(|problem| problem.kind == ProblemKind::Data));
+    // Not there yet is no failure.
+    world.deeds.see("pin", Look::Well);
+    world.clock.advance(10 * SECOND);
+    world.scheduler.look_at_data().await;
+    assert_eq!(world.problems(), [of_objects]);
+    world.scheduler.install(&[rows], Vec::new()).await.unwrap();
+    assert_eq!(world.problems(), Vec::<String>::new());
 }
 
 /// A process that was taken for dead by another, and then began an attempt that hangs.

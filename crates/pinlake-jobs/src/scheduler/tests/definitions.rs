@@ -27,14 +27,14 @@ async fn a_broken_edit_is_told_and_the_last_good_definition_runs_on() {
     let mut broken = spec.clone();
     broken.schedule = schedule("every now and then");
     world.scheduler.install(&[broken, job("new", &["load"])], vec!["pipeline.yml:7: tasks".to_owned()]).await.unwrap();
-    let problems = world.scheduler.state().problems;
+    let problems = world.problems();
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems[1].starts_with("job 'hourly': "), "{problems:?}");
     world.pass(HOUR).await;
     assert_eq!(world.runs("hourly").await.len(), 1);
     assert!(has_succeeded(&world.run("new").await));
     world.scheduler.install(&[spec], Vec::new()).await.unwrap();
-    assert!(world.scheduler.state().problems.is_empty());
+    assert!(world.problems().is_empty());
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn jobs_of_calls_and_of_files_do_not_take_each_others_names() {
     assert_eq!(world.scheduler.define(over).await.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(world.scheduler.delete(&key("daily")).await.unwrap_err().kind(), ErrorKind::Conflict);
     world.scheduler.install(&[job("daily", &["load"]), job("mine", &["other"])], Vec::new()).await.unwrap();
-    assert!(world.scheduler.state().problems[0].contains("defined by a call already"));
+    assert!(world.problems()[0].contains("defined by a call already"));
     assert_eq!(world.scheduler.define(NewJob { id: Some(id), ..defined("renamed") }).await.unwrap(), id);
     assert_eq!(world.run("renamed").await.kind, RunKind::Manual);
     world.scheduler.delete(&JobKey::Id(id)).await.unwrap();

@@ -53,7 +53,7 @@ pub(super) struct Deeds {
     pub(super) calls: Mutex<Vec<(String, RunId, u32)>>,
     /// The effects that took place, each once: as Delta's transactions keep them.
     pub(super) effects: Mutex<BTreeMap<String, i64>>,
-    /// How often an effect took place.
+    /// How often an effect took place, by its app and version.
     pub(super) rows: Mutex<HashMap<(String, i64), usize>>,
     standings: Mutex<HashMap<String, i64>>,
     looks: Mutex<HashMap<String, Look>>,
@@ -113,12 +113,25 @@ impl Deeds {
         lock(&self.calls).iter().filter(|(name, ..)| name == task).count()
     }
 
-    fn take_effect(&self, Effect { app, version }: Effect) {
+    /// As a gold table does.
+    fn take_effect(&self, Effect { app, version }: Effect) -> Result<()> {
         let mut effects = lock(&self.effects);
-        if effects.get(&app).is_none_or(|known| *known < version) {
+        let known = effects.get(&app).copied();
+        if known.is_some_and(|known| known > version) {
+            return Err(Error::invalid(format!("there is a later effect of '{app}'")));
+        }
+        if known != Some(version) {
             effects.insert(app.clone(), version);
             *lock(&self.rows).entry((app, version)).or_default() += 1;
         }
+        Ok(())
+    }
+
+    /// How many effects took place.
+    pub(super) fn taken(&self) -> usize {
+        let rows = lock(&self.rows);
+        assert!(rows.values().all(|times| *times == 1), "{rows:?}");
+        rows.len()
     }
 
     async fn hang(&self, call: &TaskCall, ignores: bool) -> Result<Done> {
@@ -152,7 +165,7 @@ impl Runner for Deeds {
             Some(Deed::IgnoresCancel) => return self.hang(&call, true).await,
             Some(Deed::Panics) => panic!("as the test says"),
         }
-        self.take_effect(call.effect());
+        self.take_effect(call.effect())?;
         Ok(Done { message: format!("{name} is done"), output: Some(name) })
     }
 
@@ -213,16 +226,33 @@ impl World {
 
     /// Another process over the same database, with the same clock and tasks. The one before goes on, if it can.
     pub(super) async fn another(&self) -> World {
-        let store = Store::open(&self.url).await.unwrap();
+        self.another_at(self.url.clone()).await
+    }
+
+    /// A copy of the database as it is now, by its URL. SQLite's only.
+    pub(super) async fn copy(&self) -> String {
+        let path = self.folder.path().join(format!("{}.sqlite", uuid::Uuid::new_v4().simple()));
+        self.scheduler.inner.store.copy_to(path.to_str().unwrap()).await;
+        format!("sqlite://{}", path.display())
+    }
+
+    /// Another process over the database of a URL, with the same clock and tasks.
+    pub(super) async fn another_at(&self, url: String) -> World {
+        let store = Store::open(&url).await.unwrap();
         let (clock, deeds) = (self.clock.clone(), self.deeds.clone());
         let scheduler = Scheduler::open(store, deeds.clone(), clock.clone(), self.settings.clone()).await.unwrap();
-        let (folder, url, settings) = (self.folder.clone(), self.url.clone(), self.settings.clone());
+        let (folder, settings) = (self.folder.clone(), self.settings.clone());
         World { folder, url, clock, deeds, scheduler, settings }
     }
 
     pub(super) async fn install(&self, jobs: &[JobSpec]) {
         self.scheduler.install(jobs, Vec::new()).await.unwrap();
-        assert_eq!(self.scheduler.state().problems, Vec::<String>::new());
+        assert_eq!(self.problems(), Vec::<String>::new());
+    }
+
+    /// What is wrong, in words.
+    pub(super) fn problems(&self) -> Vec<String> {
+        self.scheduler.state().problems.into_iter().map(|problem| problem.message).collect()
     }
 
     /// Ticks until nothing more happens but what hangs.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::{EndReason, JobSpec, Missed, Retries, RunId, TaskSpec, Trigger, Waits};
+use pinlake_core::jobs::{EndReason, JobSpec, Missed, ProblemKind, Retries, RunId, SchedulerProblem, TaskSpec, Trigger, Waits};
 use pinlake_core::pipeline::units::Span;
 use pinlake_core::secret::mask_url;
 use pinlake_web::jobs::answers::{
@@ -267,9 +267,12 @@ pub(super) fn log_line(task: Option<&str>, line: &LogLineAnswer) -> String {
 }
 
 /// What is wrong with the scheduler or with what it was given.
-pub(super) fn problem(text: &str) -> String {
-    let text = plain(text);
-    if text.starts_with("a defect in ") { text } else { format!("the last good definition runs on: {text}") }
+pub(super) fn problem(problem: &SchedulerProblem) -> String {
+    let text = plain(&problem.message);
+    match problem.kind {
+        ProblemKind::Definition => format!("the last good definition runs on: {text}"),
+        ProblemKind::Data | ProblemKind::Defect => text,
+    }
 }
 
 /// Alerts, each in a row.

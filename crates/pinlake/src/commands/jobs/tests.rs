@@ -74,6 +74,17 @@ fn jobs_are_listed_with_next_and_last_run() {
 }
 
 #[test]
+fn what_is_wrong_is_shown_by_its_kind() {
+    let shown = |kind: &str| {
+        let problem = json!({ "kind": kind, "message": "a defect in words\n" });
+        shown::problem(&serde_json::from_value(problem).unwrap())
+    };
+    assert_eq!(shown("definition"), "the last good definition runs on: a defect in words\\n");
+    assert_eq!(shown("data"), "a defect in words\\n");
+    assert_eq!(shown("defect"), "a defect in words\\n");
+}
+
+#[test]
 fn runs_are_listed_with_the_data_that_they_stand_for() {
     let runs: Vec<RunSummary> = serde_json::from_value(json!([summary(11, "failed", Some("UPSTREAM"))])).unwrap();
     let expected = "11 daily schedule 2026-03-01 00:00 to 2026-03-02 00:00 failed (UPSTREAM) 2026-03-02 00:00:00 1m 5s";

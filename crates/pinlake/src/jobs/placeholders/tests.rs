@@ -1,7 +1,7 @@
 //! Placeholders of a run's own and of secrets.
 
 use pinlake_core::Timestamp;
-use pinlake_core::jobs::{Interval, Run};
+use pinlake_core::jobs::{Interval, Lane, Run};
 use pinlake_core::testing::jobs;
 
 use super::{in_url, of_run, with_secrets};
@@ -9,6 +9,7 @@ use super::{in_url, of_run, with_secrets};
 fn run() -> Run {
     Run {
         interval: Some(Interval { from: Timestamp(0), to: Timestamp(86_400_000) }),
+        lane: Some(Lane { number: 1, begun: 1_000_001 }),
         parameters: [("category".to_owned(), "a\"b".to_owned())].into(),
         ..jobs::run(7, jobs::job("daily", Vec::new()))
     }
@@ -16,10 +17,10 @@ fn run() -> Run {
 
 #[test]
 fn a_runs_own_takes_the_place_of_its_names() {
-    let text = "run ${run} of ${job}, from ${from} to ${to}, $${not} and ${parameters.category}$";
+    let text = "run ${run} of ${job}, begun ${begun}, from ${from} to ${to}, $${not} and ${parameters.category}$";
     let put = |value: &str| value.replace('"', "\\\"");
     let shown = of_run(text, &run(), put).unwrap();
-    assert_eq!(shown, "run 7 of daily, from 1970-01-01T00:00:00Z to 1970-01-02T00:00:00Z, ${not} and a\\\"b$");
+    assert_eq!(shown, "run 7 of daily, begun 1000001, from 1970-01-01T00:00:00Z to 1970-01-02T00:00:00Z, ${not} and a\\\"b$");
 }
 
 #[test]
