@@ -104,16 +104,6 @@ enum Message {
     Delete(oneshot::Sender<()>),
 }
 
-impl Message {
-    /// Bytes to be appended.
-    fn len(&self) -> usize {
-        match self {
-            Self::Append(append) => append.batch.bytes().len(),
-            _ => 0,
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Append {
     batch: Batch,
@@ -169,8 +159,8 @@ struct View {
     unsynced: AtomicBool,
     /// Whether a sync waits for its turn.
     sync_asked: AtomicBool,
-    /// Bytes of appends that the owner has not taken yet, and whether they have become so many that it should not leave them for later.
-    inbox_bytes: AtomicUsize,
+    /// Bytes of appends that have no place in a round yet, and whether they have become so many that the owner should not leave them for later.
+    waiting_bytes: AtomicUsize,
     much: Notify,
     meters: PartitionMeters,
 }
@@ -185,7 +175,7 @@ impl View {
             closed: AtomicBool::new(false),
             unsynced: AtomicBool::new(false),
             sync_asked: AtomicBool::new(false),
-            inbox_bytes: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
             much: Notify::new(),
             meters: PartitionMeters::new(id),
         };
@@ -242,7 +232,7 @@ impl Partition {
         })?;
         let (answer, answered) = oneshot::channel();
         let append = Append { batch, caller: Caller { answer, _room: room } };
-        let (before, much) = (self.view.inbox_bytes.fetch_add(len, Ordering::AcqRel), self.context.settings.ahead_bytes);
+        let (before, much) = (self.view.waiting_bytes.fetch_add(len, Ordering::AcqRel), self.context.settings.ahead_bytes);
         // Nothing is awaited before this: appends are in the order in which they were first polled.
         self.inbox.send(Message::Append(append)).map_err(|_| self.gone())?;
         if before < much && before + len >= much {

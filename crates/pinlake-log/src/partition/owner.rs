@@ -103,7 +103,7 @@ impl Owner {
     async fn gather(&mut self) -> bool {
         if self.waiting.is_empty() && self.ahead.is_none() {
             let Some(message) = self.messages.recv().await else { return false };
-            self.take(message);
+            self.waiting.push_back(message);
         }
         self.gather_now();
         true
@@ -112,23 +112,22 @@ impl Owner {
     fn gather_now(&mut self) {
         while self.waiting.len() < self.context.settings.round_appends_max {
             let Ok(message) = self.messages.try_recv() else { break };
-            self.take(message);
+            self.waiting.push_back(message);
         }
-    }
-
-    fn take(&mut self, message: Message) {
-        self.view.inbox_bytes.fetch_sub(message.len(), Ordering::AcqRel);
-        self.waiting.push_back(message);
     }
 
     async fn append_round(&mut self) {
         let mut round = match self.ahead.take() {
-            Some(ahead) => ahead,
+            Some(mut ahead) => match ahead.written().await {
+                Ok(()) => ahead,
+                Err(fault) => return self.give_up(ahead, fault),
+            },
             None => match self.make_room().await {
                 Ok(()) => Round::at(self.active_extent().bytes, self.range().end),
                 Err(error) => return self.refuse_waiting(&error),
             },
         };
+        self.gather_now();
         self.stage(&mut round);
         let written = if round.batches.is_empty() { Ok(()) } else { self.commit(&round).await };
         match written {
@@ -137,8 +136,12 @@ impl Owner {
                 self.checkpoint_if_due().await;
             }
             Err(error) => {
-                let ahead = self.ahead.take();
-                ahead.into_iter().chain([round]).for_each(|round| self.take_back(round, &error));
+                if let Some(mut ahead) = self.ahead.take() {
+                    // Whatever it did: it is not told well, and its file must be free.
+                    let _ = ahead.written().await;
+                    self.take_back(ahead, &error);
+                }
+                self.take_back(round, &error);
             }
         }
     }
@@ -166,7 +169,10 @@ impl Owner {
         let spec = settings_of(&self.spec);
         while let Some(message) = self.waiting.pop_front() {
             match message {
-                Message::Append(append) if self.fits(round, &append.batch) => self.place(append, &spec, round),
+                Message::Append(append) if self.fits(round, &append.batch) => {
+                    self.place(append, &spec, round);
+                    round.has_room = false;
+                }
                 other => {
                     self.waiting.push_front(other);
                     break;
@@ -184,11 +190,12 @@ impl Owner {
             && bytes <= settings.round_bytes_max as u64
             && round.position + bytes <= settings.segment_bytes
             && fits_offsets(base, round.offsets.end, batch);
-        within || (round.has_room && round.batches.is_empty())
+        within || round.has_room
     }
 
     fn place(&mut self, append: Append, spec: &TopicSpec, round: &mut Round) {
         let Append { batch, caller } = append;
+        self.view.waiting_bytes.fetch_sub(batch.bytes().len(), Ordering::AcqRel);
         if caller.answer.is_closed() {
             return;
         }
@@ -240,11 +247,11 @@ impl Owner {
         let sync = move |writer: &mut Writer, flush: Flush| {
             match flush {
                 Flush::Own => writer.sync()?,
-                // It may have been for what was written ahead that another sync failed, which told others.
-                Flush::Whole(Ok(())) if ahead.batches > 0 && ahead.failed_syncs != syncer.failed() => {
-                    return Err(Fault::Broken(Error::internal("a sync of the log's file system failed")));
-                }
                 Flush::Whole(synced) => synced.map(|()| writer.synced()).map_err(Fault::Broken)?,
+            }
+            // A sync of the whole file system that failed for what was written ahead may have told others alone.
+            if ahead.batches > 0 && ahead.failed_syncs != syncer.failed() {
+                return Err(Fault::Broken(Error::internal("a sync of the log's file system failed")));
             }
             writer.note(&batches);
             Ok(())
@@ -289,7 +296,10 @@ impl Owner {
     fn refuse_waiting(&mut self, error: &Error) {
         while let Some(message) = self.waiting.pop_front() {
             match message {
-                Message::Append(append) => append.caller.answer(Err(error.clone())),
+                Message::Append(append) => {
+                    self.view.waiting_bytes.fetch_sub(append.batch.bytes().len(), Ordering::AcqRel);
+                    append.caller.answer(Err(error.clone()));
+                }
                 other => {
                     self.waiting.push_front(other);
                     break;
@@ -312,13 +322,10 @@ impl Owner {
 
     /// Notes how far the partition is good, now and then. A checkpoint that can't be written costs recovery time only.
     async fn checkpoint_if_due(&mut self) {
-        // It would know of producers' batches that are not durable.
-        if self.ahead.is_some() {
-            return;
-        }
         if !self.writer.as_ref().is_some_and(|writer| writer.checkpoint_due(self.context.settings.checkpoint_bytes, 0)) {
             return;
         }
+        debug_assert!(self.ahead.is_none(), "a checkpoint would know of producers' batches that are not durable");
         let state = self.remembered.state();
         let noted = self.at_the_disk(move |writer| writer.checkpoint(state, false)).await;
         if let Err(error) = noted {

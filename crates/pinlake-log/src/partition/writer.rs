@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ pub(super) struct Place {
     context: Arc<Context>,
     file: Arc<File>,
     position: u64,
+    /// Told when the file is cut.
+    cut: Arc<AtomicBool>,
 }
 
 impl Place {
@@ -50,22 +53,30 @@ impl Place {
 
     /// Writes batches all at once, behind the first `bytes` of the round. If the disk is full, nothing of the round is left.
     pub(super) fn write(&self, batches: &[Batch], bytes: u64) -> Result<(), Fault> {
-        let wrote = self.append(batches, self.position + bytes);
-        if matches!(wrote, Err(Fault::Refused(_))) {
-            // What was written of it must not be found by anyone, least of all by recovery.
-            self.file.set_len(self.position).map_err(|error| broken("cut", &self.file, error))?;
-        }
-        wrote
-    }
-
-    fn append(&self, batches: &[Batch], at: u64) -> Result<(), Fault> {
         if batches.is_empty() {
             return Ok(());
         }
         let buffers: Vec<Bytes> = batches.iter().map(|batch| batch.bytes().clone()).collect();
+        let room = self.check_room(&buffers);
+        if room.is_err() && bytes == 0 {
+            return room;
+        }
+        let wrote = room.and_then(|()| self.append(&buffers, self.position + bytes));
+        if matches!(wrote, Err(Fault::Refused(_))) {
+            // What was written of it must not be found by anyone, least of all by recovery.
+            self.file.set_len(self.position).map_err(|error| broken("cut", &self.file, error))?;
+            self.cut.store(true, Ordering::Release);
+        }
+        wrote
+    }
+
+    fn check_room(&self, buffers: &[Bytes]) -> Result<(), Fault> {
         let dir = self.file.path().parent().expect("a segment is in a folder");
-        check_room(&self.context, dir, buffers.iter().map(|buffer| buffer.len() as u64).sum())?;
-        self.file.write_at(&buffers, at).map_err(|error| match is_full(&error) {
+        check_room(&self.context, dir, buffers.iter().map(|buffer| buffer.len() as u64).sum())
+    }
+
+    fn append(&self, buffers: &[Bytes], at: u64) -> Result<(), Fault> {
+        self.file.write_at(buffers, at).map_err(|error| match is_full(&error) {
             true => {
                 let text = "the disk is full: make room, appends work again by themselves";
                 Fault::Refused(Error::retry(text).with_source(error))
@@ -87,20 +98,22 @@ pub(super) struct Writer {
     file: Option<Arc<File>>,
     used: bool,
     unsynced: bool,
+    /// Whether the file was cut and not synced since: what was cut off may have been synced with what was before it.
+    cut: Arc<AtomicBool>,
     /// Bytes appended since the last checkpoint.
     unnoted: u64,
 }
 
 impl Writer {
     pub(super) fn new(context: Arc<Context>, dir: PathBuf, segments: Segments, begin: Offset) -> Self {
-        Self { context, dir, segments, begin, file: None, used: false, unsynced: false, unnoted: 0 }
+        Self { context, dir, segments, begin, file: None, used: false, unsynced: false, cut: Arc::default(), unnoted: 0 }
     }
 
     /// Writes batches, which already have their offsets, all at once: to the round that begins at `position`, of which `bytes` are written already.
     /// They count once they are noted. Answers where the round is.
     pub(super) fn write(&mut self, batches: &[Batch], position: u64, bytes: u64) -> Result<Place, Fault> {
         let file = self.open()?;
-        let place = Place { context: self.context.clone(), file, position };
+        let place = Place { context: self.context.clone(), file, position, cut: self.cut.clone() };
         place.write(batches, bytes)?;
         self.unsynced = true;
         Ok(place)
@@ -115,9 +128,11 @@ impl Writer {
         self.unnoted += active.extent().bytes - before;
     }
 
-    /// Makes everything appended durable.
+    /// Makes everything appended and cut off durable.
     pub(super) fn sync(&mut self) -> Result<(), Fault> {
-        if !self.unsynced {
+        // Asked before: another cut may come while it is synced.
+        let cut = self.cut.swap(false, Ordering::AcqRel);
+        if !self.unsynced && !cut {
             return Ok(());
         }
         let file = self.file.as_ref().expect("what is unsynced is open");
@@ -191,7 +206,7 @@ impl Writer {
 
     /// Lets the file go if nothing was appended since the last call, so that idle partitions hold none.
     pub(super) fn rest(&mut self) {
-        if !self.used && !self.unsynced {
+        if !self.used && !self.unsynced && !self.cut.load(Ordering::Acquire) {
             self.file = None;
         }
         self.used = false;

@@ -195,6 +195,66 @@ async fn a_round_that_finds_no_room_for_its_rest_leaves_nothing_of_what_was_ahea
     assert_eq!(held.after_a_kill().await.len(), 3);
 }
 
+/// What a sync took along is cut off for good before another segment follows: else it would be found in the place of what that holds.
+#[tokio::test]
+async fn a_cut_is_synced_before_a_segment_follows() {
+    for written_ahead_alone in [false, true] {
+        let dir = folder();
+        let (log, faults) = open_faulty(dir.path(), LogSettings { segment_bytes: 4000, ..ahead() }).await;
+        let to = partition(&log).await;
+        let held = Held { log: Arc::new(log), faults, to, dir };
+        held.log.append(&held.to, batch(&["durable"], 1)).await.unwrap();
+        let first = held.append_held(batch(&["first"], 1)).await;
+        if written_ahead_alone {
+            held.faults.set_room(Some(1));
+        }
+        let next = held.append_ahead(much("next")).await;
+        let rest = held.append(batch(&["rest"], 1)).await;
+        held.faults.set_room(Some(1));
+        held.faults.release_syncs();
+        assert_eq!(first.await.unwrap(), Ok(1));
+        assert_eq!((next.await.unwrap(), rest.await.unwrap()), (Err(ErrorKind::Retry), Err(ErrorKind::Retry)));
+        held.faults.set_room(None);
+        let (before, syncs) = (last_segment(&held.dir.path().join("t/0")), held.faults.syncs());
+        assert_eq!(held.append(batch(&["large", &"y".repeat(3900)], 1)).await.await.unwrap(), Ok(2));
+        assert_ne!(last_segment(&held.dir.path().join("t/0")), before);
+        assert_eq!(held.faults.syncs(), syncs + 2, "of the segment that was cut, and of the new one");
+    }
+}
+
+#[tokio::test]
+async fn what_is_synced_is_acknowledged_while_the_next_is_still_written() {
+    let held = Held::new().await;
+    let first = held.append_held(batch(&["first"], 1)).await;
+    held.faults.hold_write(1);
+    let next = held.append_ahead(much("next")).await;
+    held.faults.release_syncs();
+    assert_eq!(first.await.unwrap(), Ok(1));
+    assert_eq!(held.end().await, 2);
+    held.faults.release_write();
+    assert_eq!(next.await.unwrap(), Ok(2));
+}
+
+#[tokio::test]
+async fn a_log_that_is_closed_has_its_file_free_though_a_write_ahead_takes_long() {
+    let held = Held::new().await;
+    held.faults.fail_sync(1);
+    let first = held.append_held(batch(&["first"], 1)).await;
+    held.faults.hold_write(1);
+    let next = held.append_ahead(much("next")).await;
+    let log = held.log.clone();
+    let closing = tokio::spawn(async move { log.close().await });
+    held.faults.release_syncs();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!closing.is_finished(), "somebody still writes");
+    held.faults.release_write();
+    assert!(closing.await.unwrap().is_err(), "a stopped partition is not closed well");
+    assert_eq!((first.await.unwrap(), next.await.unwrap()), (Err(ErrorKind::Internal), Err(ErrorKind::Internal)));
+    assert_eq!(read_all(&open(held.dir.path(), ahead()).await, &held.to, Offset::ZERO).await[0].1, "durable");
+}
+
 #[tokio::test]
 async fn a_write_ahead_that_is_torn_stops_the_partition_and_keeps_the_round_before() {
     let held = Held::new().await;
@@ -285,7 +345,7 @@ async fn a_failed_sync_of_the_file_system_is_not_missed_by_who_wrote_ahead_of_it
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        join_all(appends)
+        appends
     };
     // Both ways are tried. That of syncing each file is found to be the dearer, so the other is taken from then on.
     for syncs in [1, 20] {
@@ -295,7 +355,7 @@ async fn a_failed_sync_of_the_file_system_is_not_missed_by_who_wrote_ahead_of_it
         tokio::time::advance(Duration::from_secs(syncs - 1)).await;
         held.faults.release_syncs();
         alone.await.unwrap().unwrap();
-        assert!(round.await.into_iter().all(|append| append.unwrap().is_ok()));
+        assert!(join_all(round).await.into_iter().all(|append| append.unwrap().is_ok()));
     }
 
     let alone = held.append_held(batch(&["alone"], 1)).await;
@@ -311,8 +371,8 @@ async fn a_failed_sync_of_the_file_system_is_not_missed_by_who_wrote_ahead_of_it
     first.await.unwrap().unwrap();
     held.faults.release_syncs();
     alone.await.unwrap().unwrap();
-    assert!(first_round.await.into_iter().chain(third_round.await).all(|append| append.unwrap().is_ok()));
-    assert!(second_round.await.into_iter().all(|append| append.unwrap() == Err(ErrorKind::Internal)));
+    assert!(join_all(first_round.into_iter().chain(third_round)).await.into_iter().all(|append| append.unwrap().is_ok()));
+    assert!(join_all(second_round).await.into_iter().all(|append| append.unwrap() == Err(ErrorKind::Internal)));
     assert_eq!(ahead.await.unwrap(), Err(ErrorKind::Internal), "its own sync went well, but the one before may have been for it");
     assert_eq!(held.log.health().len(), 21);
 }
@@ -335,4 +395,69 @@ fn segments(partition: &Path) -> Vec<u64> {
     let files = std::fs::read_dir(partition).unwrap().map(|entry| entry.unwrap());
     let logs = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "log"));
     logs.map(|file| file.metadata().unwrap().len()).collect()
+}
+
+/// A batch of a producer: one record that names both.
+fn numbered(id: i64, sequence: i32) -> Batch {
+    let mut builder = BatchBuilder::new(Timestamp(1));
+    builder.set_producer(ProducerSequence { id, epoch: 0, first: sequence });
+    let value = format!("{id}/{sequence}/{}", "z".repeat(sequence as usize * 7 % 500));
+    builder.push(None, Some(value.as_bytes()));
+    builder.build().unwrap()
+}
+
+/// Sends so many batches behind the first, five under way at a time, to a disk that is full now and then. Answers the offsets of all.
+async fn produce(log: Arc<DiskLog>, faults: Arc<Faults>, to: TopicPartition, id: i64, count: i32) -> Vec<i64> {
+    let mut acknowledged = vec![id];
+    for turn in 0_usize.. {
+        let next = acknowledged.len() as i32;
+        if next >= count {
+            break;
+        }
+        faults.set_room((turn % 3 == 0).then_some(turn * 331 % 2500));
+        for answer in join_all((next..next + 5).map(|sequence| log.append(&to, numbered(id, sequence)))).await {
+            match answer {
+                Ok(offsets) => acknowledged.push(offsets.start.0),
+                // Those behind it are refused too, or repeated.
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Retry, "{error}");
+                    break;
+                }
+            }
+        }
+    }
+    faults.set_room(None);
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn refusals_of_a_full_disk_lose_double_and_reorder_nothing() {
+    for seed in 0..4 {
+        let dir = folder();
+        let (ahead_bytes, round_appends_max) = (1 + seed % 3 * 300, 2 + seed);
+        let settings =
+            LogSettings { ahead_bytes, round_appends_max, segment_bytes: 20_000, checkpoint_bytes: 3_000, ..settings() };
+        let (log, faults) = open_faulty(dir.path(), settings.clone()).await;
+        let (to, log) = (partition(&log).await, Arc::new(log));
+        // A log that does not know a producer takes any of its batches for the first.
+        for id in 0..6 {
+            assert_eq!(log.append(&to, numbered(id, 0)).await.unwrap().start, Offset(id));
+        }
+        let producers = (0..6).map(|id| tokio::spawn(produce(log.clone(), faults.clone(), to.clone(), id, 200)));
+        let acknowledged = join_all(producers).await;
+        let found = read_all(&*log, &to, Offset::ZERO).await;
+        assert!(found.iter().map(|(offset, _)| *offset).eq(0..found.len() as i64));
+        for (id, acknowledged) in acknowledged.into_iter().enumerate() {
+            let own = found.iter().filter_map(|(offset, value)| {
+                let sequence = value.strip_prefix(&format!("{id}/"))?.split('/').next()?.parse::<usize>().unwrap();
+                Some((sequence, *offset))
+            });
+            let own: Vec<_> = own.collect();
+            assert!(own.iter().map(|(sequence, _)| *sequence).eq(0..own.len()), "producer {id} of {seed}: {own:?}");
+            let acknowledged = acknowledged.unwrap();
+            assert!(acknowledged.iter().zip(&own).all(|(offset, (_, found))| offset == found), "producer {id} of {seed}");
+            assert!(own.len() >= acknowledged.len());
+        }
+        assert_eq!(read_all(&open(copy_whole(dir.path()).path(), settings).await, &to, Offset::ZERO).await, found);
+    }
 }

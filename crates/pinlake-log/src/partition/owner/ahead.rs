@@ -6,12 +6,10 @@
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 
-use pinlake_core::Result;
 use tokio::sync::oneshot;
 
 use super::Owner;
 use super::round::Round;
-use crate::partition::Message;
 use crate::partition::writer::{Fault, Place};
 
 impl Owner {
@@ -35,34 +33,21 @@ impl Owner {
         let view = self.view.clone();
         let mut goes_on = true;
         let done = loop {
-            if goes_on && self.much_waits() {
+            if goes_on && next.writing.is_none() && self.much_waits() {
                 self.gather_now();
                 let waited = self.waiting.len();
                 self.stage(&mut next);
                 // What is no append, or finds no room in the segment, keeps back what is behind it.
-                goes_on = self.waiting.len() < waited;
-            }
-            if next.ahead.batches < next.batches.len() {
-                let (done, wrote) = {
-                    let mut writing = pin!(self.write(&place, &mut next));
-                    tokio::select! {
-                        biased;
-                        done = &mut at_disk => (Some(done), writing.await),
-                        wrote = &mut writing => (None, wrote),
-                    }
-                };
-                if let Err(fault) = wrote {
-                    self.give_up(std::mem::replace(&mut next, round.next()), fault);
-                    goes_on = false;
-                }
-                if let Some(done) = done {
-                    break done;
-                }
-                continue;
+                goes_on = waited == 0 || self.waiting.len() < waited;
+                self.write(&place, &mut next);
             }
             tokio::select! {
                 biased;
                 done = &mut at_disk => break done,
+                wrote = next.written(), if next.writing.is_some() => if let Err(fault) = wrote {
+                    self.give_up(std::mem::replace(&mut next, round.next()), fault);
+                    goes_on = false;
+                },
                 () = view.much.notified(), if goes_on => {}
             }
         };
@@ -71,26 +56,25 @@ impl Owner {
     }
 
     fn much_waits(&self) -> bool {
-        let here: usize = self.waiting.iter().map(Message::len).sum();
-        here + self.view.inbox_bytes.load(Ordering::Acquire) >= self.context.settings.ahead_bytes
+        self.view.waiting_bytes.load(Ordering::Acquire) >= self.context.settings.ahead_bytes
     }
 
-    /// Has the batches written that are not yet.
-    fn write(&self, place: &Place, next: &mut Round) -> impl Future<Output = Result<(), Fault>> + Send + use<> {
-        let (context, place, ahead) = (self.context.clone(), place.clone(), next.ahead);
-        let batches = next.batches[ahead.batches..].to_vec();
+    /// Has the batches written that are not yet. So much is written at once that as many threads as there is room for appends are at it at most.
+    fn write(&self, place: &Place, next: &mut Round) {
+        let ahead = next.ahead;
+        if ahead.batches == next.batches.len() {
+            return;
+        }
         if ahead.batches == 0 {
-            next.ahead.failed_syncs = context.syncer.failed();
+            next.ahead.failed_syncs = self.context.syncer.failed();
         }
+        let (place, batches) = (place.clone(), next.batches[ahead.batches..].to_vec());
         (next.ahead.batches, next.ahead.bytes) = (next.batches.len(), next.bytes);
-        async move {
-            let wrote = context.syncer.run(move || place.write(&batches, ahead.bytes)).await;
-            wrote.unwrap_or_else(|error| Err(Fault::Broken(error)))
-        }
+        next.writing = Some(tokio::task::spawn_blocking(move || place.write(&batches, ahead.bytes)));
     }
 
     /// Nothing of a round is in the file any more, or the partition stops.
-    fn give_up(&mut self, round: Round, fault: Fault) {
+    pub(super) fn give_up(&mut self, round: Round, fault: Fault) {
         let error = match fault {
             Fault::Refused(error) => error,
             Fault::Broken(error) => self.stop(error),

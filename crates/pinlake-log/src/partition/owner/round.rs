@@ -1,9 +1,11 @@
 //! Appends of one partition that are written and synced at once. Plain data: the owner fills it and answers those who wait.
 
 use pinlake_core::producers::ProducerState;
-use pinlake_core::{Batch, Offset, OffsetRange};
+use pinlake_core::{Batch, Error, Offset, OffsetRange};
+use tokio::task::JoinHandle;
 
 use crate::partition::Caller;
+use crate::partition::writer::Fault;
 
 /// Appends that are written and synced at once.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(super) struct Round {
     /// Whether room was made for its first batch, however large that is.
     pub(super) has_room: bool,
     pub(super) ahead: Ahead,
+    /// The last write ahead, where it has not ended.
+    pub(super) writing: Option<JoinHandle<Result<(), Fault>>>,
 }
 
 /// What of a round was written while the one before was synced.
@@ -43,12 +47,23 @@ impl Round {
             offsets: OffsetRange { start: begin, end: begin },
             has_room: true,
             ahead: Ahead::default(),
+            writing: None,
         }
     }
 
     /// An empty round behind this one, in the same segment.
     pub(super) fn next(&self) -> Self {
         Self { has_room: false, ..Self::at(self.position + self.bytes, self.offsets.end) }
+    }
+
+    /// Waits until all that is ahead is in the file, or not.
+    pub(super) async fn written(&mut self) -> Result<(), Fault> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let wrote = writing
+            .await
+            .unwrap_or_else(|error| Err(Fault::Broken(Error::internal("a write to the disk was cut short").with_source(error))));
+        self.writing = None;
+        wrote
     }
 
     /// Takes a batch that has its offsets.
