@@ -74,6 +74,9 @@ async fn the_first_run_of_each_kind_that_waits_is_woken_without_reading_the_othe
     let plan = plan_of(&store, &super::runs::WAKE_NEXT.replace("$1", "1")).await;
     let parked: Vec<&String> = plan.iter().filter(|step| step.contains("run_parked")).collect();
     assert!(parked.len() == 2 && parked.iter().all(|step| step.contains("job_id=? AND backfill=? AND again_at")), "{plan:?}");
+    assert_eq!(plan.iter().filter(|step| step.contains("backfill_job")).count(), 2, "{plan:?}");
+    let sorts = plan.iter().filter(|step| step.contains("B-TREE FOR ORDER")).count();
+    assert_eq!(sorts, 0, "{plan:?}");
     let mut change = store.change().await.unwrap();
     // By number: its kind, backfill, when it was run again, and whether it waits.
     let rows = [
@@ -100,8 +103,5 @@ async fn the_first_run_of_each_kind_that_waits_is_woken_without_reading_the_othe
         change.add_backfill(1, 1, "", Timestamp(0)).await.unwrap();
     }
     change.wake_next(1).await.unwrap();
-    let woken =
-        sqlx::query("SELECT id FROM run WHERE wake_at = 0 ORDER BY id").fetch_all(&mut *change.transaction).await.unwrap();
-    let woken: Vec<i64> = woken.iter().map(|row| row.try_get(0).unwrap()).collect();
-    assert_eq!(woken, [1, 3, 6, 8, 10]);
+    assert_eq!(change.woken().await, [1, 3, 6, 8, 10]);
 }
