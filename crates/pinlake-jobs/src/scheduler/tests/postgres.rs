@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::world::{DATABASES, Deed, START, World, has_succeeded, job, run_of, schedule};
 use crate::scheduler::Settings;
+use crate::store::Store;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -257,4 +258,18 @@ async fn the_first_runs_of_many_backfills_are_woken_by_their_index() {
     assert_eq!(plan.iter().filter(|step| step.contains("using run_parked")).count(), 2, "{plan:#?}");
     change.wake_next(1).await.unwrap();
     assert_eq!(change.woken().await, [2001]);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused() {
+    if !is_here() {
+        return;
+    }
+    let world = World::new().await;
+    let mut change = world.scheduler.inner.store.change().await.unwrap();
+    change.damage("INSERT INTO _sqlx_migrations VALUES (99, 'later', now(), true, '', 0)").await;
+    change.commit().await.unwrap();
+    let error = Store::open(&world.url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("a newer version"), "{error}");
 }
