@@ -236,7 +236,7 @@ impl Scheduler {
         let ticked_at = (ticked != i64::MIN).then_some(Timestamp(ticked));
         let of_definition = |message: &String| SchedulerProblem { kind: ProblemKind::Definition, message: message.clone() };
         let mut problems: Vec<_> = lock(&inner.problems).iter().map(of_definition).collect();
-        problems.extend(lock(&inner.faults).now());
+        problems.extend(lock(&inner.faults).now(inner.clock.now()));
         SchedulerState { ticked_at, problems, queued, running }
     }
 

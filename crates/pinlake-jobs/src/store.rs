@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use pinlake_core::{Error, Result};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row, Transaction};
 
 pub(crate) use alerts::Letter;
@@ -73,6 +74,10 @@ impl Store {
     /// # Errors
     /// `Invalid` for a URL of anything else, `Retry` if the database does not answer, `Corrupt` if it was made by a newer version or is damaged.
     pub async fn open(url: &str) -> Result<Store> {
+        Self::open_by(url, schema::migrator()).await
+    }
+
+    async fn open_by(url: &str, migrator: Migrator) -> Result<Store> {
         sqlx::any::install_default_drivers();
         let kind = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("sqlite") => Kind::Sqlite,
@@ -93,8 +98,7 @@ impl Store {
         first.map_err(|_| silent("opening it"))?.map_err(opening)?.close().await.map_err(opening)?;
         // Without the bounds of the others: a step may take long where there are many runs, or wait for another process that makes it.
         let steps = pool(1, Bounds::None).connect_with(options.clone()).await.map_err(opening)?;
-        let outdated = |error| Error::corrupt("bringing the jobs' database up to date").with_source(error);
-        schema::migrator().run(&steps).await.map_err(outdated)?;
+        migrator.run(&steps).await.map_err(not_brought)?;
         steps.close().await;
         // SQLite has one writer at a time: the others wait here, in turn, and not in its lock.
         let writing = if kind == Kind::Sqlite { 1 } else { CONNECTIONS_MAX };
@@ -229,6 +233,15 @@ fn passes(code: &str) -> bool {
     // Two in each other's way, waits and statements that took too long, a server that ends, starts, follows another or is full, a connection that broke.
     const CODES: [&str; 9] = ["25006", "25P03", "40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"];
     code.len() == 5 && (CODES.contains(&code) || ["08", "53"].iter().any(|class| code.starts_with(class)))
+}
+
+/// Why a database could not be brought up to date.
+fn not_brought(error: MigrateError) -> Error {
+    let message = match &error {
+        MigrateError::VersionMissing(_) => "the jobs' database was made by a newer version: start that, or put back the backup",
+        _ => "bringing the jobs' database up to date",
+    };
+    Error::corrupt(message).with_source(error)
 }
 
 /// The error for a database that does not answer.

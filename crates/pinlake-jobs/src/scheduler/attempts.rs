@@ -1,5 +1,6 @@
 //! Attempts: carried out by this process, written down when they end. An attempt whose process is lost is begun again.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -26,8 +27,10 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// How long that change may take.
 const WRITE_MAX: Duration = Duration::from_secs(60);
 
-/// What a defect in an attempt is known by.
+/// What a defect in an attempt at a job's task is known by.
 pub(super) const PART: &str = "carrying out tasks";
+/// And in one at a task that was handed in to be run once.
+const PART_OF_ONCE: &str = "carrying out tasks of no job";
 
 /// Why an attempt was cut short.
 enum Cut {
@@ -60,20 +63,30 @@ impl Scheduler {
     /// An attempt that comes upon a defect of the scheduler's own has failed. Where that can't be written either, it is begun again.
     async fn attempt_or_fail(&self, claimed: &Claimed, cancel: CancellationToken, lost: CancellationToken) {
         let (run, task) = (&claimed.run, &claimed.run.tasks[claimed.place].spec.name);
-        let about = about(run.job_id, task);
-        let place = match run.job_id {
-            0 => format!("carrying out task '{task}' of run {}", run.id),
-            _ => format!("carrying out task '{task}' of job '{}'", run.name),
+        let tell = |panic: &(dyn Any + Send)| match run.job_id {
+            0 => {
+                let place = format!("carrying out task '{task}' of run {}", run.id);
+                self.tell_passing_defect(PART_OF_ONCE, &about(run.id.0, task), &place, panic);
+            }
+            job => {
+                let place = format!("carrying out task '{task}' of job '{}'", run.name);
+                self.tell_defect(PART, &about(job, task), &place, panic);
+            }
         };
         let log = AttemptLog::new(self.inner.clock.clone());
         let begun = Instant::now();
         let attempt = AssertUnwindSafe(self.attempt(claimed, &log, begun, cancel, lost)).catch_unwind();
-        let Err(panic) = attempt.await else { return self.went_well(PART, &about) };
-        self.tell_defect(PART, &about, &place, panic.as_ref());
+        let Err(panic) = attempt.await else {
+            return match run.job_id {
+                0 => self.went_well(PART_OF_ONCE, &about(run.id.0, task)),
+                job => self.went_well(PART, &about(job, task)),
+            };
+        };
+        tell(panic.as_ref());
         let why = format!("the scheduler came upon a defect: {}", said(panic.as_ref()));
         let end = self.ended(claimed, &log, ended(EndReason::Failed, why, true), begun);
         if let Err(panic) = AssertUnwindSafe(end).catch_unwind().await {
-            self.tell_defect(PART, &about, &place, panic.as_ref());
+            tell(panic.as_ref());
         }
     }
 
@@ -234,9 +247,9 @@ impl Scheduler {
     }
 }
 
-/// What a defect in an attempt at a task of a job is about. Nobody hands in the same tasks again to see whether they go well: those of no job are one.
-pub(super) fn about(job_id: i64, task: &str) -> String {
-    if job_id == 0 { "0".to_owned() } else { format!("{job_id}/{task}") }
+/// What a defect in an attempt at a task is about: of a job, or of a run of none.
+pub(super) fn about(id: i64, task: &str) -> String {
+    format!("{id}/{task}")
 }
 
 /// What the end of an attempt is whose process is gone.

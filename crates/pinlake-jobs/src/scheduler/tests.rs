@@ -7,6 +7,7 @@ mod defects;
 mod definitions;
 mod effects;
 mod ends;
+mod faults;
 mod forget;
 mod letters;
 mod postgres;

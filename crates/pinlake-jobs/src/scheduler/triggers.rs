@@ -213,7 +213,7 @@ impl Scheduler {
         self.forget_faults(PART, |about| names.contains(about));
         self.forget_faults(attempts::PART, |about| {
             let has_it = |job: &StoredJob| job.spec.tasks.iter().any(|task| attempts::about(job.id, &task.name) == about);
-            about == attempts::about(0, "") || jobs.iter().any(|job| !job.gone && has_it(job))
+            jobs.iter().any(|job| !job.gone && has_it(job))
         });
         Ok(())
     }

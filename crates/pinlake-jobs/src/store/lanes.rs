@@ -6,15 +6,17 @@ use sqlx::Row;
 
 use super::{Change, failed};
 
+/// The first lane of a job in which no run is under way: in the order of the index, up to the first gap.
+pub(super) const NEXT_LANE: &str = "SELECT CASE WHEN EXISTS (SELECT 1 FROM run WHERE job_id = $1 AND state = 'running' AND lane = 1) \
+    THEN (SELECT one.lane + 1 FROM run AS one WHERE one.job_id = $1 AND one.state = 'running' AND one.lane IS NOT NULL \
+    AND NOT EXISTS (SELECT 1 FROM run AS other WHERE other.job_id = $1 AND other.state = 'running' AND other.lane = one.lane + 1) \
+    ORDER BY one.lane LIMIT 1) ELSE 1 END";
+
 impl Change {
     /// A lane for a run of a job that begins: the first that no other has. It is the run's once that is written.
     pub(crate) async fn take_lane(&mut self, job_id: i64, now: Timestamp) -> Result<Lane> {
         let what = "finding a lane";
-        // In the order of the index, up to the first gap.
-        let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM run WHERE job_id = $1 AND lane = 1) THEN (SELECT one.lane + 1 FROM run AS one \
-                   WHERE one.job_id = $1 AND one.lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM run AS other WHERE other.job_id = $1 \
-                   AND other.lane = one.lane + 1) ORDER BY one.lane LIMIT 1) ELSE 1 END";
-        let row = sqlx::query(sql).bind(job_id).fetch_one(&mut *self.transaction).await;
+        let row = sqlx::query(NEXT_LANE).bind(job_id).fetch_one(&mut *self.transaction).await;
         let number = row.and_then(|row| row.try_get(0)).map_err(|error| failed(what, error))?;
         // By the clock, so that it goes on growing where the database is put back to what it was; and never back, as the clock may.
         let sql =

@@ -16,12 +16,13 @@ const RUN: &str = "run";
 const REST_PAGE: usize = 100;
 
 /// Has the first run looked at again of those of a job that wait by themselves and run by themselves, of those that somebody asked for, and of each backfill likewise. A backfill's
-/// are not read one by one: of each only the first, from the index (which `+ 0` has SQLite take instead of the one by number).
+/// are not read one by one: of each only the first, from the index. For a `min` both databases would go through all runs by number, to the end for a backfill of which none waits;
+/// the index's own order, and `+ 0`, keep them from that.
 pub(super) const WAKE_NEXT: &str = "UPDATE run SET wake_at = 0 WHERE id IN (\
     SELECT min(id) FROM run WHERE job_id = $1 AND state = 'queued' AND wake_at IS NULL AND backfill IS NULL \
     GROUP BY CASE WHEN kind IN ('schedule', 'data') AND again_at IS NULL THEN 1 ELSE 0 END \
-    UNION ALL SELECT (SELECT min(run.id) FROM run WHERE run.job_id = $1 AND run.backfill = backfill.id AND state = 'queued' \
-    AND wake_at IS NULL AND again_at IS NULL) FROM backfill WHERE backfill.job_id = $1 \
+    UNION ALL SELECT (SELECT run.id FROM run WHERE run.job_id = $1 AND run.backfill = backfill.id AND state = 'queued' \
+    AND wake_at IS NULL AND again_at IS NULL ORDER BY run.job_id, run.backfill, again_at, run.id LIMIT 1) FROM backfill WHERE backfill.job_id = $1 \
     UNION ALL SELECT (SELECT min(run.id + 0) FROM run WHERE run.job_id = $1 AND run.backfill = backfill.id AND state = 'queued' \
     AND wake_at IS NULL AND again_at > 0) FROM backfill WHERE backfill.job_id = $1)";
 

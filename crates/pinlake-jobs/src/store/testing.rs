@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pinlake_core::{Error, Result};
+use sqlx::{AssertSqlSafe, Row};
 use tokio::sync::Notify;
 
 use super::{Change, Store};
@@ -87,6 +88,20 @@ impl Store {
 }
 
 impl Change {
+    /// How Postgres goes about waking the next runs of the first job.
+    pub(crate) async fn plan_of_waking(&mut self) -> Vec<String> {
+        let sql = format!("EXPLAIN {}", super::runs::WAKE_NEXT.replace("$1", "1"));
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *self.transaction).await.unwrap();
+        rows.iter().map(|row| row.try_get(0).unwrap()).collect()
+    }
+
+    /// The runs that are looked at next.
+    pub(crate) async fn woken(&mut self) -> Vec<i64> {
+        let rows =
+            sqlx::query("SELECT id FROM run WHERE wake_at = 0 ORDER BY id").fetch_all(&mut *self.transaction).await.unwrap();
+        rows.iter().map(|row| row.try_get(0).unwrap()).collect()
+    }
+
     /// Damages something.
     pub(crate) async fn damage(&mut self, sql: &'static str) {
         self.execute("damaging", sqlx::query(sql)).await.unwrap();

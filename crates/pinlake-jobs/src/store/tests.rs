@@ -1,7 +1,7 @@
 //! What errors of databases are to callers, databases of older versions, and searches that must not read whole tables.
 
-use pinlake_core::Timestamp;
 use pinlake_core::jobs::RunId;
+use pinlake_core::{ErrorKind, Timestamp};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
 
@@ -53,12 +53,36 @@ async fn what_is_searched_each_time_is_found_by_an_index() {
         ("SELECT id FROM run WHERE created_at >= 1 AND created_at <= 2", "run_created"),
         ("DELETE FROM token WHERE run_id = 1", "token_run"),
         ("SELECT count(*) FROM run WHERE job_id = 1 AND state = 'queued' AND backfill IS NULL", "run_own"),
-        ("SELECT lane + 1 FROM run WHERE job_id = 1 AND lane IS NOT NULL ORDER BY lane LIMIT 1", "run_lane"),
-        ("SELECT 1 FROM run WHERE job_id = 1 AND lane = 2", "run_lane"),
     ] {
         let plan = plan_of(&store, sql).await;
         assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:?}");
     }
+}
+
+#[tokio::test]
+async fn a_lane_is_found_without_reading_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&url(&folder)).await.unwrap();
+    let plan = plan_of(&store, &super::lanes::NEXT_LANE.replace("$1", "1")).await;
+    let reads: Vec<&String> = plan.iter().filter(|step| step.contains("SEARCH") || step.contains("SCAN run")).collect();
+    let by_lane = reads.iter().filter(|step| step.contains("COVERING INDEX run_lane (job_id=? AND lane")).count();
+    assert!(reads.len() == 3 && by_lane == 3, "{plan:?}");
+    assert!(!plan.iter().any(|step| step.contains("B-TREE")), "{plan:?}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    Store::open(&url(&folder)).await.unwrap().close().await;
+    // An older version, which does not know the last step.
+    let error = Store::open_by(&url(&folder), schema::up_to(4)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("a newer version"), "{error}");
+    let mut connection = AnyConnection::connect(&url(&folder)).await.unwrap();
+    connection.execute("INSERT INTO _sqlx_migrations VALUES (99, 'later', 0, true, x'00', 0)").await.unwrap();
+    connection.close().await.unwrap();
+    let error = Store::open(&url(&folder)).await.unwrap_err();
+    assert!(error.to_string().contains("a newer version"), "{error}");
 }
 
 /// How SQLite goes about a statement.
@@ -74,6 +98,9 @@ async fn the_first_run_of_each_kind_that_waits_is_woken_without_reading_the_othe
     let plan = plan_of(&store, &super::runs::WAKE_NEXT.replace("$1", "1")).await;
     let parked: Vec<&String> = plan.iter().filter(|step| step.contains("run_parked")).collect();
     assert!(parked.len() == 2 && parked.iter().all(|step| step.contains("job_id=? AND backfill=? AND again_at")), "{plan:?}");
+    assert_eq!(plan.iter().filter(|step| step.contains("backfill_job")).count(), 2, "{plan:?}");
+    let sorts = plan.iter().filter(|step| step.contains("B-TREE FOR ORDER")).count();
+    assert_eq!(sorts, 0, "{plan:?}");
     let mut change = store.change().await.unwrap();
     // By number: its kind, backfill, when it was run again, and whether it waits.
     let rows = [
@@ -100,8 +127,5 @@ async fn the_first_run_of_each_kind_that_waits_is_woken_without_reading_the_othe
         change.add_backfill(1, 1, "", Timestamp(0)).await.unwrap();
     }
     change.wake_next(1).await.unwrap();
-    let woken =
-        sqlx::query("SELECT id FROM run WHERE wake_at = 0 ORDER BY id").fetch_all(&mut *change.transaction).await.unwrap();
-    let woken: Vec<i64> = woken.iter().map(|row| row.try_get(0).unwrap()).collect();
-    assert_eq!(woken, [1, 3, 6, 8, 10]);
+    assert_eq!(change.woken().await, [1, 3, 6, 8, 10]);
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use pinlake_core::jobs::{
-    Again, EndReason, JobSpec, NewRun, ProblemKind, Run, RunId, RunState, SchedulerProblem, Submission, Trigger, Work,
-};
+use pinlake_core::jobs::{Again, EndReason, JobSpec, NewRun, ProblemKind, Run, RunId, RunState, SchedulerProblem, Trigger, Work};
 use pinlake_core::{ErrorKind, Timestamp};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -91,23 +89,6 @@ async fn a_defect_at_a_task_is_a_problem_until_that_task_goes_well_or_is_no_more
     assert_eq!(world.problems(), wanted[1..]);
     // Nobody would find out that it goes well again.
     world.scheduler.install(&[daily], Vec::new()).await.unwrap();
-    assert_eq!(world.problems(), Vec::<String>::new());
-    // Nor what was handed in once, where all is one.
-    let submitted = |name: &str| Submission {
-        spec: job(name, &["load"]),
-        parameters: std::collections::BTreeMap::new(),
-        cause: "a test".to_owned(),
-        token: None,
-        join: false,
-        notes: std::collections::BTreeMap::new(),
-    };
-    let id = world.scheduler.submit(submitted("once")).await.unwrap();
-    world.scheduler.inner.store.fate().strike_at(2, Blow::Panics);
-    world.settle().await;
-    world.scheduler.install(&[], Vec::new()).await.unwrap();
-    assert_eq!(world.problems(), [format!("a defect in carrying out task 'load' of run {id}: struck at a commit")]);
-    world.scheduler.submit(submitted("again")).await.unwrap();
-    world.settle().await;
     assert_eq!(world.problems(), Vec::<String>::new());
 }
 

@@ -177,15 +177,39 @@ async fn lanes_are_found_in_gaps_and_behind_the_last() {
     };
     let mut found = vec![next(1).await];
     for taken in [
-        "UPDATE run SET lane = 2 WHERE id = 1001",
-        "UPDATE run SET lane = 1 WHERE id = 1003",
-        "UPDATE run SET lane = 4 WHERE id = 1005",
-        "UPDATE run SET lane = 3 WHERE id = 1007",
+        "UPDATE run SET lane = 2, state = 'running' WHERE id = 1001",
+        "UPDATE run SET lane = 1, state = 'running' WHERE id = 1003",
+        "UPDATE run SET lane = 4, state = 'running' WHERE id = 1005",
+        "UPDATE run SET lane = 3, state = 'running' WHERE id = 1007",
         "UPDATE run SET lane = NULL WHERE id = 1003",
+        // As a process leaves it that knows nothing of lanes.
+        "UPDATE run SET lane = 1, state = 'failed' WHERE id = 1003",
+        "UPDATE run SET lane = 1 WHERE id = 1003 OR id = 1001",
+        "UPDATE run SET state = 'succeeded' WHERE id = 1001",
     ] {
         sql(&world, taken).await;
         found.push(next(1).await);
     }
-    assert_eq!(found, [1, 1, 3, 3, 5, 1]);
+    assert_eq!(found, [1, 1, 3, 3, 5, 1, 1, 2, 1]);
     assert_eq!(next(2).await, 1, "of another job");
+}
+
+#[tokio::test]
+async fn a_run_that_ended_with_its_lane_set_keeps_nobody_from_it() {
+    let world = World::new().await;
+    world.install(&[job("daily", &["load"])]).await;
+    let first = world.run("daily").await;
+    // As a process leaves it that knows nothing of lanes.
+    sql(&world, "UPDATE run SET lane = 1 WHERE id = 1001").await;
+    assert_eq!(first.id.0, 1001);
+    for _ in 0..2 {
+        let run = world.run("daily").await;
+        assert!(has_succeeded(&run), "{}", run.message);
+        assert_eq!(lane(&run), 1);
+    }
+    // And run again it goes in the lane too.
+    world.scheduler.rerun(first.id, Again::All).await.unwrap();
+    let again = world.ended(first.id).await;
+    assert!(has_succeeded(&again) && lane(&again) == 1, "{again:?}");
+    assert_eq!(world.deeds.taken(), 4);
 }

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::world::{DATABASES, Deed, START, World, has_succeeded, job, run_of, schedule};
 use crate::scheduler::Settings;
+use crate::store::Store;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -233,4 +234,42 @@ async fn leases_go_by_the_clock_of_the_database() {
     assert!(change.time(&Clock::System).await.unwrap() > START);
     // But where a test owns the time.
     assert_eq!(change.time(&world.clock).await.unwrap(), START);
+}
+
+#[tokio::test]
+async fn the_first_runs_of_many_backfills_are_woken_by_their_index() {
+    if !is_here() {
+        return;
+    }
+    let world = World::new().await;
+    let mut change = world.scheduler.inner.store.change().await.unwrap();
+    // One of many backfills has runs that wait, and most runs are of it: by number the search would go through all runs for each of the others.
+    for sql in [
+        "INSERT INTO backfill (id, job_id, parallel, made_at, request) SELECT i, 1, 1, 0, '' FROM generate_series(1, 300) AS i",
+        "INSERT INTO run (id, job_id, kind, state, ending, created_at, ended_at, changes, document) \
+         SELECT i, 1, 'schedule', 'succeeded', 0, 0, 1, 0, '' FROM generate_series(1, 2000) AS i",
+        "INSERT INTO run (id, job_id, kind, state, ending, created_at, backfill, changes, document) \
+         SELECT i, 1, 'backfill', 'queued', 0, 0, 300, 0, '' FROM generate_series(2001, 6000) AS i",
+        "ANALYZE",
+    ] {
+        change.damage(sql).await;
+    }
+    let plan = change.plan_of_waking().await;
+    assert_eq!(plan.iter().filter(|step| step.contains("using run_parked")).count(), 2, "{plan:#?}");
+    change.wake_next(1).await.unwrap();
+    assert_eq!(change.woken().await, [2001]);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused() {
+    if !is_here() {
+        return;
+    }
+    let world = World::new().await;
+    let mut change = world.scheduler.inner.store.change().await.unwrap();
+    change.damage("INSERT INTO _sqlx_migrations VALUES (99, 'later', now(), true, '', 0)").await;
+    change.commit().await.unwrap();
+    let error = Store::open(&world.url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("a newer version"), "{error}");
 }

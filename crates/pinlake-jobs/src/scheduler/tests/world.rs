@@ -194,7 +194,7 @@ impl Runner for Deeds {
 /// A scheduler and what is around it.
 pub(super) struct World {
     folder: Arc<TempDir>,
-    url: String,
+    pub(super) url: String,
     pub(super) clock: Clock,
     pub(super) deeds: Arc<Deeds>,
     pub(super) scheduler: Scheduler,
