@@ -59,7 +59,7 @@ impl Owner {
         self.view.waiting_bytes.load(Ordering::Acquire) >= self.context.settings.ahead_bytes
     }
 
-    /// Has the batches written that are not yet. So much is written at once that as many threads as there is room for appends are at it at most.
+    /// Has the batches written that are not yet. Each write is large, so the room that appends have bounds how many threads are at it.
     fn write(&self, place: &Place, next: &mut Round) {
         let ahead = next.ahead;
         if ahead.batches == next.batches.len() {
