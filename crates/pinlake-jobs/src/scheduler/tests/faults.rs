@@ -49,10 +49,12 @@ async fn a_defect_at_a_submission_is_a_problem_until_that_one_goes_well() {
     world.scheduler.install(&[], Vec::new()).await.unwrap();
     assert_eq!(world.problems(), [of_first, of_second.clone()], "another that goes well ends it not");
     world.scheduler.rerun(first, Again::Failed).await.unwrap();
-    assert!(has_succeeded(&world.ended(first).await));
+    world.settle().await;
+    assert!(has_succeeded(&world.read(first).await));
     assert_eq!(world.problems(), [of_second]);
     world.scheduler.rerun(second, Again::Failed).await.unwrap();
-    assert!(has_succeeded(&world.ended(second).await));
+    world.settle().await;
+    assert!(has_succeeded(&world.read(second).await));
     assert_eq!(world.problems(), Vec::<String>::new());
 }
 
