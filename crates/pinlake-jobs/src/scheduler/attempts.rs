@@ -63,25 +63,20 @@ impl Scheduler {
     /// An attempt that comes upon a defect of the scheduler's own has failed. Where that can't be written either, it is begun again.
     async fn attempt_or_fail(&self, claimed: &Claimed, cancel: CancellationToken, lost: CancellationToken) {
         let (run, task) = (&claimed.run, &claimed.run.tasks[claimed.place].spec.name);
-        let tell = |panic: &(dyn Any + Send)| match run.job_id {
-            0 => {
-                let place = format!("carrying out task '{task}' of run {}", run.id);
-                self.tell_passing_defect(PART_OF_ONCE, &about(run.id.0, task), &place, panic);
-            }
-            job => {
-                let place = format!("carrying out task '{task}' of job '{}'", run.name);
-                self.tell_defect(PART, &about(job, task), &place, panic);
-            }
+        let is_of_job = run.job_id != 0;
+        let (part, about, of) = match is_of_job {
+            true => (PART, about(run.job_id, task), format!("job '{}'", run.name)),
+            false => (PART_OF_ONCE, about(run.id.0, task), format!("run {}", run.id)),
+        };
+        let place = format!("carrying out task '{task}' of {of}");
+        let tell = |panic: &(dyn Any + Send)| match is_of_job {
+            true => self.tell_defect(part, &about, &place, panic),
+            false => self.tell_passing_defect(part, &about, &place, panic),
         };
         let log = AttemptLog::new(self.inner.clock.clone());
         let begun = Instant::now();
         let attempt = AssertUnwindSafe(self.attempt(claimed, &log, begun, cancel, lost)).catch_unwind();
-        let Err(panic) = attempt.await else {
-            return match run.job_id {
-                0 => self.went_well(PART_OF_ONCE, &about(run.id.0, task)),
-                job => self.went_well(PART, &about(job, task)),
-            };
-        };
+        let Err(panic) = attempt.await else { return self.went_well(part, &about) };
         tell(panic.as_ref());
         let why = format!("the scheduler came upon a defect: {}", said(panic.as_ref()));
         let end = self.ended(claimed, &log, ended(EndReason::Failed, why, true), begun);

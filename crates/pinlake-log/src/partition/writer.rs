@@ -57,7 +57,8 @@ impl Place {
             return Ok(());
         }
         let buffers: Vec<Bytes> = batches.iter().map(|batch| batch.bytes().clone()).collect();
-        let room = self.check_room(&buffers);
+        let dir = self.file.path().parent().expect("a segment is in a folder");
+        let room = check_room(&self.context, dir, buffers.iter().map(|buffer| buffer.len() as u64).sum());
         if room.is_err() && bytes == 0 {
             return room;
         }
@@ -68,11 +69,6 @@ impl Place {
             self.cut.store(true, Ordering::Release);
         }
         wrote
-    }
-
-    fn check_room(&self, buffers: &[Bytes]) -> Result<(), Fault> {
-        let dir = self.file.path().parent().expect("a segment is in a folder");
-        check_room(&self.context, dir, buffers.iter().map(|buffer| buffer.len() as u64).sum())
     }
 
     fn append(&self, buffers: &[Bytes], at: u64) -> Result<(), Fault> {
