@@ -210,7 +210,7 @@ impl Both {
     }
 
     async fn reopen_copy(&mut self, change: &dyn Fn(&Path, &mut Vec<u8>)) {
-        // A checkpoint comes after the acknowledgement: once the owners answer again they are idle, and the copy is of one moment.
+        // A checkpoint comes after the acknowledgement: once the owners answer again they are idle, and a case does the same each time.
         assert_eq!(self.disk.retain_now().await.unwrap(), 0);
         let to = folder();
         copy(self.dir.path(), to.path(), change);

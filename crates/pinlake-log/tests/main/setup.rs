@@ -1,5 +1,6 @@
 //! Logs in folders of their own, and copies of folders as a crash would leave them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,18 +40,51 @@ pub(crate) async fn partition(log: &DiskLog) -> TopicPartition {
     topic(log, "t", 1).await.partition(0)
 }
 
-/// Copies a folder; `change` may change what each file holds.
+/// Copies a folder as it is at one moment, though a log may be at work in it; `change` may change what each file holds.
 pub(crate) fn copy(from: &Path, to: &Path, change: &dyn Fn(&Path, &mut Vec<u8>)) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy(&path, &target, change);
-        } else {
-            let mut bytes = std::fs::read(&path).unwrap();
-            change(&path, &mut bytes);
-            std::fs::write(target, bytes).unwrap();
+    let mut before = read_whole(from);
+    let files = loop {
+        // Files are replaced and removed between two looks at them: what is read twice the same was there at once.
+        let again = read_whole(from);
+        match again {
+            Some(files) if before.as_ref() == Some(&files) => break files,
+            again => before = again,
         }
+    };
+    std::fs::create_dir_all(to).unwrap();
+    for (path, bytes) in files {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        match bytes {
+            None => std::fs::create_dir_all(target).unwrap(),
+            Some(mut bytes) => {
+                change(&path, &mut bytes);
+                std::fs::write(target, bytes).unwrap();
+            }
+        }
+    }
+}
+
+/// What each file in a folder holds, and `None` for each folder, which comes before what is in it. `None` if one went while it was read.
+fn read_whole(folder: &Path) -> Option<BTreeMap<PathBuf, Option<Vec<u8>>>> {
+    let mut found = BTreeMap::new();
+    for entry in there(std::fs::read_dir(folder))? {
+        let path = there(entry)?.path();
+        if path.is_dir() {
+            found.extend(read_whole(&path)?);
+            found.insert(path, None);
+        } else {
+            let bytes = there(std::fs::read(&path))?;
+            found.insert(path, Some(bytes));
+        }
+    }
+    Some(found)
+}
+
+/// `None` if it has gone.
+fn there<T>(result: std::io::Result<T>) -> Option<T> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        result => Some(result.unwrap()),
     }
 }
 
