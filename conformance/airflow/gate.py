@@ -27,11 +27,11 @@ class Gate:
             self._is_open = True
             self._changed.notify_all()
 
-    def until_arrived(self, times=1):
+    def until_arrived(self, times=1, within_s=WAIT_S):
         """Waits until somebody has come this often since it was shut."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._arrived >= times, WAIT_S):
-                raise TimeoutError(f"not within {WAIT_S} s: arrival {times} at the gate, {self._arrived} came")
+            if not self._changed.wait_for(lambda: self._arrived >= times, within_s):
+                raise TimeoutError(f"not within {within_s} s: arrival {times} at the gate, {self._arrived} came")
 
     def _pass(self):
         with self._changed:

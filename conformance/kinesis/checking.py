@@ -10,9 +10,9 @@ import time
 import traceback
 
 # How long anything may take: far more than it needs, so that a hang has a name.
-WAIT_S = 30
+WAIT_S = 120
 # How long a whole run may take.
-RUN_S = 240
+RUN_S = 500
 
 
 def until(what, probe, pause_s=0.02):

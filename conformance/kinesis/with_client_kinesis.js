@@ -9,8 +9,8 @@ const kinesisClient = require('@aws-sdk/client-kinesis')
 const { KinesisClient, paginateListStreams, waitUntilStreamExists, waitUntilStreamNotExists } = kinesisClient
 
 // How long anything may take: far more than it needs, so that a hang has a name.
-const WAIT_MS = 30_000
-const RUN_MS = 200_000
+const WAIT_MS = 120_000
+const RUN_MS = 500_000
 const EVERY_BYTE = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
 const ARN = 'arn:aws:kinesis:us-east-1:123456789012:stream/'
 

@@ -10,7 +10,7 @@ use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::Retry
 use aws_smithy_http_client::Builder;
 
 /// How long anything may take: far more than it needs, so that a hang has a name.
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(120);
 const REGION: &str = "us-east-1";
 
 fn keys() -> Credentials {

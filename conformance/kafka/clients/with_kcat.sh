@@ -10,7 +10,7 @@ bootstrap=$1
 name=${2:-kcat-$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')}
 seven=${3:-}
 # How long anything may take that is not itself measured, and the first assignment of a group.
-wait_s=30 first_assignment_s=${FIRST_ASSIGNMENT_S:-3}
+wait_s=120 first_assignment_s=${FIRST_ASSIGNMENT_S:-3}
 passed=0 failed=0 why=""
 members=()
 

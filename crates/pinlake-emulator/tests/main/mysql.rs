@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use pinlake_core::testing::held_port::HeldPort;
 use pinlake_emulator::{
     Datetimes, DumpOptions, EmulateOptions, Mode, Post, Posts, PostsOptions, Source, emulate, write_mysql_dump,
 };
@@ -21,7 +21,7 @@ const ROWS: u64 = 2_300;
 struct MariaDb {
     process: Child,
     folder: TempDir,
-    port: u16,
+    port: HeldPort,
 }
 
 fn server_program() -> Option<PathBuf> {
@@ -40,11 +40,18 @@ impl MariaDb {
         let data = format!("--datadir={}", folder.path().join("data").display());
         let mut install = Command::new("mariadb-install-db");
         run(install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", &data]));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = HeldPort::new();
         let socket = format!("--socket={}", folder.path().join("socket").display());
         let mut serve = Command::new(program);
         // The system's account may differ from the data's owner in a container; the server insists on being told.
-        serve.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", &format!("--port={port}"), &data, &socket]);
+        serve.args([
+            "--no-defaults",
+            "--user=root",
+            "--bind-address=127.0.0.1",
+            &format!("--port={}", port.address().port()),
+            &data,
+            &socket,
+        ]);
         serve.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]);
         let log = File::create(folder.path().join("log")).unwrap();
         let process = serve.stdout(Stdio::null()).stderr(log).spawn().unwrap();
@@ -73,7 +80,7 @@ impl MariaDb {
     }
 
     fn url(&self, user: &str) -> String {
-        format!("mysql://{user}@127.0.0.1:{}/pinterest_data", self.port)
+        format!("mysql://{user}@{}/pinterest_data", self.port.address())
     }
 }
 

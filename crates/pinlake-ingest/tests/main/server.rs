@@ -147,6 +147,7 @@ async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
     let server = start(router, limits).await;
     let mut client = TcpStream::connect(server.address).await.unwrap();
     client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    client.read_u8().await.expect("the server begins to answer");
     server.stop.send(()).unwrap();
     let cut_off = tokio::time::timeout(FOREVER, server.served).await.expect("nothing holds the shutdown up").unwrap();
     assert_eq!(cut_off, 0, "the connection ended by itself, before the drain timeout");

@@ -99,8 +99,8 @@ fn check(found: &[(Duration, Message)]) {
     assert_eq!((&event["Records"][0]["Data"], &event["MillisBehindLatest"]), (&json!("AP8="), &json!(0)));
     let (last, (_, body)) = found.last().unwrap();
     assert!(body.starts_with(b"{\"Records\":[],\"ContinuationSequenceNumber\":\""), "{}", String::from_utf8_lossy(body));
-    assert!(*last >= Duration::from_secs(290) && *last < Duration::from_secs(301), "{last:?}");
-    assert!(found.len() > 59, "{}", found.len());
+    assert!(*last >= Duration::from_secs(280) && *last < Duration::from_secs(330), "{last:?}");
+    assert!(found.len() > 55, "{}", found.len());
 }
 
 #[tokio::test]

@@ -209,7 +209,7 @@ async fn a_large_answer_is_read_chunk_by_chunk() {
     let row = format!(r#"["{}"]"#, "x".repeat(1 << 20));
     let body = format!(r#"{{"columns":[{{"name":"a","type":"Utf8"}}],"rows":[{}]}}"#, vec![row; 9].join(","));
     let door = door(&Arc::new(FakeConsole { body: Some(body), ..FakeConsole::default() }));
-    let answer = execute(&door, json!({ "statement": "SELECT a" })).await.json();
+    let answer = execute(&door, json!({ "statement": "SELECT a", "wait_timeout": "50s" })).await.json();
     let (mut rows, mut next) = (0, Some(answer["result"].clone()));
     while let Some(chunk) = next {
         rows += chunk["data_array"].as_array().unwrap().len();

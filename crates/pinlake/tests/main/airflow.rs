@@ -6,9 +6,9 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use pinlake_core::testing::held_port::HeldPort;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
@@ -18,7 +18,7 @@ use crate::server::Server;
 use crate::shell::run;
 
 /// How long a script may take: longer than it allows itself.
-const SCRIPT_WAIT: Duration = Duration::from_secs(570);
+const SCRIPT_WAIT: Duration = Duration::from_secs(1530);
 /// What every call of Databricks' APIs must bring.
 const TOKEN: &str = "dapi-0123456789abcdef";
 
@@ -36,14 +36,14 @@ struct Client {
 /// A server's configuration, pipeline and data.
 struct Place {
     folder: tempfile::TempDir,
-    listen: String,
-    listen_tls: Option<String>,
+    listen: HeldPort,
+    listen_tls: Option<HeldPort>,
 }
 
 impl Place {
     /// With the jobs that stand for the notebooks of the DAGs.
     async fn new(tls: bool) -> Place {
-        let place = Place { folder: tempfile::tempdir().unwrap(), listen: address(), listen_tls: tls.then(address) };
+        let place = Place { folder: tempfile::tempdir().unwrap(), listen: HeldPort::new(), listen_tls: tls.then(HeldPort::new) };
         let (pipeline, given) = (place.path("pipeline"), conformance().join("airflow/pipeline"));
         run(&["init", pipeline.to_str().unwrap()]).await.done();
         let definition = pipeline.join("pipeline.yml");
@@ -63,7 +63,8 @@ impl Place {
 
     fn config(&self) -> String {
         let (pipeline, token) = (self.path("pipeline"), self.path("token"));
-        let tls = self.listen_tls.as_ref().map(|listen| format!("  tls: {{ listen: \"{listen}\" }}\n")).unwrap_or_default();
+        let tls =
+            self.listen_tls.as_ref().map(|port| format!("  tls: {{ listen: \"{}\" }}\n", port.address())).unwrap_or_default();
         format!(
             "pipeline: {}\ndatabricks:\n  tokens: [{{ file: {} }}]\n  notebooks: [{{ match: \"/**/Load Data*\", job: load }}]\n{tls}",
             pipeline.display(),
@@ -76,15 +77,9 @@ impl Place {
     }
 
     async fn start(&self) -> Server {
-        Server::start_with(&self.path("data"), &self.listen, &["--config", self.path("config.yml").to_str().unwrap()]).await
+        let (listen, config) = (self.listen.address().to_string(), self.path("config.yml"));
+        Server::start_with(&self.path("data"), &listen, &["--config", config.to_str().unwrap()]).await
     }
-}
-
-/// An address that a server has again when it starts again: below the ports that the system hands to clients, so that no client of a server that is down
-/// takes it.
-fn address() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("127.0.0.1:{}", 20_000 + std::process::id() % 1_000 * 10 + NEXT.fetch_add(1, Ordering::Relaxed) % 10)
 }
 
 /// Runs a client against a server of its own with some posts, which the client may have killed and started again. All its checks must pass.
@@ -101,7 +96,7 @@ async fn check(client: Client) {
     // Nothing that this machine has of Databricks is used.
     command.env("HOME", place.folder.path()).env("DATABRICKS_CONFIG_FILE", "/dev/null");
     let (line, url) = match &place.listen_tls {
-        Some(listen) => ("Airflow with TLS: ", format!("https://{listen}")),
+        Some(port) => ("Airflow with TLS: ", format!("https://{}", port.address())),
         None => ("Airflow: ", server.url.clone()),
     };
     command.arg(url).envs(told(&server, line));

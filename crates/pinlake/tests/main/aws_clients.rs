@@ -19,7 +19,7 @@ use crate::server::Server;
 /// Names the python with AWS's libraries.
 pub(crate) const PYTHON: &str = "PINLAKE_TEST_AWS_PYTHON";
 /// How long a script may take: longer than it allows itself.
-const SCRIPT_WAIT: Duration = Duration::from_secs(300);
+const SCRIPT_WAIT: Duration = Duration::from_secs(540);
 
 pub(crate) fn conformance() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance")

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use pinlake_core::testing::held_port::HeldPort;
 use pinlake_emulator::{Acked, EmulateOptions, Mode, Place, emulate};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -167,10 +168,10 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
 /// too, if the server has a door for them. Answers what the kills met.
 pub(crate) async fn survives(place: &Path, config: String, kills: u64, with_clients: bool) -> String {
     // Below the ports that the system hands to clients, so that no retrying client takes it while the server is down.
-    let port = |from| format!("127.0.0.1:{}", from + std::process::id() % 9_000);
     let (count, acked) = watch::channel(0);
     let data = place.join("data");
-    let world = World { data, address: port(21_000), kafka: port(12_000), config, acked };
+    let (http, kafka) = (HeldPort::new(), HeldPort::new());
+    let world = World { data, address: http.address().to_string(), kafka: kafka.address().to_string(), config, acked };
     let mut server = world.start().await;
     let clients = if with_clients { Some(Clients::start(&world.kafka).await) } else { None };
     let (sender, mut receiver) = mpsc::channel(1024);

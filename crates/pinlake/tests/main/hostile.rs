@@ -66,7 +66,7 @@ pub(crate) async fn post(server: &Server, path: &str, content_type: &str, body: 
 /// The server is well: it takes a good record, shows it, and its ledger closes.
 pub(crate) async fn serves_on(server: &Server) {
     assert_eq!(server.get("/healthz").await["status"], "alive");
-    assert_eq!(server.get("/readyz").await["ready"], true);
+    server.until_ready().await;
     post(server, "/topics/good.pin", KAFKA_JSON, r#"{"records":[{"value":{"index":424242,"category":"art"}}]}"#).await;
     assert_eq!(server.rows("SELECT category FROM pin WHERE ind = 424242").await, [json!(["art"])]);
     let ledger = server.get("/api/v1/ledger?deep=true").await;

@@ -11,7 +11,7 @@ use crate::shell::run;
 /// How often the server is killed.
 const KILLS: usize = 12;
 /// How long something may take that is waited for.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_secs(300);
 
 /// The built-in pipeline with other jobs, and a configuration that names it.
 async fn pipeline(place: &Path, jobs: &str) -> String {
@@ -28,7 +28,10 @@ fn write_jobs(place: &Path, jobs: &str) {
     let file = place.join("pipeline/pipeline.yml");
     let text = std::fs::read_to_string(&file).unwrap();
     let before = text.split("\njobs:").next().unwrap();
-    std::fs::write(file, format!("{before}\njobs:\n{jobs}")).unwrap();
+    // At once, for a server may be reading it; no file of a pipeline has such a name.
+    let new = file.with_extension("new");
+    std::fs::write(&new, format!("{before}\njobs:\n{jobs}")).unwrap();
+    std::fs::rename(new, file).unwrap();
 }
 
 /// Waits until what a path answers is as it should be.
@@ -43,12 +46,6 @@ async fn until(server: &Server, path: &str, good: impl Fn(&Value) -> bool) -> Va
         }
     };
     tokio::time::timeout(WAIT, asked).await.unwrap_or_else(|_| panic!("{path} does not come to what it should"))
-}
-
-/// Has the job of each second pause or go on.
-async fn tell(server: &Server, what: &str) {
-    let url = format!("{}/api/v1/jobs/each/{what}", server.url);
-    assert!(reqwest::Client::new().post(url).send().await.unwrap().status().is_success());
 }
 
 const EACH_SECOND: &str = r#"  each:
@@ -72,23 +69,16 @@ async fn kills_lose_no_run_of_a_job_and_double_no_row_of_its_table() {
         tokio::time::sleep(Duration::from_millis(97 * kill as u64)).await;
         assert!(server.kill().await);
     }
+    // No second is due any more: what waits comes to an end, however long a run takes.
+    write_jobs(place.path(), &EACH_SECOND.replace("    schedule: \"every 1s\"\n    missed: all\n", ""));
     let server = Server::start_with(&data, "127.0.0.1:0", &["--config", &config]).await;
-    tell(&server, "pause").await;
-    let open = |runs: &Value| runs["runs"].as_array().unwrap().is_empty();
-    until(&server, "/api/v1/runs?state=running&limit=1", open).await;
-    // What waits goes on before the next ones are due.
-    tell(&server, "resume").await;
-    until(&server, "/api/v1/runs?state=queued&limit=1", open).await;
-    tell(&server, "pause").await;
-    until(&server, "/api/v1/runs?state=running&limit=1", open).await;
-    until(&server, "/api/v1/runs?state=queued&limit=1", open).await;
+    let none = |runs: &Value| runs["runs"].as_array().unwrap().is_empty();
+    until(&server, "/api/v1/runs?state=queued,running&limit=1", none).await;
     let rows = server
         .rows("SELECT CAST(_from AS BIGINT), CAST(_to AS BIGINT), count(*) FROM gold.each_second GROUP BY 1, 2 ORDER BY 1")
         .await;
     assert!(rows.len() * 2 >= KILLS, "{} rows", rows.len());
-    // One interval begins where another ended, but for the pause.
-    let gaps = rows.windows(2).filter(|pair| pair[0][1] != pair[1][0]).count();
-    assert!(gaps <= 1, "{rows:?}");
+    assert!(rows.windows(2).all(|pair| pair[0][1] == pair[1][0]), "one interval begins where another ended: {rows:?}");
     assert!(rows.iter().all(|row| row[2] == 1), "no interval is there twice: {rows:?}");
     let runs = server.get("/api/v1/runs?limit=1000").await;
     let runs: Vec<&Value> = runs["runs"].as_array().unwrap().iter().filter(|run| run["kind"] == "schedule").collect();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use pinlake_core::testing::held_port::HeldPort;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -111,8 +112,8 @@ async fn what_clients_were_told_holds_after_kills() {
     };
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    // Below the ports that the system hands to clients, so that no retrying client takes it while the server is down.
-    let kafka = format!("127.0.0.1:{}", 30_000 + std::process::id() % 2_000);
+    let port = HeldPort::new();
+    let kafka = port.address().to_string();
     let start = async || Server::start_at(&data, "127.0.0.1:0", &kafka, &[]).await;
     let mut server = start().await;
     let mut command = Command::new(python);

@@ -2,11 +2,12 @@
 //! it was told when it ends well, and not all of it when it is killed.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use pinlake_core::testing::held_port::HeldPort;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -22,7 +23,7 @@ const START_WAIT: Duration = Duration::from_secs(60);
 pub(crate) struct Noida {
     program: PathBuf,
     data: PathBuf,
-    port: u32,
+    port: HeldPort,
     child: Child,
 }
 
@@ -39,14 +40,14 @@ impl Noida {
             );
             return None;
         };
-        let port = free_port();
-        let child = run(&program, data, port).await;
+        let port = HeldPort::new();
+        let child = run(&program, data, port.address()).await;
         Some(Noida { program, data: data.to_owned(), port, child })
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.port.address().to_string()
     }
 
     /// Ends it; what it was told lasts.
@@ -65,14 +66,8 @@ impl Noida {
 
     /// Starts it again, at the same address.
     pub(crate) async fn start_again(&mut self) {
-        self.child = run(&self.program, &self.data, self.port).await;
+        self.child = run(&self.program, &self.data, self.port.address()).await;
     }
-}
-
-/// Below the ports that the system hands to clients, another one for each.
-pub(crate) fn free_port() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    15_000 + (std::process::id() * 8 + NEXT.fetch_add(1, Ordering::Relaxed)) % 5_000
 }
 
 async fn program(python: OsString) -> Option<PathBuf> {
@@ -81,12 +76,12 @@ async fn program(python: OsString) -> Option<PathBuf> {
     asked.status.success().then(|| PathBuf::from(path.trim()))
 }
 
-async fn run(program: &Path, data: &Path, port: u32) -> Child {
+async fn run(program: &Path, data: &Path, address: SocketAddr) -> Child {
     let mut command = Command::new(program);
-    command.args(["start", "--only", "kafka", "--kafka-port", &port.to_string(), "--data-dir"]).arg(data);
+    command.args(["start", "--only", "kafka", "--kafka-port", &address.port().to_string(), "--data-dir"]).arg(data);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     let listens = async {
-        while TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap())).await.is_err() {
+        while TcpStream::connect(address).await.is_err() {
             assert!(child.try_wait().unwrap().is_none(), "the broker ended");
             // It says nothing when it listens.
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -78,6 +78,12 @@ impl Server {
         }
     }
 
+    /// Returns once it says that it is ready: the scheduler's first look may come after it listens.
+    pub(crate) async fn until_ready(&self) {
+        let asked = async { while !reqwest::get(format!("{}/readyz", self.url)).await.unwrap().status().is_success() {} };
+        tokio::time::timeout(START_WAIT, asked).await.expect("the server does not become ready");
+    }
+
     /// Where Kafka's clients find it.
     pub(crate) fn kafka(&self) -> &str {
         let told = self.shown.iter().find_map(|line| line.strip_prefix("Kafka clients connect to "));

@@ -284,7 +284,7 @@ async fn what_only_reads_makes_no_folder() {
     let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
     let missing = run(&["batch", &path("nosuch"), &path("out")]).await.failed();
     assert!(missing.contains("there is no folder '"), "{missing}");
-    let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", &path("data")]).await.done();
+    let well = Shell::apart().run(&["doctor", "--data-dir", &path("data")]).await.done();
     assert!(well.contains(&format!("keeps conditional writes; the first start makes '{}'", path("data/lake"))), "{well}");
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     std::fs::create_dir(path("empty")).unwrap();
@@ -360,7 +360,7 @@ async fn config_merges_file_and_environment_and_hides_secrets() {
 async fn doctor_says_what_is_well_and_what_to_do() {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().to_str().unwrap();
-    let well = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await.done();
+    let well = Shell::apart().run(&["doctor", "--data-dir", folder]).await.done();
     for part in [
         "✓ pipeline: pinterest",
         "✓ address: 127.0.0.1:0 is free",
@@ -373,7 +373,8 @@ async fn doctor_says_what_is_well_and_what_to_do() {
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut shell = Shell::with("PINLAKE_HTTP_LISTEN", &address);
+    let mut shell = Shell::apart();
+    shell.variables.push(("PINLAKE_HTTP_LISTEN", address.clone()));
     shell.variables.push(("PINLAKE_PIPELINE", "no-such-folder".to_owned()));
     let ill = shell.run(&["doctor", "--data-dir", folder]).await;
     assert!(ill.out.contains("✗ pipeline: reading pipeline folder 'no-such-folder'"), "{}", ill.out);
@@ -384,7 +385,7 @@ async fn doctor_says_what_is_well_and_what_to_do() {
     );
     assert_eq!(ill.failed(), "error: 2 things to mend\n");
     let _server = Server::start(data.path(), "127.0.0.1:0").await;
-    let beside = Shell::with("PINLAKE_HTTP_LISTEN", "127.0.0.1:0").run(&["doctor", "--data-dir", folder]).await;
+    let beside = Shell::apart().run(&["doctor", "--data-dir", folder]).await;
     assert!(beside.out.contains("✗ data folder: another process has the log in "), "{}", beside.out);
     assert_eq!(beside.failed(), "error: 1 thing to mend\n");
 }

@@ -49,6 +49,19 @@ impl Shell {
         Shell { variables: vec![(name, value.to_owned())], ..Shell::default() }
     }
 
+    /// Commands that look whether a server could start: at ports that nobody has, with as few connections as any machine has the open files for.
+    pub(crate) fn apart() -> Shell {
+        let anywhere = "127.0.0.1:0";
+        let few = "100";
+        let variables = [
+            ("PINLAKE_HTTP_LISTEN", anywhere),
+            ("PINLAKE_KAFKA_LISTEN", anywhere),
+            ("PINLAKE_HTTP_CONNECTIONS_MAX", few),
+            ("PINLAKE_KAFKA_CONNECTIONS_MAX", few),
+        ];
+        Shell { variables: variables.map(|(name, value)| (name, value.to_owned())).into(), ..Shell::default() }
+    }
+
     pub(crate) fn typing(mut self, input: &'static str) -> Shell {
         self.input = input;
         self

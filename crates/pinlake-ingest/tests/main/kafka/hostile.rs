@@ -1,7 +1,6 @@
 //! What no client sends: the connection ends, nobody else is the worse, and no room is set aside for what is only claimed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
@@ -23,6 +22,7 @@ use tokio::time::timeout;
 use super::client::{Client, Served, batch, broker};
 use super::records::{placed, produce};
 use crate::concurrency::Gated;
+use crate::server::FOREVER;
 
 async fn ask(client: &mut Client) -> usize {
     let answer: MetadataResponse = client.call(ApiKey::Metadata, 9, &MetadataRequest::default().with_topics(None)).await;
@@ -77,7 +77,7 @@ async fn what_is_no_request_ends_its_connection_and_no_other() {
     for (what, bytes) in cases {
         let mut client = served.connect().await;
         client.stream.write_all(&bytes).await.unwrap();
-        let end = timeout(Duration::from_secs(20), client.frame()).await;
+        let end = timeout(FOREVER, client.frame()).await;
         assert!(end.unwrap_or_else(|_| panic!("{what}: the connection stays open")).is_none(), "{what}");
         assert_eq!(ask(&mut other).await, 1, "after {what}");
     }
@@ -156,7 +156,7 @@ async fn one_connection_too_many_is_closed() {
     let mut first = served.connect().await;
     assert_eq!(ask(&mut first).await, 1);
     let mut second = served.connect().await;
-    assert!(timeout(Duration::from_secs(20), second.frame()).await.unwrap().is_none());
+    assert!(timeout(FOREVER, second.frame()).await.unwrap().is_none());
     assert_eq!(ask(&mut first).await, 1);
 }
 
@@ -193,6 +193,6 @@ async fn a_client_that_never_reads_its_answers_keeps_no_room_of_others() {
     let mut other = Client::to(&broker, 64 << 10);
     let request = produce("t", 0, -1, &large);
     let answer = other.call(ApiKey::Produce, 7, &request);
-    let answer = timeout(Duration::from_secs(20), answer).await.expect("another client's append has room");
+    let answer = timeout(FOREVER, answer).await.expect("another client's append has room");
     assert_eq!(placed(&answer), (0, 1));
 }

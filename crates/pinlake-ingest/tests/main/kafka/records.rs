@@ -1,7 +1,5 @@
 //! Records in and out: Produce, Fetch, ListOffsets.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -17,6 +15,7 @@ use pinlake_ingest::testing::wire;
 use tokio::time::timeout;
 
 use super::client::{Client, Served, batch};
+use crate::server::FOREVER;
 
 fn name(topic: &'static str) -> WireName {
     WireName(StrBytes::from_static_str(topic))
@@ -197,8 +196,7 @@ async fn a_fetch_waits_for_the_next_record_and_not_past_its_time() {
     let (mut reader, mut writer) = (served.connect().await, served.connect().await);
     let waiting = reader.send(ApiKey::Fetch, 11, &fetch(&[(0, 0), (1, 0)], 1 << 20, 30_000, 0)).await;
     assert_eq!(produced(&mut writer, 7, &produce("t", 1, -1, &batch(&["late"], 1))).await, (0, 0));
-    let answer: FetchResponse =
-        timeout(Duration::from_secs(10), reader.receive(ApiKey::Fetch, 11, waiting)).await.expect("it is woken");
+    let answer: FetchResponse = timeout(FOREVER, reader.receive(ApiKey::Fetch, 11, waiting)).await.expect("it is woken");
     assert_eq!((batches(&answer, 0).len(), batches(&answer, 1).len()), (0, 1));
     let answer: FetchResponse = reader.call(ApiKey::Fetch, 11, &fetch(&[(0, 0)], 1 << 20, 50, 0)).await;
     assert!(batches(&answer, 0).is_empty(), "after its time it answers with what there is");

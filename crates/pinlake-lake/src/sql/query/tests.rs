@@ -1,6 +1,15 @@
 //! What becomes of a query that takes more than it may.
 
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::catalog::Session;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use pinlake_core::ErrorKind;
+use tokio::sync::oneshot;
 
 use super::*;
 
@@ -30,17 +39,59 @@ async fn a_query_over_its_time_or_memory_is_the_callers_to_correct() {
     assert_eq!((kind, &*message), (ErrorKind::Invalid, "the query took longer than 1 s: ask for less, or raise query.time_max"));
 }
 
-#[tokio::test]
+/// A table at which planning stands still, without giving way, until what would open it is dropped.
+#[derive(Debug)]
+struct Gate {
+    reached: Mutex<Option<oneshot::Sender<()>>>,
+    opened: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+#[async_trait]
+impl TableProvider for Gate {
+    fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::empty())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        _: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        self.reached.lock().unwrap().take().unwrap().send(()).unwrap();
+        self.opened.lock().unwrap().recv().unwrap_err();
+        Ok(Arc::new(EmptyExec::new(self.schema())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_answer_that_it_took_too_long_does_not_wait_for_planning() {
-    let limits = QueryLimits { time: Duration::from_millis(20), ..QueryLimits::default() };
-    let rows: Vec<String> = (0..60).map(|n| format!("(SELECT {n} AS c) AS t{n}")).collect();
-    let sql = format!("SELECT count(*) FROM {}", rows.join(", "));
-    let store = Store::open("memory:///").unwrap();
-    let query = Query { sql, tables: Vec::new(), questions: Vec::new(), parameters: Parameters::new(), store, rows_max: 1 };
+    let limits = QueryLimits::default();
+    let (reached, is_reached) = oneshot::channel();
+    let (opens, opened) = std::sync::mpsc::channel();
+    let gate = Gate { reached: Mutex::new(Some(reached)), opened: Mutex::new(opened) };
+    let name = ("public".to_owned(), "gate".to_owned());
+    let query = Query {
+        sql: "SELECT count(*) FROM gate".to_owned(),
+        tables: vec![NamedTable { name, rows: Arc::new(gate), snapshot: None }],
+        questions: Vec::new(),
+        parameters: Parameters::new(),
+        store: Store::open("memory:///").unwrap(),
+        rows_max: 1,
+    };
     let held = Arc::new(());
-    let error = run(query, limits, held.clone()).await.unwrap_err();
+    let running = tokio::spawn(run(query, limits, held.clone()));
+    is_reached.await.unwrap();
+    tokio::time::advance(limits.time).await;
+    let error = running.await.unwrap().unwrap_err();
     assert!(error.to_string().starts_with("the query took longer than "), "{error}");
     assert_eq!(Arc::strong_count(&held), 2, "its place is taken for as long as it really runs");
+    drop(opens);
 }
 
 /// Queries that would run for hours, each without giving way in a place of its own.
@@ -69,7 +120,8 @@ async fn what_takes_too_long_ends_and_leaves_its_place() {
             store,
             rows_max: 1,
         };
-        let limits = QueryLimits { time: Duration::from_millis(200), ..QueryLimits::default() };
+        // Their time is over before they meet the other bound, also where it is told late.
+        let limits = QueryLimits { time: Duration::from_millis(200), memory_bytes: 8 << 30 };
         let (held, over) = tokio::sync::oneshot::channel::<()>();
         let error = run(query, limits, held).await.unwrap_err();
         assert!(error.to_string().starts_with("the query took longer than "), "{sql}: {error}");
