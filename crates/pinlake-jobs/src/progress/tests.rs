@@ -152,7 +152,7 @@ fn a_long_chain_and_a_dense_graph_are_followed_at_once() {
         let number = claim(&mut dense, place, "me", Timestamp(0));
         end(&mut dense, place, number, outcome(0), Timestamp(1), 0.0);
     }
-    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -27,9 +27,7 @@ async fn submit_badly(world: &World, name: &str) -> (RunId, String) {
     // What else is due is done.
     world.settle().await;
     let id = submit(world, name).await;
-    // The first is the step's.
-    world.scheduler.inner.store.fate().strike_at(2, Blow::Panics);
-    world.settle().await;
+    world.end_with(Blow::Panics).await;
     assert_eq!(world.read(id).await.state, RunState::Failed);
     (id, format!("a defect in carrying out task 'load' of run {id}: struck at a commit"))
 }
@@ -64,8 +62,7 @@ async fn of_defects_at_submissions_the_last_ten_are_known_for_a_day_and_take_no_
     world.install(&[job("daily", &["load"])]).await;
     world.settle().await;
     world.start("daily").await;
-    world.scheduler.inner.store.fate().strike_at(2, Blow::Panics);
-    world.settle().await;
+    world.end_with(Blow::Panics).await;
     let mut wanted = vec!["a defect in carrying out task 'load' of job 'daily': struck at a commit".to_owned()];
     for _ in 0..12 {
         world.clock.advance(Duration::from_secs(1));

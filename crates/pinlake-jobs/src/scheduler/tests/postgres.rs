@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -20,11 +19,13 @@ use crate::store::Store;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A Postgres of the test's own, on a loopback port; it ends with the test.
+/// A part of the socket's name, nothing else.
+const PORT: u16 = 5432;
+
+/// A Postgres of the test's own, at a socket in its folder: a port could be somebody else's by the time that it listens. It ends with the test.
 struct Postgres {
     programs: PathBuf,
     folder: TempDir,
-    port: u16,
 }
 
 /// The folder with the server's programs, which Debian keeps by version.
@@ -54,17 +55,18 @@ fn run(command: &mut Command) {
 
 impl Postgres {
     fn start(programs: PathBuf) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // A socket's path has 107 bytes at most.
+        let is_long = std::env::temp_dir().as_os_str().len() > 70;
+        let folder = if is_long { tempfile::tempdir_in("/tmp") } else { tempfile::tempdir() }.unwrap();
         // Whoever the server runs as makes its own folder there.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { programs, folder, port };
+        let server = Self { programs, folder };
         let data = server.data();
         run(program(&server.programs.join("initdb"))
             .args(["--auth=trust", "--username=pinlake", "--no-sync", "--locale=C", "--encoding=UTF8", "-D"])
             .arg(&data));
         let place = server.folder.path().display();
-        let options = format!("-h 127.0.0.1 -p {port} -k {place} -c fsync=off -c max_connections=400");
+        let options = format!("-c listen_addresses= -p {PORT} -k {place} -c fsync=off -c max_connections=400");
         let log = server.folder.path().join("log");
         // It waits until the server answers.
         run(program(&server.programs.join("pg_ctl"))
@@ -77,6 +79,11 @@ impl Postgres {
 
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    fn url(&self) -> String {
+        let place = self.folder.path().to_str().unwrap().replace('/', "%2F");
+        format!("postgres://pinlake@{place}:{PORT}/postgres")
     }
 }
 
@@ -106,9 +113,8 @@ fn the_same_holds_over_postgres() {
         return;
     };
     let server = Postgres::start(programs);
-    let url = format!("postgres://pinlake@127.0.0.1:{}/postgres", server.port);
     let mut again = Command::new(std::env::current_exe().unwrap());
-    let output = again.args(["scheduler::tests::", "--test-threads=2"]).env(DATABASES, url).output().unwrap();
+    let output = again.args(["scheduler::tests::", "--test-threads=2"]).env(DATABASES, server.url()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     for test in

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::scheduler::{Scheduler, Settings, lock};
 use crate::store::Store;
+use crate::store::testing::Blow;
 use crate::task::{Condition, Done, Effect, Runner, TaskCall};
 
 /// 2026-03-01T00:00:00Z, a Sunday.
@@ -282,6 +283,18 @@ impl World {
             if due && inner.places.available_permits() == 0 {
                 return;
             }
+        }
+    }
+
+    /// Has what is due begin, and something happen at the commit of its attempt's end. No tick: that may renew the lease, by the machine's clock, and
+    /// then commits once more.
+    pub(super) async fn end_with(&self, blow: Blow) {
+        let inner = &self.scheduler.inner;
+        assert!(self.scheduler.step(self.clock.now()).await.unwrap());
+        // The step has handed the attempt out, and given nobody a turn since.
+        inner.store.fate().strike_at(1, blow);
+        while !lock(&inner.underway).is_empty() {
+            inner.changed.notified().await;
         }
     }
 

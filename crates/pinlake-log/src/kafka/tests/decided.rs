@@ -7,7 +7,7 @@ use kafka_protocol::messages::ApiKey;
 use pinlake_core::{BatchBuilder, ErrorKind, Log, Offset, OffsetRange, ProducerSequence, Reason, Timestamp};
 
 use super::broker::{Act, Fake};
-use super::{batch, connect, options, partition};
+use super::{batch, connect, connect_impatient, options, partition};
 use crate::kafka::{ClusterOptions, KafkaLog};
 
 fn range(start: i64, end: i64) -> OffsetRange {
@@ -18,13 +18,16 @@ fn range(start: i64, end: i64) -> OffsetRange {
 async fn a_lost_answer_is_asked_for_with_the_same_number() {
     for lost in [Act::DoAndClose, Act::DoInSilence, Act::DoAndCut, Act::DoAndMix, Act::DoAndEmpty] {
         let fake = Fake::start().await;
-        let log = connect(&fake).await;
+        let log = connect_impatient(&fake).await;
         assert_eq!(log.append(&partition(), batch("0")).await.unwrap(), range(0, 1));
         fake.next(ApiKey::Produce, &[lost.clone(), lost.clone(), Act::Code(6)]);
         assert_eq!(log.append(&partition(), batch("1")).await.unwrap(), range(1, 2), "{lost:?}");
         assert_eq!(log.append(&partition(), batch("2")).await.unwrap(), range(2, 3));
-        let sent: Vec<(i64, i32)> = fake.state().sent.iter().map(|number| (number.id, number.first)).collect();
-        assert_eq!(sent, [(1, 0), (1, 1), (1, 1), (1, 1), (1, 1), (1, 2)], "{lost:?}");
+        let mut sent: Vec<(i64, i32)> = fake.state().sent.iter().map(|number| (number.id, number.first)).collect();
+        let id = sent[0].0;
+        assert!(sent.iter().filter(|number| **number == (id, 1)).count() >= 4, "{lost:?}: {sent:?}");
+        sent.dedup();
+        assert_eq!(sent, [(id, 0), (id, 1), (id, 2)], "{lost:?}");
     }
 }
 
@@ -94,14 +97,14 @@ async fn a_producers_own_numbers_are_kept() {
 #[tokio::test]
 async fn an_append_goes_on_when_its_caller_goes_away() {
     let fake = Fake::start().await;
-    let log = Arc::new(connect(&fake).await);
+    let log = Arc::new(connect_impatient(&fake).await);
     log.append(&partition(), batch("0")).await.unwrap();
     fake.next(ApiKey::Produce, &[Act::Close, Act::DoInSilence]);
     let appending = tokio::spawn({
         let log = log.clone();
         async move { log.append(&partition(), batch("1")).await }
     });
-    while fake.state().sent.len() < 2 {
+    while fake.state().batches.len() < 2 {
         fake.came.notified().await;
     }
     appending.abort();
@@ -112,8 +115,9 @@ async fn an_append_goes_on_when_its_caller_goes_away() {
 #[tokio::test]
 async fn too_many_waiting_bytes_are_refused() {
     let fake = Fake::start().await;
-    let log =
-        Arc::new(KafkaLog::connect(ClusterOptions { append_bytes_max: 1, ..options(&fake) }, Default::default()).await.unwrap());
+    let answer_timeout = Duration::from_millis(300);
+    let options = ClusterOptions { append_bytes_max: 1, answer_timeout, ..options(&fake) };
+    let log = Arc::new(KafkaLog::connect(options, Default::default()).await.unwrap());
     fake.next(ApiKey::Produce, &[Act::DoInSilence]);
     let appending = tokio::spawn({
         let log = log.clone();

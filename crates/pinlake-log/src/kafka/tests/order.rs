@@ -7,7 +7,7 @@ use kafka_protocol::messages::ApiKey;
 use pinlake_core::{Batch, BatchBuilder, ErrorKind, Log, Offset, ProducerSequence, Timestamp};
 
 use super::broker::{Act, Fake};
-use super::{batch, connect, partition};
+use super::{batch, connect, connect_impatient, partition};
 
 fn own(first: i32) -> Batch {
     let mut builder = BatchBuilder::new(Timestamp(1));
@@ -19,7 +19,7 @@ fn own(first: i32) -> Batch {
 #[tokio::test]
 async fn an_append_that_asks_for_settings_is_not_overtaken() {
     let fake = Fake::start().await;
-    let log = connect(&fake).await;
+    let log = connect_impatient(&fake).await;
     log.append(&partition(), batch("0")).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(6)).await;

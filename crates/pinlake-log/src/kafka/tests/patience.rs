@@ -39,7 +39,7 @@ async fn a_broker_is_left_alone_for_no_longer_than_the_most() {
     let log = KafkaLog::connect(options, Clock::System).await.unwrap();
     fake.state().throttle_ms = i32::MAX;
     for _ in 0..2 {
-        timeout(Duration::from_secs(10), log.range(&partition())).await.expect("it goes on").unwrap();
+        timeout(Duration::from_secs(60), log.range(&partition())).await.expect("it goes on").unwrap();
     }
 }
 
@@ -53,7 +53,7 @@ async fn an_old_broker_has_waited_itself_before_it_answers() {
     let log = KafkaLog::connect(options, Clock::System).await.unwrap();
     fake.state().throttle_ms = i32::MAX;
     for _ in 0..2 {
-        timeout(Duration::from_secs(10), log.range(&partition())).await.expect("nothing is held back").unwrap();
+        timeout(Duration::from_secs(60), log.range(&partition())).await.expect("nothing is held back").unwrap();
     }
 }
 
@@ -85,7 +85,8 @@ async fn a_topic_that_is_not_there_is_told_by_the_second_answer() {
     assert_eq!(asked(&fake) - before, 2);
 }
 
-/// Counts warnings.
+/// Counts warnings. All threads of a process share what tracing has found out of each place that says something, and with one subscriber in
+/// the process the thread that comes there first decides it for all: with another, however idle, each subscriber is asked.
 struct Warnings(Arc<AtomicUsize>);
 
 impl tracing::Subscriber for Warnings {
@@ -107,6 +108,7 @@ impl tracing::Subscriber for Warnings {
 #[tokio::test]
 async fn settings_that_this_login_may_not_ask_for_are_the_defaults_and_that_is_said_once() {
     let warnings = Arc::new(AtomicUsize::new(0));
+    let _idle = tracing::Dispatch::new(Warnings(Arc::default()));
     let _log = tracing::subscriber::set_default(Warnings(warnings.clone()));
     let fake = Fake::start().await;
     let all = [(ApiKey::Produce, 9), (ApiKey::Fetch, 12), (ApiKey::ListOffsets, 7), (ApiKey::Metadata, 12)];
@@ -207,6 +209,7 @@ async fn a_call_ends_with_its_time_and_says_what_the_last_attempt_met() {
 #[tokio::test(start_paused = true)]
 async fn whatever_fails_is_said_every_30_seconds_at_most() {
     let warnings = Arc::new(AtomicUsize::new(0));
+    let _idle = tracing::Dispatch::new(Warnings(Arc::default()));
     let _log = tracing::subscriber::set_default(Warnings(warnings.clone()));
     let trouble = Arc::new(Trouble::new(&Meters::new()));
     let failing = async |seconds: u64| {
@@ -234,19 +237,20 @@ async fn a_cluster_that_goes_away_is_named() {
     assert!(away.message().starts_with(&format!("the cluster at {} is away: ", fake.address)), "{away}");
     fake.state().acts.clear();
     fake.next(ApiKey::Metadata, &vec![Act::DoInSilence; 50]);
-    let away = timeout(Duration::from_secs(10), log.reach(Duration::from_millis(100))).await.expect("it has an end").unwrap_err();
+    let away = timeout(Duration::from_secs(60), log.reach(Duration::from_millis(100))).await.expect("it has an end").unwrap_err();
     assert!(away.message().ends_with("is away: no broker has answered within 100 ms"), "{away}");
 }
 
 #[tokio::test]
 async fn a_batch_that_a_broker_wants_to_wait_too_long_is_known_not_to_be_there() {
     let fake = Fake::start().await;
-    let options =
-        ClusterOptions { throttle_max: Duration::from_secs(3600), request_timeout: Duration::from_millis(400), ..options(&fake) };
+    let options = ClusterOptions { throttle_max: Duration::from_secs(3600), ..options(&fake) };
     let log = KafkaLog::connect(options, Clock::System).await.unwrap();
     log.append(&partition(), batch("0")).await.unwrap();
     fake.state().throttle_ms = i32::MAX;
     log.offset_at(&partition(), pinlake_core::Timestamp(0)).await.unwrap();
+    // Nothing is sent from here on: only time passes.
+    tokio::time::pause();
     let refused = log.append(&partition(), batch("1")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Retry);
     assert!(!refused.message().contains("nobody knows"), "{refused}");
