@@ -1,9 +1,9 @@
 //! A broker in one program, `noida-db`, that stands for Kafka 3.8.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use pinlake_core::testing::held_port::HeldPort;
 use pinlake_core::{Clock, Log};
 use pinlake_log::kafka::{ClusterOptions, KafkaLog};
 use tempfile::TempDir;
@@ -22,6 +22,7 @@ pub(super) struct Noida {
     pub(super) address: String,
     process: Child,
     _folder: TempDir,
+    _port: HeldPort,
 }
 
 impl Noida {
@@ -35,11 +36,13 @@ impl Noida {
         }
         let program = String::from_utf8(found.stdout).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = HeldPort::new();
         let mut command = Command::new(program.trim());
-        command.args(["start", "--only", "kafka", "--kafka-port", &port.to_string(), "--data-dir"]).arg(folder.path());
+        command
+            .args(["start", "--only", "kafka", "--kafka-port", &port.address().port().to_string(), "--data-dir"])
+            .arg(folder.path());
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        Some(Self { address: format!("127.0.0.1:{port}"), process, _folder: folder })
+        Some(Self { address: port.address().to_string(), process, _folder: folder, _port: port })
     }
 
     /// The broker as a log without topics.
