@@ -7,3 +7,4 @@ pub mod jobs;
 pub mod log_contract;
 pub mod shape_contract;
 pub mod test_log;
+pub mod warnings;

@@ -9,8 +9,8 @@ use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Sha
 use axum::body::Body;
 use axum::http::Request;
 use pinlake_core::Error;
+use pinlake_core::testing::warnings::Warnings;
 use pinlake_ingest::DoorSettings;
-use tracing::span;
 
 use crate::faults::refusing;
 use crate::setup::{open, post, send};
@@ -124,38 +124,16 @@ async fn records_that_are_not_stored_are_counted_by_reason() {
     );
 }
 
-/// Counts log lines.
-struct Lines(Arc<AtomicU64>);
-
-impl tracing::Subscriber for Lines {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::WARN
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, _: &tracing::Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_is_logged_once_in_a_while_at_each_door() {
-    let lines = Arc::new(AtomicU64::new(0));
-    // With one subscriber in the process, a line that another test's thread comes to first is switched off for all threads.
-    let _second = tracing::Dispatch::new(Lines(Arc::default()));
-    let _log = tracing::subscriber::set_default(Lines(lines.clone()));
+    let lines = Warnings::of_this_thread();
     let router = refusing(0, Error::retry("the disk is full"));
     let some = async || {
         for _ in 0..3 {
             post(&router, "a.pin", r#"{"records":[{"value":1},{"value":2}]}"#).await;
             send(&router, Request::post("/pin/").body(Body::from("{}")).unwrap()).await;
         }
-        lines.load(Ordering::Relaxed)
+        lines.count()
     };
     assert_eq!(some().await, 2, "one line a door");
     tokio::time::advance(Duration::from_secs(9)).await;
@@ -163,5 +141,5 @@ async fn a_full_disk_is_logged_once_in_a_while_at_each_door() {
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(some().await, 4);
     post(&router, "unknown", r#"{"records":[{"value":1}]}"#).await;
-    assert_eq!(lines.load(Ordering::Relaxed), 4, "what the client has to correct is no line of ours");
+    assert_eq!(lines.count(), 4, "what the client has to correct is no line of ours");
 }

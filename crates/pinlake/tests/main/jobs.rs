@@ -48,19 +48,22 @@ async fn until(server: &Server, path: &str, good: impl Fn(&Value) -> bool) -> Va
     tokio::time::timeout(WAIT, asked).await.unwrap_or_else(|_| panic!("{path} does not come to what it should"))
 }
 
-const EACH_SECOND: &str = r#"  each:
-    schedule: "every 1s"
-    missed: all
-    retries: 3
+/// A job that is due as `schedule` says, lines of its definition.
+fn each(schedule: &str) -> String {
+    format!(
+        r#"  each:
+{schedule}    retries: 3
     tasks:
       - archive
-      - { name: keep, sql: "SELECT count(*) AS posts FROM pin", into: each_second }
-"#;
+      - {{ name: keep, sql: "SELECT count(*) AS posts FROM pin", into: each_second }}
+"#
+    )
+}
 
 #[tokio::test]
 async fn kills_lose_no_run_of_a_job_and_double_no_row_of_its_table() {
     let place = tempfile::tempdir().unwrap();
-    let config = pipeline(place.path(), EACH_SECOND).await;
+    let config = pipeline(place.path(), &each("    schedule: \"every 1s\"\n    missed: all\n")).await;
     let data = place.path().join("data");
     for kill in 0..KILLS {
         let server = Server::start_with(&data, "127.0.0.1:0", &["--config", &config]).await;
@@ -70,7 +73,7 @@ async fn kills_lose_no_run_of_a_job_and_double_no_row_of_its_table() {
         assert!(server.kill().await);
     }
     // No second is due any more: what waits comes to an end, however long a run takes.
-    write_jobs(place.path(), &EACH_SECOND.replace("    schedule: \"every 1s\"\n    missed: all\n", ""));
+    write_jobs(place.path(), &each(""));
     let server = Server::start_with(&data, "127.0.0.1:0", &["--config", &config]).await;
     let none = |runs: &Value| runs["runs"].as_array().unwrap().is_empty();
     until(&server, "/api/v1/runs?state=queued,running&limit=1", none).await;

@@ -24,8 +24,8 @@ use crate::shell::Shell;
 const KAFKA_JSON: &str = "application/vnd.kafka.json.v2+json";
 /// Posts of one round at each door.
 const ROUND: u64 = 20;
-/// How long all records of a group may take to be read.
-const READ_WAIT: Duration = Duration::from_secs(120);
+/// How long something may take that is waited for.
+const WAIT: Duration = Duration::from_secs(120);
 
 /// Writes a configuration with this `log.kafka`.
 fn config(place: &Path, name: &str, kafka: &Value) -> String {
@@ -104,7 +104,7 @@ async fn consume(server: &Server, name: &str, count: u64) -> Vec<u64> {
     send(server, "POST", &format!("{path}/subscription"), kind, &topics).await;
     let (mut found, began) = (Vec::new(), Instant::now());
     loop {
-        assert!(began.elapsed() < READ_WAIT, "{} of {count} records were read", found.len());
+        assert!(began.elapsed() < WAIT, "{} of {count} records were read", found.len());
         let request = reqwest::Client::new().get(format!("{}{path}/records?timeout=500", server.url));
         let answer = request.header("accept", "application/vnd.kafka.binary.v2+json").send().await.unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());
@@ -364,7 +364,7 @@ async fn a_cluster_that_is_away_is_said_soon() {
     assert!(status == 503 && text.contains(&away), "{status} {text}");
     upstream.start_again().await;
     let back = async { while Shell::at(&server).run(&["topics", "list"]).await.status != Some(0) {} };
-    tokio::time::timeout(READ_WAIT, back).await.expect("it is told that it is back");
+    tokio::time::timeout(WAIT, back).await.expect("it is told that it is back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,13 @@
 //! How long is waited: for a broker that wants quiet, for answers behind others, for metadata that is younger than a topic; and what is said of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kafka_protocol::messages::{ApiKey, ListOffsetsRequest};
+use pinlake_core::testing::warnings::Warnings;
 use pinlake_core::{Clock, Error, ErrorKind, Log, Offset};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, timeout};
-use tracing::span;
 
 use super::broker::{Act, Fake};
 use super::{batch, connect, options, partition};
@@ -85,31 +84,9 @@ async fn a_topic_that_is_not_there_is_told_by_the_second_answer() {
     assert_eq!(asked(&fake) - before, 2);
 }
 
-/// Counts warnings. All threads of a process share what tracing has found out of each place that says something, and with one subscriber in
-/// the process the thread that comes there first decides it for all: with another, however idle, each subscriber is asked.
-struct Warnings(Arc<AtomicUsize>);
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::WARN
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, _: &tracing::Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test]
 async fn settings_that_this_login_may_not_ask_for_are_the_defaults_and_that_is_said_once() {
-    let warnings = Arc::new(AtomicUsize::new(0));
-    let _idle = tracing::Dispatch::new(Warnings(Arc::default()));
-    let _log = tracing::subscriber::set_default(Warnings(warnings.clone()));
+    let warnings = Warnings::of_this_thread();
     let fake = Fake::start().await;
     let all = [(ApiKey::Produce, 9), (ApiKey::Fetch, 12), (ApiKey::ListOffsets, 7), (ApiKey::Metadata, 12)];
     fake.state().offered = all.iter().map(|(api, most)| (*api, 0, *most)).collect();
@@ -125,7 +102,7 @@ async fn settings_that_this_login_may_not_ask_for_are_the_defaults_and_that_is_s
         tokio::time::resume();
     }
     assert!(fake.state().asked[&(ApiKey::DescribeConfigs as i16)] >= 3, "it is asked for again");
-    assert_eq!(warnings.load(Ordering::Relaxed), 1);
+    assert_eq!(warnings.count(), 1);
     assert_eq!(log.topic(&partition().topic).await.unwrap().spec.batch_bytes_max, 1_048_588, "Kafka's own default");
 }
 
@@ -208,20 +185,18 @@ async fn a_call_ends_with_its_time_and_says_what_the_last_attempt_met() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_fails_is_said_every_30_seconds_at_most() {
-    let warnings = Arc::new(AtomicUsize::new(0));
-    let _idle = tracing::Dispatch::new(Warnings(Arc::default()));
-    let _log = tracing::subscriber::set_default(Warnings(warnings.clone()));
+    let warnings = Warnings::of_this_thread();
     let trouble = Arc::new(Trouble::new(&Meters::new()));
     let failing = async |seconds: u64| {
         let mut attempts = Attempts::within(Duration::from_secs(seconds), &trouble);
         while attempts.pause_after(Error::retry("away")).await.is_ok() {}
     };
     failing(1).await;
-    assert_eq!(warnings.load(Ordering::Relaxed), 0, "what passes soon is nothing to say");
+    assert_eq!(warnings.count(), 0, "what passes soon is nothing to say");
     futures::future::join_all((0..4).map(|_| failing(25))).await;
-    assert_eq!(warnings.load(Ordering::Relaxed), 1);
+    assert_eq!(warnings.count(), 1);
     failing(25).await;
-    assert_eq!(warnings.load(Ordering::Relaxed), 2);
+    assert_eq!(warnings.count(), 2);
 }
 
 #[tokio::test]
